@@ -1,0 +1,44 @@
+//! Application-layer multicast: a watcher takes a stream from several parents at once, so that one may die.
+//!
+//! What is here: [`Subscription`], which deals a stream's stripes out to the parents, notices chunks that are missing and
+//! asks another parent for them, notices a parent that fell silent and gives its stripes to the others. Not here yet:
+//! capacity claims, the join planner, measured ranking of parents, topology.
+//!
+//! Chunks are dealt out by number: chunk `n` belongs to stripe `n mod stripes`. A frame's chunks have consecutive
+//! numbers, so every parent carries an even share of each frame, and a publisher that adds enough repair symbols makes
+//! any `stripes − 1` shares enough for the whole frame.
+//!
+//! **Drain rule**: after every `handle_*`, `add_parent` or `remove_parent`, take [`Subscription::poll_action`] until it
+//! gives `None`, and call [`Subscription::handle_timeout`] when [`Subscription::poll_timeout`] is due. Time is an
+//! argument; nothing here reads a clock. Only authentic chunks that were not seen before may be reported.
+//!
+//! ```
+//! use alm::{Action, Config, Subscription};
+//! use core_types::{ChunkSeq, Epoch, LinkId, MonoTime};
+//!
+//! let (a, b) = (LinkId(1), LinkId(2));
+//! let mut subscription = Subscription::new(Config { stripes: 2, ..Config::default() })?;
+//! subscription.add_parent(MonoTime(0), a);
+//! subscription.add_parent(MonoTime(0), b);
+//! while let Some(action) = subscription.poll_action() {
+//!     if let Action::Assign { parent, stripes } = action {
+//!         // tell `parent` to send `stripes`
+//!     }
+//! }
+//! // Chunk 1 never comes: when it is overdue, the other parent is asked for it.
+//! subscription.handle_chunk(MonoTime(0), a, Epoch(1), ChunkSeq(0));
+//! subscription.handle_chunk(MonoTime(0), a, Epoch(1), ChunkSeq(2));
+//! let due = subscription.poll_timeout().expect("a chunk is missing");
+//! subscription.handle_timeout(due);
+//! assert_eq!(
+//!     subscription.poll_action(),
+//!     Some(Action::Request { parent: a, epoch: Epoch(1), chunks: vec![ChunkSeq(1)] })
+//! );
+//! # Ok::<(), core_types::Error>(())
+//! ```
+
+mod gaps;
+mod parents;
+mod subscription;
+
+pub use subscription::{Action, Config, Stats, Subscription};

@@ -1,0 +1,117 @@
+//! Writes the conformance vectors of the chunk section as JSON: `vectors OUTDIR`.
+
+use av_wire::{AwsLc, ChunkHeader, Inner, Object, ObjectFlags, Sealer, StreamKeys};
+use core_types::{ChunkSeq, CodecId, Epoch, Layer, LeafIndex, MediaTime, ObjectSeq, StreamId, SymbolId};
+use data_encoding::HEXLOWER;
+use serde_json::{Value, json};
+use std::{error::Error, fs, path::Path, time::Duration};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let Some(out) = std::env::args_os().nth(1) else { return Err("usage: vectors OUTDIR".into()) };
+    let dir = Path::new(&out).join("chunk");
+    fs::create_dir_all(&dir)?;
+    write(&dir.join("header.json"), &header()?)?;
+    write(&dir.join("inner_seal.json"), &inner_seal()?)
+}
+
+fn write(path: &Path, value: &Value) -> Result<(), Box<dyn Error>> {
+    Ok(fs::write(path, serde_json::to_string_pretty(value)? + "\n")?)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    HEXLOWER.encode(bytes)
+}
+
+/// Bytes 0, 1, 2, … starting at `from`.
+fn counting<const N: usize>(from: u8) -> [u8; N] {
+    core::array::from_fn(|i| from.wrapping_add(i as u8))
+}
+
+fn header() -> Result<Value, Box<dyn Error>> {
+    let make = |stream, epoch, seq, codec, layer: [u8; 3]| ChunkHeader {
+        stream_id: StreamId(stream),
+        epoch: Epoch(epoch),
+        chunk_seq: ChunkSeq(seq),
+        codec,
+        layer: Layer { spatial: layer[0], temporal: layer[1], quality: layer[2] },
+    };
+    let mut cases = Vec::new();
+    for (id, h) in [
+        ("zero", make([0; 32], 0, 0, CodecId::Av1, [0, 0, 0])),
+        ("layers", make(counting(1), 7, 4_096, CodecId::Av1, [2, 1, 3])),
+        ("opus", make(counting(0x80), 1 << 40, (1 << 48) - 1, CodecId::Opus, [0, 0, 0])),
+        ("mdc", make(counting(0x20), u64::MAX, u64::MAX, CodecId::Mdc, [0, 255, 255])),
+        ("opaque", make([0xff; 32], 1, 2, CodecId::Opaque, [0, 0, 0])),
+    ] {
+        cases.push(json!({
+            "id": id, "stream_id": hex(h.stream_id.as_bytes()), "epoch": h.epoch.0.to_string(),
+            "chunk_seq": h.chunk_seq.0.to_string(), "codec_id": u8::from(h.codec),
+            "layer": [h.layer.spatial, h.layer.temporal, h.layer.quality], "bytes": hex(&h.to_bytes()?),
+        }));
+    }
+    let good = make(counting(1), 7, 9, CodecId::Av1, [0, 0, 0]).to_bytes()?;
+    let mut negative = Vec::new();
+    let mut bad = |id: &str, error: &str, change: &dyn Fn(&mut [u8; 52])| {
+        let mut bytes = good;
+        change(&mut bytes);
+        negative.push(json!({ "id": id, "error": error, "bytes": hex(&bytes) }));
+    };
+    bad("codec-zero", "value", &|b| b[48] = 0);
+    bad("codec-unknown", "value", &|b| b[48] = 5);
+    bad("opaque-spatial", "malformed", &|b| (b[48], b[49]) = (0xff, 1));
+    bad("opaque-temporal", "malformed", &|b| (b[48], b[50]) = (0xff, 1));
+    bad("opaque-quality", "malformed", &|b| (b[48], b[51]) = (0xff, 1));
+    Ok(json!({ "id": "chunk/header", "spec": "20-chunk.md section 2", "cases": cases, "negative": negative }))
+}
+
+fn inner_seal() -> Result<Value, Box<dyn Error>> {
+    let (stream, epoch, sender) = (StreamId(counting(1)), Epoch(7), LeafIndex(3));
+    let epoch_secret: [u8; 32] = counting(0xa0);
+    let keys = || StreamKeys::<AwsLc>::derive(&epoch_secret, stream, sender);
+    let object = Object {
+        flags: ObjectFlags { key_frame: true, ..ObjectFlags::default() },
+        pts: MediaTime(40_000),
+        duration: Duration::from_millis(40),
+        payload: b"coded frame",
+    }
+    .to_bytes()?;
+    let symbol: [u8; 64] = counting(0x11);
+    let contents = [
+        Inner::Object { seq: ObjectSeq(0), bytes: &object },
+        Inner::Symbol { seq: ObjectSeq(64), object_len: 70_000, id: SymbolId::new(1_094)?, bytes: &symbol },
+        Inner::Object { seq: ObjectSeq((1 << 62) - 1), bytes: b"" },
+        Inner::Proof { bytes: b"proof" },
+    ];
+    let mut sealer = Sealer::new(keys()?, stream, epoch, CodecId::Av1);
+    let mut cases = Vec::new();
+    for (number, inner) in contents.iter().enumerate() {
+        let layer = Layer { spatial: number as u8, ..Layer::BASE };
+        let mut plaintext = Vec::new();
+        inner.write(&mut plaintext)?;
+        cases.push(json!({
+            "id": format!("chunk-{number}"), "chunk_seq": number.to_string(), "codec_id": 1,
+            "layer": [number, 0, 0], "plaintext": hex(&plaintext), "chunk": hex(&sealer.seal(layer, inner)?),
+        }));
+    }
+    let chunk = Sealer::new(keys()?, stream, epoch, CodecId::Av1).seal(Layer::BASE, &contents[0])?;
+    let mut negative = Vec::new();
+    let mut bad = |id: &str, error: &str, bytes: Vec<u8>| {
+        negative.push(json!({ "id": id, "error": error, "chunk": hex(&bytes) }));
+    };
+    for (id, at) in
+        [("altered-codec", 48), ("altered-layer", 49), ("altered-seq", 47), ("altered-content", 52)]
+    {
+        let mut altered = chunk.clone();
+        // Codec 0x01 becomes 0x03: still a codec, so that it is the seal that has to notice.
+        altered[at] ^= if at == 48 { 2 } else { 1 };
+        bad(id, "authentication", altered);
+    }
+    bad("cut-tag", "authentication", chunk[..chunk.len() - 1].to_vec());
+    bad("too-short", "truncated", chunk[..68].to_vec());
+    Ok(json!({
+        "id": "chunk/inner_seal", "spec": "20-chunk.md sections 3 to 5", "epoch_secret": hex(&epoch_secret),
+        "stream_id": hex(stream.as_bytes()), "epoch": epoch.0.to_string(), "sender_leaf": sender.0,
+        "object": { "flags": 1, "pts_us": 40_000, "duration_us": 40_000, "payload": hex(b"coded frame"), "bytes": hex(&object) },
+        "cases": cases, "negative": negative,
+    }))
+}
