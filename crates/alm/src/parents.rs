@@ -10,13 +10,16 @@ pub(crate) struct Parent {
     pub(crate) last_heard: MonoTime,
     /// Chunks of its stripes that are known to be missing since it was last heard.
     pub(crate) missed: u32,
+    /// When the first of them was missed: silence counts from there, not from when it was last heard, or everybody would
+    /// be silent after a pause of the publisher.
+    pub(crate) missed_since: MonoTime,
     /// Until then it is not given stripes: it fell silent.
     pub(crate) suspect_until: Option<MonoTime>,
 }
 
 impl Parent {
     pub(crate) const fn new(now: MonoTime, link: LinkId) -> Self {
-        Self { link, mask: 0, last_heard: now, missed: 0, suspect_until: None }
+        Self { link, mask: 0, last_heard: now, missed: 0, missed_since: now, suspect_until: None }
     }
 
     pub(crate) fn is_live(&self, now: MonoTime) -> bool {

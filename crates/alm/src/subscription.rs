@@ -18,9 +18,9 @@ pub struct Config {
     pub retry_after: Duration,
     /// How often one chunk is asked for.
     pub max_attempts: u8,
-    /// A parent is suspected when it was not heard for this long and …
+    /// A parent is suspected when it was not heard for this long after a chunk of its stripes was missed, and …
     pub silent_after: Duration,
-    /// … this many chunks of its stripes are missing since. So a slide show that sends little makes nobody suspect.
+    /// … this many are missing by then. So a slide show that sends little makes nobody suspect, nor does a pause.
     pub silent_chunks: u32,
     /// How long a parent that fell silent is not given stripes.
     pub suspect_for: Duration,
@@ -166,6 +166,9 @@ impl Subscription {
             self.stats.missing += 1;
             let bit = self.stripe_bit(ChunkSeq(number));
             if let Some(owner) = self.parents.iter_mut().find(|p| p.mask & bit != 0) {
+                if owner.missed == 0 {
+                    owner.missed_since = now;
+                }
                 owner.missed = owner.missed.saturating_add(1);
             }
         }
@@ -236,7 +239,7 @@ impl Subscription {
     /// When this parent counts as silent, if nothing more comes from it.
     fn silent_at(&self, parent: &Parent) -> Option<MonoTime> {
         let suspicious = parent.mask != 0 && parent.missed >= self.config.silent_chunks;
-        suspicious.then(|| parent.last_heard.plus(self.config.silent_after))
+        suspicious.then(|| parent.missed_since.max(parent.last_heard).plus(self.config.silent_after))
     }
 
     /// A live parent that is not the one that should have sent the chunk, another one at each attempt; the only parent,

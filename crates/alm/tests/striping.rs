@@ -151,6 +151,30 @@ fn a_parent_that_is_merely_slow_with_a_still_picture_is_not_suspected() {
 }
 
 #[test]
+fn a_burst_after_a_pause_makes_nobody_suspect() {
+    let mut net = Net::new(4, 4);
+    for burst in 0..10u64 {
+        // Each parent's share of a large frame comes in one piece, one parent a little after the other.
+        for parent in 0..4u64 {
+            for n in 0..8u64 {
+                let seq = burst * 32 + n * 4;
+                for stripe in 0..4 {
+                    let carries = net.told[&LinkId(parent)].contains(ChunkSeq(seq + stripe));
+                    if carries {
+                        net.deliver(LinkId(parent), seq + stripe);
+                    }
+                }
+            }
+            net.act();
+            net.pass(Duration::from_millis(3));
+        }
+        net.pass(Duration::from_millis(400));
+    }
+    assert_eq!(net.suspected, []);
+    assert_eq!(net.subscription.stats().requested, 0);
+}
+
+#[test]
 fn chunks_of_a_complete_object_are_not_asked_for() {
     let mut net = Net::new(4, 4);
     net.send(0, false);

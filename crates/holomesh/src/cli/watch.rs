@@ -1,0 +1,102 @@
+//! `holomesh watch`.
+
+use super::NodeOptions;
+use crate::Error;
+use crate::ticket::Ticket;
+use crate::watch::{self, Command, Config, MatroskaSink, Sink, Y4mSink};
+use clap::Args;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Options of `holomesh watch`.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// What `holomesh host` printed.
+    ticket: String,
+    /// Where to put what is received: a `.mkv` or `.webm` file with pictures and sound, or `-` for the decoded pictures
+    /// as Y4M on standard output, for `| ffplay -`. May be given twice.
+    #[arg(short, long, value_name = "FILE")]
+    output: Vec<PathBuf>,
+    /// Leave after so many seconds [default: stay to the end].
+    #[arg(long)]
+    seconds: Option<f64>,
+    /// From when something could have arrived to when it is played, in milliseconds.
+    #[arg(long, default_value_t = 120)]
+    delay: u64,
+    #[command(flatten)]
+    node: NodeOptions,
+}
+
+pub(super) async fn run(options: Options) -> Result<(), Error> {
+    let ticket: Ticket = options.ticket.parse()?;
+    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+    for output in &options.output {
+        sinks.push(if output.as_os_str() == "-" {
+            Box::new(Y4mSink::new(std::io::stdout()))
+        } else {
+            let known = output.extension().is_some_and(|e| e == "mkv" || e == "webm");
+            if !known {
+                return Err(Error::input(
+                    format!("-o {}", output.display()),
+                    "must end in .mkv or .webm, or be - for Y4M on standard output",
+                ));
+            }
+            Box::new(MatroskaSink::new(output))
+        });
+    }
+    let mut config = Config::new(options.node.seed()?, ticket);
+    if let Some(listen) = options.node.listen {
+        config.listen = listen;
+    }
+    config.delay = Duration::from_millis(options.delay.min(5_000));
+    let state = config.state.clone();
+    let (commands, inbox) = mpsc::channel(1);
+    let seconds = options.seconds.filter(|s| s.is_finite() && *s > 0.0).map(Duration::from_secs_f64);
+    tokio::spawn(async move {
+        let limit = async {
+            match seconds {
+                Some(limit) => tokio::time::sleep(limit).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = limit => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        let _ = commands.send(Command::Leave).await;
+    });
+    let watching = watch::run_with(config, sinks, inbox);
+    tokio::pin!(watching);
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    let report = loop {
+        tokio::select! {
+            report = &mut watching => break report?,
+            _ = tick.tick() => {
+                let now = state.snapshot();
+                if let Some(epoch) = now.epoch {
+                    eprintln!(
+                        "epoch {epoch}  parents {}  pictures {} ({} lost)  sound {} ({} concealed)  repaired {}",
+                        now.parents,
+                        now.played.frames_shown,
+                        now.played.frames_lost,
+                        now.played.audio_shown,
+                        now.played.audio_concealed,
+                        now.repaired,
+                    );
+                }
+            }
+        }
+    };
+    let played = report.last.played;
+    eprintln!(
+        "{} pictures shown ({} late, {} lost), {} packets of sound ({} concealed), {} chunks could not be opened",
+        played.frames_shown,
+        played.frames_late,
+        played.frames_lost,
+        played.audio_shown,
+        played.audio_concealed,
+        report.last.undecryptable,
+    );
+    Ok(())
+}

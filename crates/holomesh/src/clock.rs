@@ -1,0 +1,35 @@
+//! The node's one monotonic clock: what turns `Instant` into the time that the state machines take.
+
+use core_types::MonoTime;
+use std::time::{Duration, Instant};
+
+/// A monotonic clock with its origin at creation.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    origin: Instant,
+}
+
+impl Clock {
+    /// A clock that starts now.
+    pub fn start() -> Self {
+        // A second of headroom, so that events just before the start still have a time.
+        let now = Instant::now();
+        Self { origin: now.checked_sub(Duration::from_secs(1)).unwrap_or(now) }
+    }
+
+    /// The time now.
+    pub fn now(&self) -> MonoTime {
+        self.at(Instant::now())
+    }
+
+    /// An instant on this clock.
+    pub fn at(&self, instant: Instant) -> MonoTime {
+        MonoTime::default().plus(instant.saturating_duration_since(self.origin))
+    }
+
+    /// A time of this clock as an instant.
+    pub fn instant(&self, time: MonoTime) -> Instant {
+        let offset = time.since(MonoTime::default());
+        self.origin.checked_add(offset).unwrap_or_else(|| self.origin + Duration::from_secs(86_400 * 365))
+    }
+}

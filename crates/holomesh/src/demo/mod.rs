@@ -1,0 +1,13 @@
+//! The demo: a host, relays and watchers in one process, each with its own socket and thread, on a real clip; a relay is
+//! killed, a member joins, a member is removed, and all of it is measured.
+
+mod board;
+mod nodes;
+mod options;
+mod run;
+mod sources;
+mod summary;
+mod tap;
+
+pub use options::Options;
+pub use run::run;

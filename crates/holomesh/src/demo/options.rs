@@ -1,0 +1,115 @@
+//! What the demo can be asked to do.
+
+use crate::Error;
+use clap::Args;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Options of `holomesh demo`. Times are in seconds after the first frame; an event at or after the end never happens.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// Relays between the publisher and the watchers; 0: the publisher feeds the watchers itself.
+    #[arg(long, default_value_t = 4)]
+    pub relays: u8,
+    /// Watchers from the start; one more joins later.
+    #[arg(long, default_value_t = 6)]
+    pub watchers: u8,
+    /// Over how many relays each watcher's streams are dealt.
+    #[arg(long, default_value_t = 4)]
+    pub parents: u8,
+    /// How long to publish.
+    #[arg(long, default_value_t = 10.0)]
+    pub seconds: f64,
+    /// Media datagrams lost on every hop, in percent.
+    #[arg(long, default_value_t = 2.0)]
+    pub loss: f64,
+    /// When a relay that feeds watchers dies without a word.
+    #[arg(long, default_value_t = 4.0)]
+    pub kill_relay_at: f64,
+    /// When another member joins.
+    #[arg(long, default_value_t = 5.0)]
+    pub join_at: f64,
+    /// When a member is removed; its node goes on listening.
+    #[arg(long, default_value_t = 7.0)]
+    pub leave_at: f64,
+    /// The clip to publish: Y4M, or AV1 in IVF [default: the bundled one].
+    #[arg(long)]
+    pub clip: Option<PathBuf>,
+    /// The sound to publish: WAV [default: the bundled one].
+    #[arg(long)]
+    pub audio: Option<PathBuf>,
+    /// Where the report and the recording go.
+    #[arg(long, default_value = "demo-out")]
+    pub out: PathBuf,
+    /// Where the figures go as JSON [default: report.json in the output folder].
+    #[arg(long)]
+    pub json: Option<PathBuf>,
+    /// Seeds the loss.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Video bit rate in kbit/s.
+    #[arg(long, default_value_t = 700)]
+    pub bit_rate: u64,
+    /// From when an object could have arrived to when it is played, in milliseconds.
+    #[arg(long, default_value_t = 120)]
+    pub delay: u64,
+}
+
+impl Options {
+    /// Refuses what makes no sense, and says what would.
+    ///
+    /// # Errors
+    /// [`Error::Input`], naming the option.
+    pub fn check(&self) -> Result<(), Error> {
+        let range = |name: &str, value: f64, low: f64, high: f64| {
+            if (low..=high).contains(&value) {
+                return Ok(());
+            }
+            Err(Error::input(format!("--{name} {value}"), format!("must be between {low} and {high}")))
+        };
+        range("relays", self.relays.into(), 0.0, 16.0)?;
+        range("watchers", self.watchers.into(), 1.0, 32.0)?;
+        range("parents", self.parents.into(), 1.0, 16.0)?;
+        range("seconds", self.seconds, 1.0, 600.0)?;
+        range("loss", self.loss, 0.0, 50.0)?;
+        range("bit-rate", self.bit_rate as f64, 20.0, 50_000.0)?;
+        range("delay", self.delay as f64, 0.0, 2_000.0)?;
+        for (name, at) in
+            [("kill-relay-at", self.kill_relay_at), ("join-at", self.join_at), ("leave-at", self.leave_at)]
+        {
+            range(name, at, 0.0, 1e9)?;
+        }
+        if self.leave_at < self.seconds && self.watchers < 2 {
+            return Err(Error::input(
+                "--watchers 1",
+                "one has to stay when one leaves: give at least 2, or --leave-at 1e9",
+            ));
+        }
+        Ok(())
+    }
+
+    /// An event's time, if it happens at all.
+    pub(super) fn event(&self, at: f64) -> Option<Duration> {
+        (at < self.seconds).then(|| Duration::from_secs_f64(at))
+    }
+
+    /// As shown in the report.
+    pub(super) fn shown(&self) -> Vec<(&'static str, String)> {
+        let path =
+            |path: &Option<PathBuf>| path.as_ref().map_or("bundled".into(), |p| p.display().to_string());
+        vec![
+            ("relays", self.relays.to_string()),
+            ("watchers", self.watchers.to_string()),
+            ("parents", self.parents.to_string()),
+            ("seconds", self.seconds.to_string()),
+            ("loss", format!("{} %", self.loss)),
+            ("kill-relay-at", self.kill_relay_at.to_string()),
+            ("join-at", self.join_at.to_string()),
+            ("leave-at", self.leave_at.to_string()),
+            ("clip", path(&self.clip)),
+            ("audio", path(&self.audio)),
+            ("bit-rate", format!("{} kbit/s", self.bit_rate)),
+            ("delay", format!("{} ms", self.delay)),
+        ]
+    }
+}

@@ -1,0 +1,114 @@
+//! The clip and the sound, held in memory and played round and round.
+
+use crate::Error;
+use crate::media::{AudioSource, VideoSource};
+use crate::publish::{BlockSource, FrameSource};
+use codec_av1::Frame;
+use codec_opus::{Channels, SampleRate};
+use core_types::{FrameRate, FrameSize};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Pictures of a clip that are held at most: a minute or so of 640×360.
+const MAX_CLIP_BYTES: usize = 1 << 30;
+const BUNDLED_CLIP: &[u8] = include_bytes!("../../../../assets/clip.ivf");
+const BUNDLED_SPEECH: &[u8] = include_bytes!("../../../../assets/speech.wav");
+
+/// A clip in memory, which measuring needs: each shown picture is compared with the one that was published.
+#[derive(Debug, Clone)]
+pub(super) struct Clip {
+    pub(super) frames: Arc<Vec<Arc<Frame>>>,
+    pub(super) size: FrameSize,
+    pub(super) rate: FrameRate,
+}
+
+impl Clip {
+    pub(super) fn load(path: Option<&Path>) -> Result<Self, Error> {
+        let mut source = match path {
+            Some(path) => VideoSource::open(path)?,
+            None => VideoSource::from_reader("bundled clip", BUNDLED_CLIP)?,
+        };
+        let (size, rate) = (source.size(), source.rate());
+        let mut frames = Vec::new();
+        while let Some(frame) = source.next_frame()? {
+            frames.push(Arc::new(frame));
+            if frames.len() * size.bytes_420() > MAX_CLIP_BYTES {
+                break;
+            }
+        }
+        if frames.is_empty() {
+            let name = path.map_or_else(|| "bundled clip".into(), |p| p.display().to_string());
+            return Err(Error::input(name, "has no picture in it"));
+        }
+        Ok(Self { frames: Arc::new(frames), size, rate })
+    }
+
+    /// The picture that was captured as number `index`.
+    pub(super) fn frame(&self, index: u64) -> &Arc<Frame> {
+        &self.frames[(index % self.frames.len() as u64) as usize]
+    }
+}
+
+/// A clip that goes on for a given number of pictures.
+pub(super) struct LoopedClip {
+    pub(super) clip: Clip,
+    pub(super) next: u64,
+    pub(super) end: u64,
+}
+
+impl FrameSource for LoopedClip {
+    fn size(&self) -> FrameSize {
+        self.clip.size
+    }
+
+    fn rate(&self) -> FrameRate {
+        self.clip.rate
+    }
+
+    fn next(&mut self) -> Result<Option<Arc<Frame>>, Error> {
+        if self.next >= self.end {
+            return Ok(None);
+        }
+        self.next += 1;
+        Ok(Some(self.clip.frame(self.next - 1).clone()))
+    }
+}
+
+/// A sound that goes on for a given number of samples a channel.
+pub(super) struct LoopedSound {
+    open: Box<dyn Fn() -> Result<AudioSource, Error> + Send>,
+    source: AudioSource,
+    pub(super) sample_rate: SampleRate,
+    pub(super) channels: Channels,
+    left: u64,
+}
+
+impl LoopedSound {
+    pub(super) fn load(path: Option<PathBuf>, seconds: f64) -> Result<Self, Error> {
+        let open: Box<dyn Fn() -> Result<AudioSource, Error> + Send> = Box::new(move || {
+            Ok(match &path {
+                Some(path) => AudioSource::open(path)?,
+                None => AudioSource::from_reader("bundled speech", BUNDLED_SPEECH)?,
+            })
+        });
+        let source = open()?;
+        let hz = source.sample_rate();
+        let sample_rate = SampleRate::from_hz(hz).ok_or_else(|| Error::codec("sound", format!("{hz} Hz")))?;
+        let channels = if source.channels() == 2 { Channels::Stereo } else { Channels::Mono };
+        Ok(Self { open, source, sample_rate, channels, left: (seconds * f64::from(hz)) as u64 })
+    }
+}
+
+impl BlockSource for LoopedSound {
+    fn next(&mut self, samples: usize) -> Result<Option<Vec<i16>>, Error> {
+        if self.left < samples as u64 {
+            return Ok(None);
+        }
+        self.left -= samples as u64;
+        if let Some(block) = self.source.next_block(samples)? {
+            return Ok(Some(block));
+        }
+        self.source = (self.open)()?;
+        Ok(self.source.next_block(samples)?)
+    }
+}

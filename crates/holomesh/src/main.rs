@@ -1,0 +1,5 @@
+//! The `holomesh` command.
+
+fn main() -> std::process::ExitCode {
+    holomesh::cli::main()
+}

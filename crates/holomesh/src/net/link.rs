@@ -1,0 +1,272 @@
+//! One live link: a writer for control messages, and readers that tell the node what comes.
+
+use super::control::{self, Control, FRAME_LIMIT};
+use super::hello::Peer;
+use super::{Loss, LossConfig};
+use crate::Error;
+use av_wire::MAX_CHUNK_LEN;
+use bytes::{Buf, Bytes};
+use core_types::LinkId;
+use iroh::endpoint::{Connection, RecvStream, SendStream, VarInt};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+
+/// Control messages that may wait to be written; a peer that reads slower than that is cut off.
+const CONTROL_QUEUE: usize = 1_024;
+/// Datagrams taken from the connection at once.
+const BATCH: usize = 64;
+/// Bytes of oversize chunks on one stream.
+const OVERSIZE_LIMIT: usize = 1 << 20;
+
+/// What links tell the node.
+#[derive(Debug)]
+pub enum LinkEvent {
+    /// A peer dialled us and proved who it is.
+    Up(Link),
+    /// A control message came.
+    Control(LinkId, Control),
+    /// Chunks came, as datagrams of an authenticated connection; their content is not looked at yet.
+    Chunks(LinkId, Vec<Bytes>),
+    /// The link is gone; nothing more comes from it.
+    Down(LinkId, String),
+}
+
+/// What went over a link and what did not.
+#[derive(Debug, Default)]
+pub struct LinkCounters {
+    /// Datagrams handed to the transport.
+    pub sent: AtomicU64,
+    /// Datagrams dropped by injected loss.
+    pub lost: AtomicU64,
+    /// Datagrams dropped because the transport's buffer was full.
+    pub overflowed: AtomicU64,
+    /// Chunks that were too large for a datagram and went over a stream.
+    pub oversize: AtomicU64,
+}
+
+/// A link to a peer. Dropping it closes the connection.
+#[derive(Debug)]
+pub struct Link {
+    /// Its name on this node.
+    pub id: LinkId,
+    /// Who is at the other end.
+    pub peer: Peer,
+    connection: Connection,
+    control: mpsc::Sender<Vec<u8>>,
+    loss: Mutex<Loss>,
+    counters: Arc<LinkCounters>,
+    _permit: OwnedSemaphorePermit,
+}
+
+#[expect(clippy::too_many_arguments, reason = "called once, by the endpoint that has just made all of these")]
+pub(super) fn start(
+    id: LinkId,
+    peer: Peer,
+    connection: Connection,
+    send: SendStream,
+    recv: RecvStream,
+    loss: LossConfig,
+    events: mpsc::Sender<LinkEvent>,
+    permit: OwnedSemaphorePermit,
+) -> Link {
+    let (control, frames) = mpsc::channel(CONTROL_QUEUE);
+    tokio::spawn(write_control(send, frames));
+    tokio::spawn(read_control(id, connection.clone(), recv, events.clone()));
+    tokio::spawn(read_datagrams(id, connection.clone(), events.clone()));
+    tokio::spawn(read_oversize(id, connection.clone(), events));
+    let loss = Mutex::new(Loss::new(loss));
+    Link { id, peer, connection, control, loss, counters: Arc::default(), _permit: permit }
+}
+
+impl Link {
+    /// Queues a control message. A peer that lets the queue fill up is cut off, so that it holds up nobody else.
+    pub fn send(&self, message: &Control) {
+        match control::encode(message) {
+            Ok(frame) => {
+                if self.control.try_send(frame).is_err() {
+                    self.close("control messages are not read");
+                }
+            }
+            Err(error) => tracing::warn!(%error, link = %self.id, "a control message could not be sent"),
+        }
+    }
+
+    /// Sends chunks as datagrams, together: several times cheaper than one by one. What does not fit the transport's
+    /// buffer is dropped from the end, where a frame has its repair symbols. Chunks larger than a datagram take a stream.
+    pub fn send_chunks(&self, chunks: Vec<Bytes>) {
+        let chunks = self.spared(chunks);
+        let largest = self.connection.max_datagram_size().unwrap_or(0);
+        let (mut datagrams, oversize): (Vec<Bytes>, Vec<Bytes>) =
+            chunks.into_iter().partition(|chunk| chunk.len() <= largest);
+        if !oversize.is_empty() {
+            self.counters.oversize.fetch_add(oversize.len() as u64, Ordering::Relaxed);
+            tokio::spawn(send_oversize(self.connection.clone(), oversize));
+        }
+        let mut space = self.connection.datagram_send_buffer_space();
+        let fitting = datagrams
+            .iter()
+            .take_while(|chunk| {
+                let fits = chunk.len() <= space;
+                space = space.saturating_sub(chunk.len());
+                fits
+            })
+            .count();
+        self.counters.overflowed.fetch_add((datagrams.len() - fitting) as u64, Ordering::Relaxed);
+        datagrams.truncate(fitting);
+        if datagrams.is_empty() {
+            return;
+        }
+        if let Ok(sent) = self.connection.send_many_datagrams(&datagrams) {
+            self.counters.sent.fetch_add(sent as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// What went over the link.
+    pub fn counters(&self) -> Arc<LinkCounters> {
+        self.counters.clone()
+    }
+
+    /// Closes the link and tells the peer why.
+    pub fn close(&self, why: &str) {
+        self.connection.close(VarInt::from_u32(0), why.as_bytes());
+    }
+
+    /// Says why, and closes once that is on its way: the peer is to read the reason, not a broken connection.
+    pub fn refuse(self, why: impl Into<String>) {
+        let why = why.into();
+        tracing::info!(link = %self.id, peer = %self.peer.key_id().short(), %why, "refused");
+        self.send(&Control::Refused { why: why.clone() });
+        tokio::spawn(async move {
+            // The peer closes when it has read; if it does not, we do.
+            let closed = self.connection.closed();
+            if tokio::time::timeout(std::time::Duration::from_secs(2), closed).await.is_err() {
+                self.close(&why);
+            }
+        });
+    }
+
+    /// Waits until the peer has closed the link, but no longer than `deadline`.
+    pub async fn closed_by(&self, deadline: std::time::Instant) {
+        let _ = tokio::time::timeout_at(deadline.into(), self.connection.closed()).await;
+    }
+
+    /// What injected loss leaves.
+    fn spared(&self, mut chunks: Vec<Bytes>) -> Vec<Bytes> {
+        let before = chunks.len();
+        let mut loss = self.loss.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        chunks.retain(|_| !loss.strikes());
+        self.counters.lost.fetch_add((before - chunks.len()) as u64, Ordering::Relaxed);
+        chunks
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.close("link dropped");
+    }
+}
+
+async fn write_control(mut stream: SendStream, mut frames: mpsc::Receiver<Vec<u8>>) {
+    while let Some(frame) = frames.recv().await {
+        if stream.write_all(&frame).await.is_err() {
+            return;
+        }
+    }
+    let _ = stream.finish();
+}
+
+async fn read_control(
+    id: LinkId,
+    connection: Connection,
+    mut stream: RecvStream,
+    events: mpsc::Sender<LinkEvent>,
+) {
+    let why = loop {
+        let message = match control::read_frame(&mut stream, FRAME_LIMIT).await {
+            Ok(frame) => control::decode(&frame),
+            Err(why) => break connection.close_reason().map_or(why, |reason| reason.to_string()),
+        };
+        match message {
+            Ok(message) => {
+                if events.send(LinkEvent::Control(id, message)).await.is_err() {
+                    return;
+                }
+            }
+            Err(why) => break why,
+        }
+    };
+    connection.close(VarInt::from_u32(1), why.as_bytes());
+    let _ = events.send(LinkEvent::Down(id, why)).await;
+}
+
+async fn read_datagrams(id: LinkId, connection: Connection, events: mpsc::Sender<LinkEvent>) {
+    let mut batch = vec![Bytes::new(); BATCH];
+    while let Ok(count) = connection.read_many_datagrams(&mut batch).await {
+        let chunks = batch[..count].iter_mut().map(std::mem::take).collect();
+        if events.send(LinkEvent::Chunks(id, chunks)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Chunks too large for a datagram, each with a u32 length in front, on a stream of their own.
+async fn send_oversize(connection: Connection, chunks: Vec<Bytes>) -> Result<(), Error> {
+    let failed = |e: &dyn std::fmt::Display| Error::Network(e.to_string());
+    let mut stream = connection.open_uni().await.map_err(|e| failed(&e))?;
+    for chunk in chunks {
+        stream.write_all(&(chunk.len() as u32).to_be_bytes()).await.map_err(|e| failed(&e))?;
+        stream.write_all(&chunk).await.map_err(|e| failed(&e))?;
+    }
+    stream.finish().map_err(|e| failed(&e))
+}
+
+async fn read_oversize(id: LinkId, connection: Connection, events: mpsc::Sender<LinkEvent>) {
+    while let Ok(mut stream) = connection.accept_uni().await {
+        let events = events.clone();
+        tokio::spawn(async move {
+            let Ok(bytes) = stream.read_to_end(OVERSIZE_LIMIT).await else { return };
+            let chunks = split_oversize(bytes.into());
+            let _ = events.send(LinkEvent::Chunks(id, chunks)).await;
+        });
+    }
+}
+
+fn split_oversize(mut bytes: Bytes) -> Vec<Bytes> {
+    let mut chunks = Vec::new();
+    while bytes.len() >= 4 {
+        let len = bytes.get_u32() as usize;
+        if len > bytes.len() || len > MAX_CHUNK_LEN {
+            break;
+        }
+        chunks.push(bytes.split_to(len));
+    }
+    chunks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn oversize_chunks_come_apart_as_they_were_put_together(parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..50), 0..8), junk: [u8; 3]) {
+            let mut bytes = Vec::new();
+            for part in &parts {
+                bytes.extend_from_slice(&(part.len() as u32).to_be_bytes());
+                bytes.extend_from_slice(part);
+            }
+            bytes.extend_from_slice(&junk);
+            let got = split_oversize(bytes.into());
+            prop_assert_eq!(got.len(), parts.len());
+            prop_assert!(got.iter().zip(&parts).all(|(a, b)| a == b));
+        }
+
+        #[test]
+        fn arbitrary_streams_never_panic(bytes: Vec<u8>) {
+            let total: usize = split_oversize(bytes.clone().into()).iter().map(Bytes::len).sum();
+            prop_assert!(total <= bytes.len());
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! One outgoing stream: objects to sealed chunks, epoch after epoch.
+
+use crate::Error;
+use av_wire::{AwsLc, Inner, Media, Object, Sealer, StreamAnnounce, StreamKeys};
+use bytes::Bytes;
+use codec_fountain::{Encoder, repair_symbols};
+use core_types::{CodecId, Epoch, Layer, LeafIndex, ObjectSeq, StreamId};
+use identity::Identity;
+
+/// Which of a publisher's streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum StreamKind {
+    /// Pictures, as fountain symbols.
+    Video,
+    /// Sound, as whole objects.
+    Audio,
+}
+
+impl StreamKind {
+    /// The codec of its chunks.
+    pub const fn codec(self) -> CodecId {
+        match self {
+            Self::Video => CodecId::Av1,
+            Self::Audio => CodecId::Opus,
+        }
+    }
+}
+
+/// An object as sealed chunks.
+#[derive(Debug)]
+pub struct SealedObject {
+    /// Its number.
+    pub seq: ObjectSeq,
+    /// Its chunks, source first, with consecutive numbers.
+    pub chunks: Vec<Bytes>,
+    /// Bytes of the source symbols, or of the object where there are none.
+    pub source_bytes: usize,
+}
+
+/// A stream that is being published.
+#[derive(Debug)]
+pub struct OutStream {
+    kind: StreamKind,
+    announce: StreamAnnounce,
+    signed: Vec<u8>,
+    id: StreamId,
+    fountain: Encoder,
+    sealer: Option<Sealer>,
+    next_object: u64,
+}
+
+impl OutStream {
+    /// A stream as announced, with no epoch yet.
+    ///
+    /// # Errors
+    /// [`Error::Wire`] if the announcement can't be signed.
+    pub fn new(kind: StreamKind, announce: StreamAnnounce, identity: &Identity) -> Result<Self, Error> {
+        let signed = announce.sign(identity)?;
+        let id = announce.stream_id()?;
+        let fountain = Encoder::new(announce.symbol_size);
+        Ok(Self { kind, announce, signed, id, fountain, sealer: None, next_object: 0 })
+    }
+
+    /// Its id.
+    pub const fn id(&self) -> StreamId {
+        self.id
+    }
+
+    /// Its signed announcement.
+    pub fn signed_announce(&self) -> &[u8] {
+        &self.signed
+    }
+
+    /// What it carries.
+    pub const fn media(&self) -> Media {
+        self.announce.media
+    }
+
+    /// The epoch that it seals in.
+    pub fn epoch(&self) -> Option<Epoch> {
+        self.sealer.as_ref().map(Sealer::epoch)
+    }
+
+    /// Goes on in a new epoch: chunk numbers start at 0 again, under a new key.
+    ///
+    /// # Errors
+    /// [`Error::Wire`] if keys can't be derived.
+    pub fn enter_epoch(&mut self, epoch: Epoch, secret: &[u8; 32], own_leaf: LeafIndex) -> Result<(), Error> {
+        if self.epoch().is_some_and(|current| epoch <= current) {
+            return Ok(());
+        }
+        let keys = StreamKeys::<AwsLc>::derive(secret, self.id, own_leaf)?;
+        self.sealer = Some(Sealer::new(keys, self.id, epoch, self.kind.codec()));
+        Ok(())
+    }
+
+    /// Seals the next object. Pictures become source symbols and as much repair as makes any one parent's share
+    /// dispensable; sound goes whole in one chunk, since a lost packet is asked for again or recovered from the next one.
+    ///
+    /// # Errors
+    /// [`Error::Ended`] before the first epoch; [`Error::Codec`] and [`Error::Wire`] for an object above the limits.
+    pub fn seal(&mut self, object: &Object<'_>) -> Result<SealedObject, Error> {
+        let sealer = self.sealer.as_mut().ok_or(Error::Ended("sealing before the first epoch"))?;
+        let seq = ObjectSeq(self.next_object);
+        let bytes = object.to_bytes()?;
+        let sealed = match self.kind {
+            StreamKind::Audio => {
+                let chunk = sealer.seal(Layer::BASE, &Inner::Object { seq, bytes: &bytes })?;
+                SealedObject { seq, chunks: vec![chunk.into()], source_bytes: bytes.len() }
+            }
+            StreamKind::Video => {
+                let fountain = |e| Error::codec("fountain encoder", e);
+                let object_len =
+                    u32::try_from(bytes.len()).map_err(|e| Error::codec("fountain encoder", e))?;
+                let size = self.announce.symbol_size;
+                let k =
+                    codec_fountain::BlockShape::new(bytes.len(), size).map_err(fountain)?.source_symbols();
+                let repair = repair_symbols(k, self.announce.parents);
+                let mut chunks = Vec::with_capacity((k + repair) as usize);
+                for symbol in self.fountain.encode(&bytes, repair).map_err(fountain)? {
+                    let inner = Inner::Symbol { seq, object_len, id: symbol.id, bytes: &symbol.data };
+                    chunks.push(Bytes::from(sealer.seal(Layer::BASE, &inner)?));
+                }
+                SealedObject { seq, chunks, source_bytes: k as usize * size.bytes() }
+            }
+        };
+        self.next_object += 1;
+        Ok(sealed)
+    }
+}

@@ -1,0 +1,478 @@
+//! The host node.
+
+use super::authority::{Authority, Committed};
+use crate::net::{Control, Link, LinkEvent, LossConfig, Net, NetConfig, PeerAddress, Role};
+use crate::publish::{
+    AudioConfig, BlockSource, Capture, Encoded, EncoderControl, FrameSource, Observer, OutStream, Published,
+    StreamKind, VideoConfig,
+};
+use crate::relay::{EVENT_QUEUE, RelayCore};
+use crate::ticket::Ticket;
+use crate::{Error, keyfile, publish};
+use av_wire::{Media, Object, ObjectFlags, StreamAnnounce};
+use core_types::{Epoch, KeyId, Layer, LinkId, MediaTime, SessionId, SymbolSize};
+use identity::Seed;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use subtle::ConstantTimeEq;
+use tokio::sync::mpsc;
+use tokio::time::sleep_until;
+
+/// The host's own publisher, as its relay part sees it.
+const PUBLISHER: LinkId = LinkId(0);
+/// Key frames on request come at most this often.
+const KEY_FRAME_INTERVAL: Duration = Duration::from_millis(500);
+/// After the last frame, repair requests are answered for this long before the session ends.
+const END_GRACE: Duration = Duration::from_millis(800);
+const CAPTURE_QUEUE: usize = 256;
+
+/// How a host runs.
+pub struct Config {
+    /// Its identity.
+    pub seed: Seed,
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Loss to inject into what it sends.
+    pub loss: LossConfig,
+    /// Pictures.
+    pub video: Option<(Box<dyn FrameSource>, VideoConfig)>,
+    /// Sound.
+    pub audio: Option<(Box<dyn BlockSource>, AudioConfig)>,
+    /// How many parents a watcher's streams are dealt out to, and repair is sized for.
+    pub parents: u8,
+    /// Bytes of a fountain symbol.
+    pub symbol_size: SymbolSize,
+    /// Start publishing at once instead of at [`Command::Start`].
+    pub autostart: bool,
+    /// Is told what is published.
+    pub observer: Arc<dyn Observer>,
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Config")
+            .field("listen", &self.listen)
+            .field("parents", &self.parents)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a running host can be told.
+#[derive(Debug)]
+pub enum Command {
+    /// Begin to publish.
+    Start,
+    /// Take a member out.
+    Remove(KeyId),
+    /// End the session.
+    Stop,
+}
+
+/// Runs a host until its media end or it is told to stop. `ready` gets the ticket once the socket listens.
+///
+/// # Errors
+/// [`Error::Network`] if it can't listen; [`Error::Codec`] and [`Error::Media`] if the media can't be encoded or read.
+pub async fn run(
+    config: Config,
+    mut commands: mpsc::Receiver<Command>,
+    ready: impl FnOnce(Ticket) + Send,
+) -> Result<(), Error> {
+    let (events, mut incoming) = mpsc::channel(EVENT_QUEUE);
+    let (capture_out, mut captured) = mpsc::channel(CAPTURE_QUEUE);
+    let mut host = Host::new(config, events, capture_out).await?;
+    ready(host.ticket.clone());
+    if host.autostart {
+        host.start_wanted = true;
+    }
+    loop {
+        host.progress()?;
+        if host.is_over() {
+            break;
+        }
+        let wake = host.next_timeout().unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+        tokio::select! {
+            event = incoming.recv() => host.handle_event(event.ok_or(Error::Ended("the network"))?),
+            Some(capture) = captured.recv() => host.handle_capture(capture)?,
+            command = commands.recv() => match command {
+                Some(Command::Start) => host.start_wanted = true,
+                Some(Command::Remove(who)) => {
+                    host.authority.leave(Instant::now(), who);
+                }
+                Some(Command::Stop) | None => host.stop(),
+            },
+            () = sleep_until(wake.into()) => {}
+        }
+    }
+    host.close().await;
+    Ok(())
+}
+
+struct Host {
+    net: Net,
+    ticket: Ticket,
+    authority: Authority,
+    core: RelayCore,
+    /// Relays that carry the streams, and where they are.
+    relays: BTreeMap<LinkId, (PeerAddress, bool)>,
+    streams: BTreeMap<StreamKind, OutStream>,
+    sources: Option<Sources>,
+    control: Arc<EncoderControl>,
+    capture_out: Option<mpsc::Sender<Capture>>,
+    capturing: usize,
+    observer: Arc<dyn Observer>,
+    autostart: bool,
+    start_wanted: bool,
+    stop_wanted: bool,
+    awaiting_key_frame: bool,
+    last_key_frame_request: Option<Instant>,
+    last_pts: MediaTime,
+    ending: Option<Instant>,
+}
+
+struct Sources {
+    video: Option<(Box<dyn FrameSource>, VideoConfig)>,
+    audio: Option<(Box<dyn BlockSource>, AudioConfig)>,
+}
+
+impl Host {
+    async fn new(
+        config: Config,
+        events: mpsc::Sender<LinkEvent>,
+        capture_out: mpsc::Sender<Capture>,
+    ) -> Result<Self, Error> {
+        let Config { seed, listen, loss, .. } = config;
+        let net = Net::bind(NetConfig { seed, role: Role::Host, listen, loss }, events).await?;
+        let mut session = [0; 32];
+        let mut invitation = [0; 16];
+        keyfile::fill_random(&mut session)?;
+        keyfile::fill_random(&mut invitation)?;
+        let session = SessionId(session);
+        let PeerAddress { endpoint, addresses } = net.address();
+        let ticket = Ticket { host: net.identity().key_id(), session, endpoint, addresses, invitation };
+        let authority = Authority::new(net.identity(), session)?;
+
+        let mut core = RelayCore::new();
+        let mut streams = BTreeMap::new();
+        let video = config
+            .video
+            .as_ref()
+            .map(|(source, _)| Media::Video { size: source.size(), rate: source.rate() });
+        let audio = config.audio.as_ref().map(|(_, audio)| Media::Audio {
+            sample_rate: audio.opus.sample_rate.hz(),
+            channels: audio.opus.channels.count() as u8,
+        });
+        for (kind, label, media) in
+            [(StreamKind::Video, "camera", video), (StreamKind::Audio, "microphone", audio)]
+        {
+            let Some(media) = media else { continue };
+            let mut random = [0; 16];
+            keyfile::fill_random(&mut random)?;
+            let announce = StreamAnnounce {
+                session,
+                publisher: net.identity().key_id(),
+                label: label.into(),
+                random,
+                codec: kind.codec(),
+                layers: Layer::BASE,
+                symbol_size: config.symbol_size,
+                parents: config.parents,
+                ticks_per_second: 1_000_000,
+                media,
+            };
+            let stream = OutStream::new(kind, announce, net.identity())?;
+            core.relay.add_upstream(stream.id(), PUBLISHER).map_err(|e| Error::codec("relay", e))?;
+            streams.insert(kind, stream);
+        }
+        Ok(Self {
+            net,
+            ticket,
+            authority,
+            core,
+            relays: BTreeMap::new(),
+            streams,
+            sources: Some(Sources { video: config.video, audio: config.audio }),
+            control: Arc::default(),
+            capture_out: Some(capture_out),
+            capturing: 0,
+            observer: config.observer,
+            autostart: config.autostart,
+            start_wanted: false,
+            stop_wanted: false,
+            awaiting_key_frame: false,
+            last_key_frame_request: None,
+            last_pts: MediaTime::default(),
+            ending: None,
+        })
+    }
+
+    /// Does what is due: commits, epoch switches, the start and the end.
+    fn progress(&mut self) -> Result<(), Error> {
+        let now = Instant::now();
+        match self.authority.commit_due(now) {
+            Ok(Some(committed)) => self.announce_commit(committed),
+            Ok(None) => {}
+            // The joiners of this batch are out of luck; the session goes on.
+            Err(error) => tracing::warn!(%error, "a commit could not be made"),
+        }
+        if self.authority.switch_due(now) && !self.awaiting_key_frame {
+            if self.publishes_video() {
+                // The first object of an epoch must be a key frame: the switch waits for it.
+                self.awaiting_key_frame = true;
+                self.control.request_key_frame();
+            } else {
+                self.switch_epoch()?;
+            }
+        }
+        if self.start_wanted && self.sources.is_some() && self.authority.is_settled() {
+            self.start()?;
+        }
+        if self.stop_wanted && self.capturing == 0 && self.ending.is_none() {
+            self.end_streams()?;
+        }
+        Ok(())
+    }
+
+    fn publishes_video(&self) -> bool {
+        self.capturing > 0 && self.streams.get(&StreamKind::Video).is_some_and(|s| s.epoch().is_some())
+    }
+
+    fn start(&mut self) -> Result<(), Error> {
+        let (Some(sources), Some(out)) = (self.sources.take(), self.capture_out.take()) else {
+            return Ok(());
+        };
+        let (epoch, secret) = self.authority.current()?;
+        self.enter_epoch(epoch, secret.expose())?;
+        let origin = Instant::now() + Duration::from_millis(20);
+        self.observer.event("start", format!("publishing in epoch {epoch}"));
+        if let Some((source, config)) = sources.video {
+            publish::spawn_video(source, config, self.control.clone(), origin, out.clone())?;
+            self.capturing += 1;
+        }
+        if let Some((source, config)) = sources.audio {
+            publish::spawn_audio(source, config, self.control.clone(), origin, out)?;
+            self.capturing += 1;
+        }
+        Ok(())
+    }
+
+    fn stop(&mut self) {
+        self.stop_wanted = true;
+        self.control.stop();
+    }
+
+    fn switch_epoch(&mut self) -> Result<(), Error> {
+        self.awaiting_key_frame = false;
+        let Some((epoch, secret)) = self.authority.finish_switch() else { return Ok(()) };
+        self.enter_epoch(epoch, secret.expose())?;
+        self.observer.event("epoch", format!("sealing in epoch {epoch}"));
+        Ok(())
+    }
+
+    fn enter_epoch(&mut self, epoch: Epoch, secret: &[u8; 32]) -> Result<(), Error> {
+        let own_leaf = self.authority.own_leaf()?;
+        for stream in self.streams.values_mut() {
+            stream.enter_epoch(epoch, secret, own_leaf)?;
+        }
+        self.observer.epoch_secret(epoch, secret);
+        Ok(())
+    }
+
+    fn announce_commit(&mut self, committed: Committed) {
+        let Committed { epoch, commit, welcome, added, informed, removed } = committed;
+        tracing::info!(%epoch, added = added.len(), removed = removed.len(), "the roster changed");
+        for link in informed {
+            self.send(link, &Control::Commit { commit: commit.clone() });
+        }
+        let announces: Vec<Vec<u8>> = self.streams.values().map(|s| s.signed_announce().to_vec()).collect();
+        let message = Control::welcome(welcome, self.ticket.session, announces);
+        for (link, who) in added {
+            self.send(link, &message);
+            self.send(link, &self.relay_list());
+            self.observer.event("joined", format!("{} with epoch {epoch}", who.short()));
+        }
+        for who in removed {
+            self.observer.event("removed", format!("{} with epoch {epoch}", who.short()));
+        }
+    }
+
+    fn handle_capture(&mut self, capture: Capture) -> Result<(), Error> {
+        match capture {
+            Capture::Encoded(encoded) => self.publish(encoded),
+            Capture::End(end) => {
+                self.capturing = self.capturing.saturating_sub(1);
+                self.stop();
+                end.outcome
+            }
+        }
+    }
+
+    fn publish(&mut self, encoded: Encoded) -> Result<(), Error> {
+        if self.awaiting_key_frame && encoded.kind == StreamKind::Video && encoded.key_frame {
+            self.switch_epoch()?;
+        }
+        let Encoded { kind, payload, pts, duration, key_frame, captured_at, encoded_at } = encoded;
+        self.last_pts = self.last_pts.max(pts);
+        let flags = ObjectFlags { key_frame, ..ObjectFlags::default() };
+        let Some(stream) = self.streams.get_mut(&kind) else { return Ok(()) };
+        let sealed = stream.seal(&Object { flags, pts, duration, payload: &payload })?;
+        let published = Published {
+            kind,
+            seq: sealed.seq,
+            epoch: stream.epoch().unwrap_or_default(),
+            pts,
+            captured_at,
+            encoded_at,
+            source_bytes: sealed.source_bytes,
+            coded_bytes: payload.len(),
+        };
+        self.observer.published(published);
+        self.core.handle_chunks(PUBLISHER, sealed.chunks);
+        Ok(())
+    }
+
+    /// The last object of every stream says that it is the last.
+    fn end_streams(&mut self) -> Result<(), Error> {
+        self.ending = Some(Instant::now() + END_GRACE);
+        let object = Object {
+            flags: ObjectFlags { end_of_stream: true, ..ObjectFlags::default() },
+            pts: self.last_pts,
+            duration: Duration::ZERO,
+            payload: &[],
+        };
+        for stream in self.streams.values_mut().filter(|s| s.epoch().is_some()) {
+            let chunks = stream.seal(&object)?.chunks;
+            self.core.handle_chunks(PUBLISHER, chunks);
+        }
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        self.ending.is_some_and(|at| Instant::now() >= at)
+    }
+
+    fn next_timeout(&self) -> Option<Instant> {
+        let waits_for_encoder = self.awaiting_key_frame;
+        let authority = self.authority.next_timeout().filter(|_| !waits_for_encoder);
+        authority.into_iter().chain(self.ending).min()
+    }
+
+    async fn close(self) {
+        for link in self.core.links.values() {
+            link.send(&Control::End);
+        }
+        // The peers close when they have read it; whoever does not is cut off.
+        let patience = Instant::now() + Duration::from_millis(500);
+        for link in self.core.links.values() {
+            link.closed_by(patience).await;
+        }
+        self.net.close().await;
+    }
+
+    fn handle_event(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Up(link) => self.core.add_link(link),
+            LinkEvent::Control(link, message) => self.handle_control(link, message),
+            LinkEvent::Chunks(link, chunks) => self.core.handle_chunks(link, chunks),
+            LinkEvent::Down(link, why) => self.handle_down(link, &why),
+        }
+    }
+
+    fn handle_down(&mut self, link: LinkId, why: &str) {
+        if let Some(who) = self.authority.member_at(link) {
+            self.observer.event("lost", format!("member {}: {why}", who.short()));
+            self.authority.leave(Instant::now(), who);
+        }
+        if self.relays.remove(&link).is_some() {
+            self.observer.event("lost", format!("relay on link {link}: {why}"));
+            self.spread_relay_list();
+        }
+        self.core.remove_link(link);
+    }
+
+    fn handle_control(&mut self, link: LinkId, message: Control) {
+        let now = Instant::now();
+        let Some((peer, role)) = self.core.links.get(&link).map(|l| (l.peer.key_id(), l.peer.role)) else {
+            return;
+        };
+        let outcome = match message {
+            Control::Join { invitation, key_package } if role == Role::Watcher => self
+                .check_invitation(invitation)
+                .and_then(|()| self.authority.join(now, link, peer, &key_package)),
+            Control::Serve { invitation, address } if role == Role::Relay => {
+                self.check_invitation(invitation).map(|()| self.take_relay(link, address))
+            }
+            Control::Carrying if self.relays.contains_key(&link) => {
+                if let Some((_, carrying)) = self.relays.get_mut(&link) {
+                    *carrying = true;
+                }
+                self.spread_relay_list();
+                Ok(())
+            }
+            Control::EpochReady { epoch } => {
+                self.authority.ready(link, Epoch(epoch));
+                Ok(())
+            }
+            Control::Leave => {
+                self.authority.leave(now, peer);
+                Ok(())
+            }
+            Control::KeyFrame { .. } if self.authority.is_member(link) => {
+                self.key_frame_wanted(now);
+                Ok(())
+            }
+            other if self.relays.contains_key(&link) || self.authority.is_member(link) => {
+                self.core.handle_control(link, other);
+                Ok(())
+            }
+            _ => Err("join or serve first".into()),
+        };
+        if let Err(why) = outcome {
+            if let Some(link) = self.core.links.remove(&link) {
+                self.core.relay.remove_link(link.id);
+                link.refuse(why);
+            }
+        }
+    }
+
+    fn check_invitation(&self, invitation: [u8; 16]) -> Result<(), String> {
+        if bool::from(invitation.ct_eq(&self.ticket.invitation)) {
+            return Ok(());
+        }
+        Err("the ticket's invitation is not this session's: it may be an old ticket".into())
+    }
+
+    fn take_relay(&mut self, link: LinkId, address: PeerAddress) {
+        self.relays.insert(link, (address, false));
+        let announces = self.streams.values().map(|s| s.signed_announce().to_vec()).collect();
+        self.send(link, &Control::Carry { announces });
+    }
+
+    /// Requests are merged: whoever asks while a key frame is on its way gets that one.
+    fn key_frame_wanted(&mut self, now: Instant) {
+        if self.last_key_frame_request.is_none_or(|last| now.duration_since(last) >= KEY_FRAME_INTERVAL) {
+            self.last_key_frame_request = Some(now);
+            self.control.request_key_frame();
+            self.observer.event("key-frame", "asked for by a watcher".into());
+        }
+    }
+
+    fn relay_list(&self) -> Control {
+        let relays = self.relays.values().filter(|(_, carrying)| *carrying).map(|(a, _)| a.clone()).collect();
+        Control::Relays { relays }
+    }
+
+    fn spread_relay_list(&self) {
+        let list = self.relay_list();
+        for link in self.authority.member_links() {
+            self.send(link, &list);
+        }
+    }
+
+    fn send(&self, link: LinkId, message: &Control) {
+        if let Some(link) = self.core.links.get(&link) {
+            Link::send(link, message);
+        }
+    }
+}

@@ -1,0 +1,602 @@
+//! The watcher's node: links, group, streams.
+
+use super::player::{Message, PlayStats, PlayerHandle};
+use super::receive::InStream;
+use super::sink::Sink;
+use crate::net::{Control, Link, LinkEvent, LossConfig, Net, NetConfig, PeerAddress, Role};
+use crate::relay::EVENT_QUEUE;
+use crate::ticket::Ticket;
+use crate::{Clock, Error};
+use alm::Action;
+use av_mls::{EpochSecret, Member};
+use av_wire::{ChunkHeader, Keyring, StreamAnnounce};
+use bytes::Bytes;
+use core_types::{Epoch, LayerPolicy, LeafIndex, LinkId, SessionId, StreamId, StripeSet};
+use identity::Seed;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio::time::sleep_until;
+
+/// The host must have let us in by then.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// A relay that could not be reached, or went away, is dialled again after this time, for as long as the host names it.
+const REDIAL: Duration = Duration::from_secs(1);
+/// Relays that are kept ready beyond those that carry stripes.
+const SPARES: usize = 2;
+
+/// How a watcher runs.
+#[derive(Debug)]
+pub struct Config {
+    /// Its identity.
+    pub seed: Seed,
+    /// The session.
+    pub ticket: Ticket,
+    /// Where it listens; port 0 for any.
+    pub listen: SocketAddr,
+    /// Loss to inject into what it sends.
+    pub loss: LossConfig,
+    /// From when an object could have arrived to when it is played.
+    pub delay: Duration,
+    /// Go on receiving after being removed, and try to open what comes: for showing that it can't.
+    pub linger_after_removal: bool,
+    /// Is kept up to date while the watcher runs.
+    pub state: Arc<WatchState>,
+}
+
+impl Config {
+    /// The usual configuration: 100 ms of delay, listening where it can reach the ticket's addresses.
+    pub fn new(seed: Seed, ticket: Ticket) -> Self {
+        Self {
+            seed,
+            listen: reachable_from(&ticket),
+            ticket,
+            loss: LossConfig::NONE,
+            delay: Duration::from_millis(100),
+            linger_after_removal: false,
+            state: Arc::default(),
+        }
+    }
+}
+
+/// Where to listen so that the ticket's host can be reached: on loopback if it is there, everywhere otherwise.
+pub(crate) fn reachable_from(ticket: &Ticket) -> SocketAddr {
+    let loopback = ticket.addresses.iter().all(|address| address.ip().is_loopback());
+    let ip = if loopback { [127, 0, 0, 1] } else { [0, 0, 0, 0] };
+    (ip, 0).into()
+}
+
+/// How a watcher is doing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The epoch whose keys it has; `None` before it was let in.
+    pub epoch: Option<Epoch>,
+    /// The epoch that it came in with.
+    pub first_epoch: Option<Epoch>,
+    /// The first epoch that it is no member of any more.
+    pub removed_in: Option<Epoch>,
+    /// Links that carry at least one stripe of the pictures (or the sound, where there are none).
+    pub parents: u32,
+    /// What was played.
+    pub played: PlayStats,
+    /// Chunks received while a member.
+    pub chunks: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Chunks that no key fitted.
+    pub undecryptable: u64,
+    /// Chunks that were missing when a later one came.
+    pub missing: u64,
+    /// Chunks that came after they were asked for.
+    pub repaired: u64,
+    /// Parents that fell silent.
+    pub suspected: u64,
+    /// Chunks seen of epochs after the removal.
+    pub seen_after_removal: u64,
+    /// Of these, opened with any key it ever had.
+    pub opened_after_removal: u64,
+}
+
+/// A [`Snapshot`] that is kept up to date.
+#[derive(Debug, Default)]
+pub struct WatchState(Mutex<Snapshot>);
+
+impl WatchState {
+    /// How it is now.
+    pub fn snapshot(&self) -> Snapshot {
+        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn set(&self, snapshot: Snapshot) {
+        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = snapshot;
+    }
+}
+
+/// How a watcher did: its last snapshot, with everything played out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Report {
+    /// Pictures shown.
+    pub frames_shown: u64,
+    /// The last snapshot.
+    pub last: Snapshot,
+}
+
+/// What a running watcher can be told.
+#[derive(Debug)]
+pub enum Command {
+    /// Leave the session and end.
+    Leave,
+}
+
+/// Watches until the session ends. Pictures and sound go to `sinks`.
+///
+/// # Errors
+/// [`Error::Connect`], [`Error::Version`], [`Error::Refused`] if the host can't be reached, does not let us in, or goes
+/// away; [`Error::Media`] if a sink can't write.
+pub async fn run(config: Config, sinks: Vec<Box<dyn Sink>>) -> Result<Report, Error> {
+    let (_keep, commands) = mpsc::channel(1);
+    run_with(config, sinks, commands).await
+}
+
+/// As [`run`], with a channel for commands.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_with(
+    config: Config,
+    sinks: Vec<Box<dyn Sink>>,
+    mut commands: mpsc::Receiver<Command>,
+) -> Result<Report, Error> {
+    let (events, mut incoming) = mpsc::channel(EVENT_QUEUE);
+    let (dialled, mut dials) = mpsc::channel(16);
+    let (ask, mut key_frames) = mpsc::channel(4);
+    let player = PlayerHandle::start(config.delay, sinks, move || {
+        // A request that is waiting already says it all.
+        let _ = ask.try_send(());
+    })?;
+    let mut watcher = Watcher::join(config, player, events, dialled).await?;
+    let outcome = loop {
+        if watcher.player.is_finished() {
+            break Ok(());
+        }
+        let wake = watcher.next_timeout();
+        let step = tokio::select! {
+            event = incoming.recv() => match event {
+                Some(event) => watcher.handle_event(event),
+                None => Err(Error::Ended("the network")),
+            },
+            Some((address, link)) = dials.recv() => { watcher.handle_dialled(&address, link); Ok(true) }
+            Some(()) = key_frames.recv() => { watcher.ask_for_key_frame(); Ok(true) }
+            command = commands.recv(), if !commands.is_closed() => match command {
+                Some(Command::Leave) => { watcher.leave(); Ok(false) }
+                None => Ok(true),
+            },
+            () = sleep_until(wake.into()) => watcher.handle_timeout().map(|()| true),
+        };
+        match step {
+            Ok(true) => {}
+            Ok(false) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
+    watcher.finish(outcome).await
+}
+
+struct Watcher {
+    clock: Clock,
+    net: Net,
+    ticket: Ticket,
+    host: LinkId,
+    member: Member,
+    links: BTreeMap<LinkId, Link>,
+    /// Relays that the host names.
+    relays: Vec<PeerAddress>,
+    /// Relays that we have a link to, or are dialling.
+    reached: BTreeMap<[u8; 32], Option<LinkId>>,
+    redial_at: Option<Instant>,
+    dialled: mpsc::Sender<(PeerAddress, Result<Link, Error>)>,
+    streams: BTreeMap<StreamId, InStream>,
+    parents: BTreeSet<LinkId>,
+    player: PlayerHandle,
+    joined_by: Option<Instant>,
+    linger: bool,
+    /// Secrets of former epochs, kept only to show after a removal that they open nothing.
+    old_secrets: Vec<EpochSecret>,
+    snapshot: Snapshot,
+    state: Arc<WatchState>,
+}
+
+impl Watcher {
+    async fn join(
+        config: Config,
+        player: PlayerHandle,
+        events: mpsc::Sender<LinkEvent>,
+        dialled: mpsc::Sender<(PeerAddress, Result<Link, Error>)>,
+    ) -> Result<Self, Error> {
+        let Config { seed, ticket, listen, loss, linger_after_removal, state, .. } = config;
+        let net = Net::bind(NetConfig { seed, role: Role::Watcher, listen, loss }, events).await?;
+        let host = net.connect(&ticket.address()).await?;
+        ticket.check_host(&host)?;
+        let mut member = Member::new(net.identity())?;
+        let key_package = member.key_package(net.identity())?.to_bytes();
+        host.send(&Control::Join { invitation: ticket.invitation, key_package });
+        Ok(Self {
+            clock: Clock::start(),
+            host: host.id,
+            links: BTreeMap::from([(host.id, host)]),
+            net,
+            ticket,
+            member,
+            relays: Vec::new(),
+            reached: BTreeMap::new(),
+            redial_at: None,
+            dialled,
+            streams: BTreeMap::new(),
+            parents: BTreeSet::new(),
+            player,
+            joined_by: Some(Instant::now() + JOIN_TIMEOUT),
+            linger: linger_after_removal,
+            old_secrets: Vec::new(),
+            snapshot: Snapshot::default(),
+            state,
+        })
+    }
+
+    /// False when the session is over.
+    fn handle_event(&mut self, event: LinkEvent) -> Result<bool, Error> {
+        match event {
+            // Watchers do not serve others yet.
+            LinkEvent::Up(link) => link.refuse("this node serves nobody"),
+            LinkEvent::Chunks(link, chunks) => self.handle_chunks(link, &chunks),
+            LinkEvent::Control(link, message) if link == self.host => return self.handle_host(message),
+            LinkEvent::Control(link, Control::Refused { why }) => {
+                tracing::info!(%link, why, "a relay refused us");
+                self.drop_parent(link);
+            }
+            LinkEvent::Control(link, Control::End) => self.drop_parent(link),
+            LinkEvent::Control(link, _) => {
+                tracing::info!(%link, "a relay sent what only a host may");
+                self.drop_parent(link);
+            }
+            LinkEvent::Down(link, why) if link == self.host => {
+                return Err(Error::Connect {
+                    peer: "the host".into(),
+                    why: format!("the link broke: {why}"),
+                });
+            }
+            LinkEvent::Down(link, _) => self.drop_parent(link),
+        }
+        Ok(true)
+    }
+
+    fn handle_host(&mut self, message: Control) -> Result<bool, Error> {
+        match message {
+            Control::Welcome { welcome, session, announces } => {
+                self.enter(&welcome, SessionId(session), &announces)?
+            }
+            Control::Commit { commit } => self.handle_commit(&commit)?,
+            Control::Relays { relays } => {
+                self.relays = relays;
+                self.reach_relays();
+            }
+            Control::Refused { why } => return Err(Error::Refused { peer: self.ticket.host, why }),
+            Control::End => return Ok(false),
+            _ => {
+                return Err(Error::Peer {
+                    peer: self.ticket.host.to_string(),
+                    why: "an unexpected message".into(),
+                });
+            }
+        }
+        Ok(true)
+    }
+
+    fn enter(&mut self, welcome: &[u8], session: SessionId, announces: &[Vec<u8>]) -> Result<(), Error> {
+        if session != self.ticket.session {
+            return Err(Error::input("ticket", "the host runs another session now; ask for a new ticket"));
+        }
+        let epoch = self.member.join(welcome, self.ticket.host, session)?;
+        self.joined_by = None;
+        let publisher = self.links.get(&self.host).map(|host| host.peer.identity.clone());
+        let publisher = publisher.ok_or(Error::Ended("the host's link"))?;
+        for signed in announces {
+            let announce = StreamAnnounce::verify(signed, &publisher)?;
+            if announce.session != session {
+                continue;
+            }
+            let stream = InStream::new(announce.clone())?;
+            self.streams.insert(stream.id, stream);
+            self.player.send(Message::Stream(Box::new(announce)));
+        }
+        self.snapshot.first_epoch = Some(epoch);
+        let secret = self.member.epoch_secret()?;
+        self.enter_epoch(epoch, secret)?;
+        self.serve_by_host_if_alone();
+        Ok(())
+    }
+
+    fn handle_commit(&mut self, commit: &[u8]) -> Result<(), Error> {
+        let outcome = match self.member.process_commit(commit) {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                tracing::warn!(%error, "a commit could not be processed");
+                return Ok(());
+            }
+        };
+        let mut steps = vec![outcome];
+        while let Some(step) = steps.pop() {
+            steps.extend(step.followed_by);
+            match step.secret {
+                Some(secret) => self.enter_epoch(step.epoch, secret)?,
+                None => self.removed(step.epoch)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn removed(&mut self, epoch: Epoch) -> Result<(), Error> {
+        self.snapshot.removed_in = Some(epoch);
+        if self.linger {
+            return Ok(());
+        }
+        Err(Error::Refused { peer: self.ticket.host, why: "the host removed us from the session".into() })
+    }
+
+    /// Puts the keys of an epoch in place, and tells the host that they are.
+    fn enter_epoch(&mut self, epoch: Epoch, secret: EpochSecret) -> Result<(), Error> {
+        let now = self.clock.now();
+        for stream in self.streams.values_mut() {
+            let leaf = self.member.leaf_of(stream.announce.publisher).unwrap_or(LeafIndex(0));
+            for object in stream.install(now, epoch, secret.expose(), leaf)? {
+                self.player.send(Message::Object(object));
+            }
+        }
+        self.player.send(Message::Epoch(epoch));
+        self.snapshot.epoch = Some(epoch);
+        if self.linger {
+            self.old_secrets.push(secret);
+        }
+        self.send(self.host, &Control::EpochReady { epoch: epoch.0 });
+        self.act();
+        Ok(())
+    }
+
+    fn handle_chunks(&mut self, link: LinkId, chunks: &[Bytes]) {
+        let now = self.clock.now();
+        let mut misbehaved = None;
+        for chunk in chunks {
+            let Ok(header) = ChunkHeader::parse(chunk) else {
+                misbehaved = Some("it sent bytes that are no chunk".to_owned());
+                break;
+            };
+            if self.snapshot.removed_in.is_some_and(|epoch| header.epoch >= epoch) {
+                self.try_after_removal(&header, chunk);
+                continue;
+            }
+            let Some(stream) = self.streams.get_mut(&header.stream_id) else { continue };
+            match stream.handle_chunk(now, link, chunk) {
+                Ok(Some(object)) => self.player.send(Message::Object(object)),
+                Ok(None) => {}
+                Err(why) => misbehaved = Some(why),
+            }
+        }
+        if let Some(why) = misbehaved {
+            tracing::info!(%link, why, "link closed");
+            self.drop_parent(link);
+        }
+        self.act();
+    }
+
+    /// A former member does its worst: every secret it ever had, taken for the chunk's own epoch.
+    fn try_after_removal(&mut self, header: &ChunkHeader, chunk: &Bytes) {
+        self.snapshot.seen_after_removal += 1;
+        for secret in &self.old_secrets {
+            let mut ring: Keyring = Keyring::new(header.stream_id);
+            let installed = ring.install(self.clock.now(), header.epoch, secret.expose(), LeafIndex(0));
+            if installed.is_ok() && ring.open(self.clock.now(), &mut chunk.to_vec()).is_ok() {
+                self.snapshot.opened_after_removal += 1;
+            }
+        }
+    }
+
+    /// Carries out what the subscriptions decide.
+    fn act(&mut self) {
+        let now = self.clock.now();
+        let mut silent = Vec::new();
+        let mut rebuild = false;
+        for stream in self.streams.values_mut() {
+            while let Some(action) = stream.subscription.poll_action() {
+                let (link, message) = match action {
+                    Action::Assign { parent, stripes } => {
+                        (parent, Control::subscribe(stream.id, LayerPolicy::UNCAPPED, stripes))
+                    }
+                    Action::Request { parent, epoch, chunks } => {
+                        (parent, Control::repair(stream.id, epoch, &chunks))
+                    }
+                    Action::Suspect { parent } => {
+                        silent.push(parent);
+                        continue;
+                    }
+                    Action::Rebuild => {
+                        rebuild = true;
+                        continue;
+                    }
+                    _ => continue,
+                };
+                if let Some(link) = self.links.get(&link) {
+                    link.send(&message);
+                }
+            }
+        }
+        for parent in silent {
+            self.snapshot.suspected += 1;
+            // What one stream has found out holds for the others.
+            self.streams.values_mut().for_each(|s| s.subscription.suspect_parent(now, parent));
+            self.act();
+        }
+        if rebuild {
+            self.serve_by_host_if_alone();
+        }
+        self.publish_state();
+    }
+
+    /// Dials the relays that the host names and we have no link to, a few more than there are stripes.
+    fn reach_relays(&mut self) {
+        self.redial_at = None;
+        let wanted =
+            self.streams.values().map(|s| usize::from(s.announce.parents)).max().unwrap_or(4) + SPARES;
+        for relay in self.relays.clone() {
+            if self.reached.len() >= wanted || self.reached.contains_key(&relay.endpoint) {
+                continue;
+            }
+            self.reached.insert(relay.endpoint, None);
+            let (net, dialled) = (self.net.clone(), self.dialled.clone());
+            tokio::spawn(async move {
+                let link = net.connect(&relay).await;
+                let _ = dialled.send((relay, link)).await;
+            });
+        }
+    }
+
+    fn handle_dialled(&mut self, address: &PeerAddress, link: Result<Link, Error>) {
+        match link {
+            Ok(link) if link.peer.role == Role::Relay => {
+                self.reached.insert(address.endpoint, Some(link.id));
+                let id = link.id;
+                self.links.insert(id, link);
+                self.add_parent(id);
+                // The host serves only where there are no relays.
+                self.remove_parent(self.host);
+            }
+            Ok(link) => link.close("not a relay"),
+            Err(error) => {
+                tracing::debug!(%error, "a relay could not be reached");
+                self.reached.remove(&address.endpoint);
+                self.redial_at = Some(Instant::now() + REDIAL);
+            }
+        }
+    }
+
+    fn add_parent(&mut self, link: LinkId) {
+        if !self.parents.insert(link) {
+            return;
+        }
+        let now = self.clock.now();
+        let none = StripeSet::new(1, 0).unwrap_or(StripeSet::ALL);
+        for stream in self.streams.values_mut() {
+            // A subscriber of nothing may already ask for repair: that makes a spare warm.
+            if let Some(link) = self.links.get(&link) {
+                link.send(&Control::subscribe(stream.id, LayerPolicy::UNCAPPED, none));
+            }
+            stream.subscription.add_parent(now, link);
+        }
+        self.act();
+    }
+
+    fn remove_parent(&mut self, link: LinkId) {
+        if !self.parents.remove(&link) {
+            return;
+        }
+        let now = self.clock.now();
+        let none = StripeSet::new(1, 0).unwrap_or(StripeSet::ALL);
+        for stream in self.streams.values_mut() {
+            stream.subscription.remove_parent(now, link);
+            if let Some(link) = self.links.get(&link) {
+                link.send(&Control::subscribe(stream.id, LayerPolicy::UNCAPPED, none));
+            }
+        }
+        self.act();
+    }
+
+    fn drop_parent(&mut self, link: LinkId) {
+        self.links.remove(&link);
+        self.reached.retain(|_, reached| *reached != Some(link));
+        self.redial_at.get_or_insert_with(|| Instant::now() + REDIAL);
+        self.remove_parent(link);
+        self.serve_by_host_if_alone();
+    }
+
+    /// Without a relay the host feeds us itself.
+    fn serve_by_host_if_alone(&mut self) {
+        let carried = self.streams.values().all(|s| s.subscription.carrying().next().is_some());
+        if self.snapshot.epoch.is_some() && !carried {
+            self.add_parent(self.host);
+        }
+    }
+
+    fn ask_for_key_frame(&self) {
+        if let Some(stream) = self.streams.values().find(|s| s.kind == crate::publish::StreamKind::Video) {
+            self.send(self.host, &Control::KeyFrame { stream: stream.id.0 });
+        }
+    }
+
+    fn leave(&self) {
+        self.send(self.host, &Control::Leave);
+    }
+
+    fn send(&self, link: LinkId, message: &Control) {
+        if let Some(link) = self.links.get(&link) {
+            link.send(message);
+        }
+    }
+
+    fn handle_timeout(&mut self) -> Result<(), Error> {
+        let now = Instant::now();
+        if self.joined_by.is_some_and(|by| now >= by) {
+            let why = format!("not let in within {} s", JOIN_TIMEOUT.as_secs());
+            return Err(Error::Refused { peer: self.ticket.host, why });
+        }
+        if self.redial_at.is_some_and(|at| now >= at) {
+            self.reach_relays();
+        }
+        let time = self.clock.now();
+        self.streams.values_mut().for_each(|stream| stream.handle_timeout(time));
+        self.act();
+        Ok(())
+    }
+
+    fn next_timeout(&self) -> Instant {
+        let streams =
+            self.streams.values().filter_map(InStream::poll_timeout).map(|at| self.clock.instant(at));
+        let refresh = Instant::now() + Duration::from_millis(100);
+        streams.chain(self.joined_by).chain(self.redial_at).chain([refresh]).min().unwrap_or(refresh)
+    }
+
+    fn publish_state(&mut self) {
+        let mut s = self.snapshot;
+        (s.chunks, s.bytes, s.undecryptable, s.missing, s.repaired) = (0, 0, 0, 0, 0);
+        for stream in self.streams.values() {
+            s.chunks += stream.stats.chunks;
+            s.bytes += stream.stats.bytes;
+            s.undecryptable += stream.stats.undecryptable;
+            let repair = stream.subscription.stats();
+            s.missing += repair.missing;
+            s.repaired += repair.repaired;
+        }
+        let carried =
+            self.streams.values().max_by_key(|stream| stream.kind == crate::publish::StreamKind::Video);
+        s.parents = carried.map_or(0, |stream| stream.subscription.carrying().count() as u32);
+        s.played = self.player.stats();
+        self.snapshot = s;
+        self.state.set(s);
+    }
+
+    async fn finish(mut self, outcome: Result<(), Error>) -> Result<Report, Error> {
+        for stream in self.streams.values_mut() {
+            stream.drain_stash(self.snapshot.removed_in);
+        }
+        self.publish_state();
+        self.net.close().await;
+        let player = self.player;
+        let played = tokio::task::spawn_blocking(move || player.finish())
+            .await
+            .map_err(|_| Error::Ended("the player"))
+            .and_then(|played| played);
+        outcome?;
+        let last = Snapshot { played: played?, ..self.snapshot };
+        self.state.set(last);
+        Ok(Report { frames_shown: last.played.frames_shown, last })
+    }
+}

@@ -1,0 +1,259 @@
+//! The player: one thread per watcher that decodes and plays out pictures and sound in time.
+
+use super::receive::Received;
+use super::sink::{ShownSound, Sink};
+use super::video::VideoPlayer;
+use crate::publish::StreamKind;
+use crate::{Clock, Error};
+use av_wire::{Media, StreamAnnounce};
+use codec_opus::{Channels, JitterBuffer, JitterConfig, OpusDecoder, PlayoutKind, SampleRate};
+use core_types::Epoch;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// After the end, what is still under way is waited for this long.
+const DRAIN: Duration = Duration::from_secs(2);
+const IDLE: Duration = Duration::from_millis(200);
+
+/// What the player is told.
+#[derive(Debug)]
+pub(super) enum Message {
+    Stream(Box<StreamAnnounce>),
+    Epoch(Epoch),
+    Object(Received),
+    End,
+}
+
+/// What was played.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PlayStats {
+    /// Pictures shown.
+    pub frames_shown: u64,
+    /// Of these, more than half a frame late.
+    pub frames_late: u64,
+    /// Pictures that never came, or far too late.
+    pub frames_lost: u64,
+    /// Pictures that came and could not be decoded for want of an earlier one.
+    pub frames_undecodable: u64,
+    /// Slots of sound played from their packet or recovered from the next.
+    pub audio_shown: u64,
+    /// Of these, recovered from the next packet.
+    pub audio_recovered: u64,
+    /// Slots of sound concealed.
+    pub audio_concealed: u64,
+}
+
+/// The node's handle on its player's thread.
+#[derive(Debug)]
+pub(super) struct PlayerHandle {
+    messages: Sender<Message>,
+    stats: Arc<Mutex<PlayStats>>,
+    thread: JoinHandle<Result<(), Error>>,
+}
+
+impl PlayerHandle {
+    /// Starts the thread. `wants_key_frame` is called from it.
+    pub(super) fn start(
+        delay: Duration,
+        sinks: Vec<Box<dyn Sink>>,
+        wants_key_frame: impl Fn() + Send + 'static,
+    ) -> Result<Self, Error> {
+        let (messages, inbox) = channel();
+        let stats = Arc::<Mutex<PlayStats>>::default();
+        let shared = stats.clone();
+        let thread = std::thread::Builder::new()
+            .name("player".into())
+            .spawn(move || Player::new(delay, sinks, shared).run(&inbox, wants_key_frame))
+            .map_err(|e| Error::Network(format!("can't start a thread: {e}")))?;
+        Ok(Self { messages, stats, thread })
+    }
+
+    pub(super) fn send(&self, message: Message) {
+        // A player that ended with an error says so when it is joined.
+        let _ = self.messages.send(message);
+    }
+
+    pub(super) fn stats(&self) -> PlayStats {
+        *self.stats.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Plays out what is there and ends. Blocks for as long.
+    pub(super) fn finish(self) -> Result<PlayStats, Error> {
+        let _ = self.messages.send(Message::End);
+        self.thread.join().map_err(|_| Error::Ended("the player"))??;
+        Ok(*self.stats.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+}
+
+struct Player {
+    clock: Clock,
+    delay: Duration,
+    sinks: Vec<Box<dyn Sink>>,
+    video: Option<VideoPlayer>,
+    audio: Option<AudioPlayer>,
+    shared: Arc<Mutex<PlayStats>>,
+    ending: Option<Instant>,
+}
+
+impl Player {
+    fn new(delay: Duration, sinks: Vec<Box<dyn Sink>>, shared: Arc<Mutex<PlayStats>>) -> Self {
+        Self { clock: Clock::start(), delay, sinks, video: None, audio: None, shared, ending: None }
+    }
+
+    fn run(mut self, inbox: &Receiver<Message>, wants_key_frame: impl Fn()) -> Result<(), Error> {
+        loop {
+            self.play(&wants_key_frame)?;
+            if self.is_over() {
+                break;
+            }
+            match inbox.recv_timeout(self.patience()) {
+                Ok(message) => self.take(message)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => self.end(),
+            }
+            // Whatever else has come meanwhile, before deciding that something is missing.
+            while let Ok(message) = inbox.try_recv() {
+                self.take(message)?;
+            }
+        }
+        for sink in self.sinks {
+            sink.finish()?;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        self.ending.get_or_insert_with(|| Instant::now() + DRAIN);
+    }
+
+    fn take(&mut self, message: Message) -> Result<(), Error> {
+        match message {
+            Message::Stream(announce) => {
+                match announce.media {
+                    Media::Video { size, rate } => {
+                        self.video = Some(VideoPlayer::new(size, rate, self.delay)?)
+                    }
+                    Media::Audio { channels, .. } => {
+                        self.audio = Some(AudioPlayer::new(channels, self.delay)?)
+                    }
+                    Media::Data => {}
+                }
+                for sink in &mut self.sinks {
+                    sink.stream(&announce)?;
+                }
+            }
+            Message::Epoch(epoch) => self.sinks.iter_mut().for_each(|sink| sink.epoch(epoch)),
+            Message::Object(object) => match (object.kind, &mut self.video, &mut self.audio) {
+                (StreamKind::Video, Some(video), _) => video.push(object),
+                (StreamKind::Audio, _, Some(audio)) => audio.push(&self.clock, object, &mut self.sinks)?,
+                _ => {}
+            },
+            Message::End => self.end(),
+        }
+        Ok(())
+    }
+
+    fn play(&mut self, wants_key_frame: &impl Fn()) -> Result<(), Error> {
+        let mut stats = PlayStats::default();
+        if let Some(video) = &mut self.video {
+            if video.decode(Instant::now(), &mut self.sinks)? {
+                wants_key_frame();
+            }
+            video.show(Instant::now(), &mut self.sinks)?;
+            stats.frames_shown = video.stats.shown;
+            stats.frames_late = video.stats.late;
+            stats.frames_lost = video.stats.lost;
+            stats.frames_undecodable = video.stats.undecodable;
+        }
+        if let Some(audio) = &mut self.audio {
+            audio.play(&self.clock, &mut self.sinks)?;
+            stats.audio_shown = audio.shown;
+            stats.audio_recovered = audio.recovered;
+            stats.audio_concealed = audio.concealed;
+        }
+        *self.shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = stats;
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        let idle = self.video.as_ref().is_none_or(VideoPlayer::is_idle)
+            && self.audio.as_ref().is_none_or(|audio| audio.buffer.is_empty());
+        self.ending.is_some_and(|deadline| idle || Instant::now() >= deadline)
+    }
+
+    fn patience(&self) -> Duration {
+        let audio = self.audio.as_ref().and_then(|a| a.buffer.next_due()).map(|due| self.clock.instant(due));
+        let next = self.video.as_ref().and_then(VideoPlayer::next_due).into_iter().chain(audio).min();
+        next.map_or(IDLE, |due| due.saturating_duration_since(Instant::now())).min(IDLE)
+    }
+}
+
+struct AudioPlayer {
+    buffer: JitterBuffer,
+    decoder: OpusDecoder,
+    ended: bool,
+    shown: u64,
+    recovered: u64,
+    concealed: u64,
+}
+
+impl AudioPlayer {
+    fn new(channels: u8, delay: Duration) -> Result<Self, Error> {
+        let failed = |e: codec_opus::Error| Error::codec("Opus decoder", e);
+        let channels = if channels == 2 { Channels::Stereo } else { Channels::Mono };
+        Ok(Self {
+            buffer: JitterBuffer::new(JitterConfig { delay, ..JitterConfig::default() }).map_err(failed)?,
+            decoder: OpusDecoder::new(SampleRate::default(), channels).map_err(failed)?,
+            ended: false,
+            shown: 0,
+            recovered: 0,
+            concealed: 0,
+        })
+    }
+
+    fn push(&mut self, clock: &Clock, object: Received, sinks: &mut [Box<dyn Sink>]) -> Result<(), Error> {
+        if object.flags.end_of_stream {
+            self.ended = true;
+            return Ok(());
+        }
+        for sink in sinks {
+            sink.audio_packet(object.pts, &object.payload)?;
+        }
+        let at = clock.at(object.assembled_at);
+        self.buffer
+            .push(at, object.seq, object.pts, object.payload)
+            .map(drop)
+            .map_err(|e| Error::codec("jitter buffer", e))
+    }
+
+    fn play(&mut self, clock: &Clock, sinks: &mut [Box<dyn Sink>]) -> Result<(), Error> {
+        while let Some(slot) = self.buffer.pop(clock.now()) {
+            let real = match slot.kind {
+                PlayoutKind::Packet { packet, .. } => self.decoder.decode(&packet).is_ok(),
+                PlayoutKind::Recover { next } => {
+                    let recovered = self.decoder.recover(&next).is_ok();
+                    self.recovered += u64::from(recovered);
+                    recovered
+                }
+                // After the last packet there is nothing to conceal.
+                PlayoutKind::Missing if self.ended => continue,
+                PlayoutKind::Missing => {
+                    self.decoder.conceal().map_err(|e| Error::codec("Opus decoder", e))?;
+                    false
+                }
+            };
+            self.shown += u64::from(real);
+            self.concealed += u64::from(!real);
+            for sink in &mut *sinks {
+                sink.sound(ShownSound { pts: slot.pts, real });
+            }
+        }
+        Ok(())
+    }
+}

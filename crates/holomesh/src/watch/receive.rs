@@ -1,0 +1,298 @@
+//! One incoming stream: chunks of several parents in, objects out.
+
+use crate::Error;
+use crate::publish::StreamKind;
+use alm::Subscription;
+use av_wire::{Inner, Keyring, Media, Object, ObjectFlags, StreamAnnounce};
+use bytes::Bytes;
+use codec_fountain::{BlockShape, Reassembler, ReassemblyLimits, repair_symbols};
+use core_types::{ChunkSeq, Epoch, LeafIndex, LinkId, MediaTime, MonoTime, ObjectSeq, StreamId};
+use std::collections::VecDeque;
+use std::time::Instant;
+
+/// Chunks of an epoch whose key is still on its way that are kept until it comes.
+const STASH: usize = 1_024;
+
+/// An object that is complete.
+#[derive(Debug)]
+pub(super) struct Received {
+    pub(super) kind: StreamKind,
+    pub(super) seq: ObjectSeq,
+    pub(super) flags: ObjectFlags,
+    pub(super) pts: MediaTime,
+    pub(super) payload: Vec<u8>,
+    pub(super) assembled_at: Instant,
+}
+
+/// What came, counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct ReceiveStats {
+    pub(super) chunks: u64,
+    pub(super) bytes: u64,
+    pub(super) undecryptable: u64,
+    /// Chunks of epochs before this watcher was a member.
+    pub(super) foreign: u64,
+}
+
+pub(super) struct InStream {
+    pub(super) kind: StreamKind,
+    pub(super) id: StreamId,
+    pub(super) announce: StreamAnnounce,
+    pub(super) subscription: Subscription,
+    pub(super) stats: ReceiveStats,
+    first_epoch: Option<Epoch>,
+    keyring: Keyring,
+    reassembler: Reassembler,
+    stash: VecDeque<(LinkId, Epoch, Bytes)>,
+    scratch: Vec<u8>,
+}
+
+impl InStream {
+    pub(super) fn new(announce: StreamAnnounce) -> Result<Self, Error> {
+        let kind = match announce.media {
+            Media::Video { .. } => StreamKind::Video,
+            Media::Audio { .. } => StreamKind::Audio,
+            Media::Data => return Err(Error::codec("stream", "data streams are not watched yet")),
+        };
+        if announce.codec != kind.codec() {
+            return Err(Error::codec("stream", format!("codec {:?} is not played here", announce.codec)));
+        }
+        let id = announce.stream_id()?;
+        let config = alm::Config { stripes: announce.parents, ..alm::Config::default() };
+        Ok(Self {
+            kind,
+            id,
+            subscription: Subscription::new(config).map_err(|e| Error::codec("stream", e))?,
+            stats: ReceiveStats::default(),
+            first_epoch: None,
+            keyring: Keyring::new(id),
+            reassembler: Reassembler::new(announce.symbol_size, ReassemblyLimits::default())
+                .map_err(|e| Error::codec("fountain decoder", e))?,
+            stash: VecDeque::new(),
+            scratch: Vec::new(),
+            announce,
+        })
+    }
+
+    /// Puts a new epoch's key in place, and opens what came before it.
+    pub(super) fn install(
+        &mut self,
+        now: MonoTime,
+        epoch: Epoch,
+        secret: &[u8; 32],
+        sender: LeafIndex,
+    ) -> Result<Vec<Received>, Error> {
+        self.keyring.install(now, epoch, secret, sender)?;
+        self.first_epoch.get_or_insert(epoch);
+        let mut received = Vec::new();
+        for (link, chunk_epoch, chunk) in std::mem::take(&mut self.stash) {
+            if chunk_epoch <= epoch {
+                received.extend(self.open(now, link, &chunk).ok().flatten());
+            } else {
+                self.stash.push_back((link, chunk_epoch, chunk));
+            }
+        }
+        Ok(received)
+    }
+
+    /// Takes a chunk from a link.
+    ///
+    /// # Errors
+    /// A sentence for the peer: it sent what is no chunk of this stream.
+    pub(super) fn handle_chunk(
+        &mut self,
+        now: MonoTime,
+        link: LinkId,
+        chunk: &Bytes,
+    ) -> Result<Option<Received>, String> {
+        self.stats.chunks += 1;
+        self.stats.bytes += chunk.len() as u64;
+        self.open(now, link, chunk)
+    }
+
+    fn open(&mut self, now: MonoTime, link: LinkId, chunk: &Bytes) -> Result<Option<Received>, String> {
+        self.scratch.clear();
+        self.scratch.extend_from_slice(chunk);
+        let opened = match self.keyring.open(now, &mut self.scratch) {
+            Ok(opened) => opened,
+            Err(av_wire::Error::NoKey { epoch, newest, .. })
+                if newest.is_none_or(|newest| epoch > newest) =>
+            {
+                // The key is on its way: commits travel on another path than chunks.
+                if self.stash.len() >= STASH {
+                    self.stash.pop_front();
+                    self.stats.undecryptable += 1;
+                }
+                self.stash.push_back((link, epoch, chunk.clone()));
+                return Ok(None);
+            }
+            Err(av_wire::Error::NoKey { epoch, .. })
+                if self.first_epoch.is_some_and(|first| epoch < first) =>
+            {
+                self.stats.foreign += 1;
+                return Ok(None);
+            }
+            Err(av_wire::Error::Replayed { epoch, seq, .. }) => {
+                self.subscription.handle_duplicate(now, link, epoch, seq);
+                return Ok(None);
+            }
+            Err(av_wire::Error::NoKey { .. } | av_wire::Error::Authentication { .. }) => {
+                // Anybody on the way may have altered it, so nobody is blamed.
+                self.stats.undecryptable += 1;
+                return Ok(None);
+            }
+            Err(other) => return Err(other.to_string()),
+        };
+        let (epoch, chunk_seq) = (opened.header.epoch, opened.header.chunk_seq);
+        self.subscription.handle_chunk(now, link, epoch, chunk_seq);
+        let (seq, bytes) = match opened.inner {
+            Inner::Object { seq, bytes } => (seq, bytes.to_vec()),
+            Inner::Symbol { seq, object_len, id, bytes } => {
+                let complete =
+                    self.reassembler.push(seq, object_len as usize, id, bytes).map_err(|e| e.to_string())?;
+                let Some(object) = complete else { return Ok(None) };
+                // Symbols are sent in order of their ids, under consecutive numbers: the rest is not needed.
+                if let Ok(shape) = BlockShape::new(object.len(), self.announce.symbol_size) {
+                    let k = shape.source_symbols();
+                    let first = chunk_seq.0.saturating_sub(u64::from(id.value()));
+                    let end = first + u64::from(k + repair_symbols(k, self.announce.parents));
+                    self.subscription.settle(epoch, ChunkSeq(first)..ChunkSeq(end));
+                }
+                (seq, object)
+            }
+            Inner::Proof { .. } => return Ok(None),
+        };
+        let object = Object::parse(&bytes).map_err(|e| e.to_string())?;
+        Ok(Some(Received {
+            kind: self.kind,
+            seq,
+            flags: object.flags,
+            pts: object.pts,
+            payload: object.payload.to_vec(),
+            assembled_at: Instant::now(),
+        }))
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: MonoTime) {
+        self.keyring.handle_timeout(now);
+        self.subscription.handle_timeout(now);
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<MonoTime> {
+        self.keyring.poll_timeout().into_iter().chain(self.subscription.poll_timeout()).min()
+    }
+
+    /// Chunks whose key never came, at the end.
+    pub(super) fn drain_stash(&mut self, before: Option<Epoch>) {
+        let lost = self.stash.drain(..).filter(|(_, epoch, _)| before.is_none_or(|end| *epoch < end)).count();
+        self.stats.undecryptable += lost as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::publish::OutStream;
+    use core_types::{CodecId, FrameRate, FrameSize, KeyId, Layer, SessionId, SymbolSize};
+    use identity::{Identity, Seed};
+    use std::time::Duration;
+
+    fn streams() -> (OutStream, InStream) {
+        let identity = Identity::from_seed(&Seed([1; 64])).unwrap();
+        let announce = StreamAnnounce {
+            session: SessionId([1; 32]),
+            publisher: identity.key_id(),
+            label: "camera".into(),
+            random: [2; 16],
+            codec: CodecId::Av1,
+            layers: Layer::BASE,
+            symbol_size: SymbolSize::DEFAULT,
+            parents: 4,
+            ticks_per_second: 1_000_000,
+            media: Media::Video {
+                size: FrameSize::new(64, 64).unwrap(),
+                rate: FrameRate::new(25, 1).unwrap(),
+            },
+        };
+        let incoming = InStream::new(announce.clone()).unwrap();
+        (OutStream::new(StreamKind::Video, announce, &identity).unwrap(), incoming)
+    }
+
+    fn frame(stream: &mut OutStream, content: &[u8]) -> Vec<Bytes> {
+        let object = Object {
+            flags: ObjectFlags::default(),
+            pts: MediaTime(40_000),
+            duration: Duration::from_millis(40),
+            payload: content,
+        };
+        stream.seal(&object).unwrap().chunks
+    }
+
+    fn feed(stream: &mut InStream, chunks: &[Bytes]) -> Vec<Received> {
+        chunks
+            .iter()
+            .filter_map(|chunk| stream.handle_chunk(MonoTime(1), LinkId(1), chunk).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn a_frame_comes_out_whole_whichever_parent_is_missing() {
+        for missing in 0..4u64 {
+            let (mut out, mut incoming) = streams();
+            out.enter_epoch(Epoch(1), &[7; 32], LeafIndex(0)).unwrap();
+            incoming.install(MonoTime(0), Epoch(1), &[7; 32], LeafIndex(0)).unwrap();
+            for len in [1, 900, 3_000, 9_999, 40_000] {
+                let content: Vec<u8> = (0..len).map(|i| (i * 7) as u8).collect();
+                let chunks: Vec<Bytes> = frame(&mut out, &content)
+                    .into_iter()
+                    .filter(|chunk| av_wire::ChunkHeader::parse(chunk).unwrap().chunk_seq.0 % 4 != missing)
+                    .collect();
+                let received = feed(&mut incoming, &chunks);
+                assert_eq!(received.len(), 1, "{len} bytes without parent {missing}");
+                assert_eq!(received[0].payload, content);
+            }
+        }
+    }
+
+    #[test]
+    fn chunks_that_come_before_their_key_wait_for_it() {
+        let (mut out, mut incoming) = streams();
+        out.enter_epoch(Epoch(2), &[8; 32], LeafIndex(0)).unwrap();
+        incoming.install(MonoTime(0), Epoch(1), &[7; 32], LeafIndex(0)).unwrap();
+        let chunks = frame(&mut out, b"early");
+        assert!(feed(&mut incoming, &chunks).is_empty());
+        let received = incoming.install(MonoTime(0), Epoch(2), &[8; 32], LeafIndex(0)).unwrap();
+        assert_eq!(received[0].payload, b"early");
+        incoming.drain_stash(None);
+        assert_eq!(incoming.stats.undecryptable, 0);
+    }
+
+    #[test]
+    fn a_key_that_never_comes_is_counted() {
+        let (mut out, mut incoming) = streams();
+        out.enter_epoch(Epoch(2), &[8; 32], LeafIndex(0)).unwrap();
+        incoming.install(MonoTime(0), Epoch(1), &[7; 32], LeafIndex(0)).unwrap();
+        let chunks = frame(&mut out, b"never");
+        feed(&mut incoming, &chunks);
+        incoming.drain_stash(None);
+        assert_eq!(incoming.stats.undecryptable, chunks.len() as u64);
+    }
+
+    #[test]
+    fn epochs_before_the_first_are_not_held_against_anybody() {
+        let (mut out, mut incoming) = streams();
+        out.enter_epoch(Epoch(1), &[6; 32], LeafIndex(0)).unwrap();
+        incoming.install(MonoTime(0), Epoch(2), &[7; 32], LeafIndex(0)).unwrap();
+        let chunks = frame(&mut out, b"before my time");
+        assert!(feed(&mut incoming, &chunks).is_empty());
+        assert_eq!((incoming.stats.undecryptable, incoming.stats.foreign), (0, chunks.len() as u64));
+    }
+
+    #[test]
+    fn a_stream_of_another_publisher_is_another_stream() {
+        let (out, _) = streams();
+        let mut announce = InStream::new(streams().1.announce).unwrap().announce;
+        announce.publisher = KeyId([9; 32]);
+        assert_ne!(InStream::new(announce).unwrap().id, out.id());
+    }
+}

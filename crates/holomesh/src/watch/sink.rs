@@ -1,0 +1,188 @@
+//! Where a watcher's pictures and sound go.
+
+use crate::Error;
+use crate::media::{MatroskaWriter, VideoTrack, Y4mWriter};
+use av_wire::{Media, StreamAnnounce};
+use codec_av1::Frame;
+use codec_opus::{Channels, opus_head};
+use core_types::{Epoch, MediaTime, ObjectSeq};
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// A picture at the moment it is shown.
+#[derive(Debug, Clone, Copy)]
+pub struct ShownPicture<'a> {
+    /// Its object's number.
+    pub seq: ObjectSeq,
+    /// Its presentation time.
+    pub pts: MediaTime,
+    /// The picture.
+    pub frame: &'a Frame,
+    /// When its object was complete.
+    pub assembled_at: Instant,
+    /// How long decoding took.
+    pub decode_time: Duration,
+    /// When it was shown.
+    pub shown_at: Instant,
+    /// It was shown more than half a frame after it was due.
+    pub late: bool,
+}
+
+/// A slot of sound at the moment it is played.
+#[derive(Debug, Clone, Copy)]
+pub struct ShownSound {
+    /// Its presentation time.
+    pub pts: MediaTime,
+    /// True if it came from its own packet or was recovered from the next one; false if it was concealed.
+    pub real: bool,
+}
+
+/// Takes what a player makes. Called from the player's thread.
+pub trait Sink: Send {
+    /// A stream is there; called for each before anything else.
+    ///
+    /// # Errors
+    /// When the sink can't take it.
+    fn stream(&mut self, _announce: &StreamAnnounce) -> Result<(), Error> {
+        Ok(())
+    }
+    /// The keys of an epoch are in place.
+    fn epoch(&mut self, _epoch: Epoch) {}
+    /// A coded picture, in decoding order, beginning with a key frame.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    fn video_packet(&mut self, _pts: MediaTime, _key_frame: bool, _data: &[u8]) -> Result<(), Error> {
+        Ok(())
+    }
+    /// A coded packet of sound.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    fn audio_packet(&mut self, _pts: MediaTime, _data: &[u8]) -> Result<(), Error> {
+        Ok(())
+    }
+    /// A picture is shown.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    fn picture(&mut self, _picture: &ShownPicture<'_>) -> Result<(), Error> {
+        Ok(())
+    }
+    /// A slot of sound is played.
+    fn sound(&mut self, _sound: ShownSound) {}
+    /// Nothing more comes.
+    ///
+    /// # Errors
+    /// When the end can't be written.
+    fn finish(self: Box<Self>) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// Writes AV1 and Opus as they came into Matroska or WebM, without decoding. The file begins with the first key frame.
+#[derive(Debug)]
+pub struct MatroskaSink {
+    path: PathBuf,
+    video: Option<StreamAnnounce>,
+    audio: Option<StreamAnnounce>,
+    writer: Option<MatroskaWriter>,
+}
+
+impl MatroskaSink {
+    /// A sink that will write `path`; the ending says which of the two it is.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), video: None, audio: None, writer: None }
+    }
+
+    /// The writer is made with the first key frame: only that has what the file's header needs.
+    fn open(&mut self, first_key_frame: &[u8]) -> Result<(), Error> {
+        let Some(StreamAnnounce { media: Media::Video { size, rate }, .. }) = &self.video else {
+            return Ok(());
+        };
+        let codec_private =
+            codec_av1::configuration_record(first_key_frame).map_err(|e| Error::codec("AV1", e))?;
+        let track = VideoTrack { size: *size, rate: *rate, codec_private };
+        let head = match &self.audio {
+            Some(StreamAnnounce { media: Media::Audio { sample_rate, channels }, .. }) => {
+                let channels = if *channels == 2 { Channels::Stereo } else { Channels::Mono };
+                Some(opus_head(channels, PRE_SKIP, *sample_rate))
+            }
+            _ => None,
+        };
+        self.writer = Some(MatroskaWriter::create(&self.path, &track, head.as_ref().map(|h| &h[..]))?);
+        Ok(())
+    }
+}
+
+/// Samples at 48 kHz that libopus adds in front: 6.5 ms, its look-ahead in every mode but low delay.
+const PRE_SKIP: u16 = 312;
+
+impl Sink for MatroskaSink {
+    fn stream(&mut self, announce: &StreamAnnounce) -> Result<(), Error> {
+        match announce.media {
+            Media::Video { .. } => self.video = Some(announce.clone()),
+            Media::Audio { .. } => self.audio = Some(announce.clone()),
+            Media::Data => {}
+        }
+        Ok(())
+    }
+
+    fn video_packet(&mut self, pts: MediaTime, key_frame: bool, data: &[u8]) -> Result<(), Error> {
+        if self.writer.is_none() && key_frame {
+            self.open(data)?;
+        }
+        match &mut self.writer {
+            Some(writer) => Ok(writer.write_video(pts, key_frame, data)?),
+            None => Ok(()),
+        }
+    }
+
+    fn audio_packet(&mut self, pts: MediaTime, data: &[u8]) -> Result<(), Error> {
+        match &mut self.writer {
+            Some(writer) => Ok(writer.write_audio(pts, data)?),
+            None => Ok(()),
+        }
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), Error> {
+        match self.writer {
+            Some(writer) => Ok(writer.finish().map(drop)?),
+            None => Err(Error::input(
+                self.path.display().to_string(),
+                "nothing was received, so nothing was written",
+            )),
+        }
+    }
+}
+
+/// Writes decoded pictures as Y4M, for `| ffplay -`.
+#[derive(Debug)]
+pub struct Y4mSink<W: Write + Send> {
+    out: Option<W>,
+    writer: Option<Y4mWriter<W>>,
+}
+
+impl<W: Write + Send> Y4mSink<W> {
+    /// A sink that writes to `out`.
+    pub const fn new(out: W) -> Self {
+        Self { out: Some(out), writer: None }
+    }
+}
+
+impl<W: Write + Send> Sink for Y4mSink<W> {
+    fn stream(&mut self, announce: &StreamAnnounce) -> Result<(), Error> {
+        if let (Media::Video { size, rate }, Some(out)) = (announce.media, self.out.take()) {
+            self.writer = Some(Y4mWriter::new("standard output", out, size, rate)?);
+        }
+        Ok(())
+    }
+
+    fn picture(&mut self, picture: &ShownPicture<'_>) -> Result<(), Error> {
+        match &mut self.writer {
+            Some(writer) => Ok(writer.write_frame(picture.frame)?),
+            None => Ok(()),
+        }
+    }
+}
