@@ -85,6 +85,20 @@ fn ed25519_keys_are_those_of_rfc_8032() {
     assert_eq!(identity.public().ed25519()[..], hex(public));
 }
 
+/// Computed with another SHA-256 (Python's hashlib) from the public keys of the seed of 64 times 0x01.
+#[test]
+fn ids_are_the_specified_hashes() {
+    assert_eq!(
+        ALICE.key_id().as_bytes()[..],
+        hex("3664f1d38dabe70c43c579929e87215b4f998246f70ebb66e98e660f0840f7de")
+    );
+    let stream = stream_id(ALICE.key_id(), "camera", [7; 16]).unwrap();
+    assert_eq!(
+        stream.as_bytes()[..],
+        hex("1478061e13f770216a8f18321fb8af3946b59ec7865573da1ccb7dd38df988fb")
+    );
+}
+
 #[test]
 fn debug_output_shows_no_secret() {
     let seed = Seed([0xa7; 64]);

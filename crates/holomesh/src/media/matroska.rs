@@ -7,64 +7,29 @@
 //! A file is playable at any time up to its last whole cluster, also when the process dies: sizes are "unknown" until
 //! [`MatroskaWriter::finish`] fills in length, duration and index.
 
-use super::ebml::{Elements, Id, UNKNOWN_SIZE, size_in_eight};
+mod header;
+
+pub use header::{Container, VideoTrack};
+
+use super::ebml::{Elements, Id, size_in_eight};
 use super::interleave::{Interleaver, Packet, Track};
 use super::{MediaError, display_name};
 use core::time::Duration;
-use core_types::{FrameRate, FrameSize, MediaTime};
+use core_types::MediaTime;
+use header::{DURATION, INFO, Layout, OpusTrack, SEEK_HEAD_LEN, TRACKS, header};
 use std::fs::File;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
-const SEGMENT: Id = Id(0x1853_8067);
-const INFO: Id = Id(0x1549_a966);
-const TRACKS: Id = Id(0x1654_ae6b);
 const CLUSTER: Id = Id(0x1f43_b675);
 const CUES: Id = Id(0x1c53_bb6b);
-const DURATION: Id = Id(0x4489);
 
-/// Bytes kept for a SeekHead with three entries.
-const SEEK_HEAD_LEN: usize = 68;
-/// Bytes of a Duration element.
-const DURATION_LEN: usize = 11;
 /// A cluster is closed at this span even without a key frame; block times are 16-bit milliseconds.
 const MAX_CLUSTER_MS: u64 = 2_000;
 /// A cluster is closed at this size: it is kept in memory until then.
 const MAX_CLUSTER_BYTES: usize = 4 << 20;
 /// The most index entries; at a key frame a second, 18 hours.
 const MAX_CUES: usize = 65_536;
-/// What a decoder must hear before a seek target (RFC 7845 section 4.6): 80 ms, in nanoseconds.
-const SEEK_PRE_ROLL_NS: u64 = 80_000_000;
-
-/// Which of the two profiles a file claims.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Container {
-    /// Matroska, `.mkv`.
-    Matroska,
-    /// WebM, `.webm`: the part of Matroska that browsers play.
-    WebM,
-}
-
-impl Container {
-    /// WebM for names that end in `.webm`, Matroska for all others.
-    pub fn from_path(path: impl AsRef<Path>) -> Self {
-        match path.as_ref().extension() {
-            Some(extension) if extension.eq_ignore_ascii_case("webm") => Self::WebM,
-            _ => Self::Matroska,
-        }
-    }
-}
-
-/// What the file says of its AV1 track.
-#[derive(Debug, Clone)]
-pub struct VideoTrack {
-    /// The size of the pictures.
-    pub size: FrameSize,
-    /// How many there are in a second, nominally.
-    pub rate: FrameRate,
-    /// The AV1CodecConfigurationRecord (`av1C`): four bytes and the sequence header OBU.
-    pub codec_private: Vec<u8>,
-}
 
 /// What a file holds once it is finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,18 +65,8 @@ pub struct MatroskaWriter<W: Write + Seek = BufWriter<File>> {
     video: Progress,
     audio: Progress,
     malformed: u64,
+    failed: bool,
     closed: bool,
-}
-
-/// Places, counted from the start of the header.
-#[derive(Debug, Clone, Copy)]
-struct Layout {
-    segment_size: u64,
-    /// Where the segment's data starts; what positions in the index count from. The SeekHead's place is here too.
-    segment: u64,
-    info: u64,
-    duration: u64,
-    tracks: u64,
 }
 
 struct Cluster {
@@ -198,6 +153,7 @@ impl<W: Write + Seek> MatroskaWriter<W> {
             // Until two packets have come: the packet length that everybody uses.
             audio: Progress { gap: Duration::from_millis(20), ..Progress::default() },
             malformed: 0,
+            failed: false,
             closed: false,
         })
     }
@@ -267,7 +223,7 @@ impl<W: Write + Seek> MatroskaWriter<W> {
         }
         let cluster = self.cluster.get_or_insert_with(|| {
             let mut blocks = Elements::default();
-            blocks.uint(Id(0xe7), ms);
+            blocks.uint(Id(0xe7), ms); // Timestamp
             Cluster { start_ms: ms, seekable, blocks }
         });
         // Below 0 only for sound that came later than the hold: it plays at the start of the cluster.
@@ -287,10 +243,14 @@ impl<W: Write + Seek> MatroskaWriter<W> {
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<(), MediaError> {
-        let result = self.sink.write_all(bytes);
-        self.position += bytes.len() as u64;
         // After a failed write nothing that follows would be at its place.
-        self.closed |= result.is_err();
+        if self.failed {
+            let reason = std::io::Error::other("an earlier write failed");
+            return Err(MediaError::write(&self.file, reason));
+        }
+        let result = self.sink.write_all(bytes);
+        self.failed = result.is_err();
+        self.position += bytes.len() as u64;
         result.map_err(|reason| MediaError::write(&self.file, reason))
     }
 
@@ -314,6 +274,7 @@ impl<W: Write + Seek> MatroskaWriter<W> {
     fn write_cues(&mut self) -> Result<Option<u64>, MediaError> {
         let mut cues = Elements::default();
         for (ms, place) in &self.cues {
+            // CuePoint: CueTime, CueTrackPositions (CueTrack, CueClusterPosition)
             cues.master(Id(0xbb), |point| {
                 point.uint(Id(0xb3), *ms).master(Id(0xb7), |track| {
                     track.uint(Id(0xf7), 1).uint(Id(0xf1), *place);
@@ -340,6 +301,7 @@ impl<W: Write + Seek> MatroskaWriter<W> {
         seek_head.master(Id(0x114d_9b74), |head| {
             let places = [(INFO, Some(layout.info)), (TRACKS, Some(layout.tracks)), (CUES, cues_at)];
             for (id, at) in places.into_iter().filter_map(|(id, at)| Some((id, at?))) {
+                // Seek: SeekID, SeekPosition
                 head.master(Id(0x4dbb), |entry| {
                     entry
                         .binary(Id(0x53ab), &id.bytes())
@@ -379,122 +341,4 @@ impl<W: Write + Seek> std::fmt::Debug for MatroskaWriter<W> {
             .field("audio", &self.audio)
             .finish_non_exhaustive()
     }
-}
-
-/// What an OpusHead says.
-struct OpusTrack<'a> {
-    head: &'a [u8],
-    channels: u8,
-    /// Samples at 48 kHz to be left out at the start of decoding.
-    pre_skip: u16,
-}
-
-impl<'a> OpusTrack<'a> {
-    fn parse(head: &'a [u8]) -> Result<Self, MediaError> {
-        match *head {
-            [
-                b'O',
-                b'p',
-                b'u',
-                b's',
-                b'H',
-                b'e',
-                b'a',
-                b'd',
-                1,
-                channels @ 1..=2,
-                p0,
-                p1,
-                _,
-                _,
-                _,
-                _,
-                _,
-                _,
-                0,
-            ] => Ok(Self { head, channels, pre_skip: u16::from_le_bytes([p0, p1]) }),
-            _ => Err(MediaError::Misuse(
-                "codec_private of Opus must be an OpusHead of version 1 with one or two channels",
-            )),
-        }
-    }
-}
-
-/// Everything before the first cluster.
-fn header(container: Container, video: &VideoTrack, audio: Option<&OpusTrack<'_>>) -> (Vec<u8>, Layout) {
-    let doc_type = match container {
-        Container::Matroska => "matroska",
-        Container::WebM => "webm",
-    };
-    let mut head = Elements::default();
-    head.master(Id(0x1a45_dfa3), |ebml| {
-        ebml.uint(Id(0x4286), 1)
-            .uint(Id(0x42f7), 1)
-            .uint(Id(0x42f2), 4)
-            .uint(Id(0x42f3), 8)
-            .string(Id(0x4282), doc_type)
-            .uint(Id(0x4287), 4)
-            .uint(Id(0x4285), 2);
-    });
-    let mut bytes = head.into_bytes();
-    bytes.extend(SEGMENT.bytes());
-    let segment_size = bytes.len() as u64;
-    bytes.extend(UNKNOWN_SIZE);
-    let segment = bytes.len() as u64;
-
-    let mut body = Elements::default();
-    body.void(SEEK_HEAD_LEN);
-    let info = segment + body.len() as u64;
-    body.master(INFO, |info| {
-        // One tick is a millisecond.
-        info.uint(Id(0x002a_d7b1), 1_000_000)
-            .string(Id(0x4d80), concat!("holomesh ", env!("CARGO_PKG_VERSION")))
-            .string(Id(0x5741), concat!("holomesh ", env!("CARGO_PKG_VERSION")))
-            .void(DURATION_LEN);
-    });
-    // The place kept for the duration is the last thing in Info.
-    let duration = segment + (body.len() - DURATION_LEN) as u64;
-    let tracks = segment + body.len() as u64;
-    body.master(TRACKS, |tracks| {
-        tracks.master(Id(0xae), |track| video_entry(track, video));
-        if let Some(audio) = audio {
-            tracks.master(Id(0xae), |track| audio_entry(track, audio));
-        }
-    });
-    bytes.extend(body.into_bytes());
-    (bytes, Layout { segment_size, segment, info, duration, tracks })
-}
-
-fn video_entry(track: &mut Elements, video: &VideoTrack) {
-    track_start(track, 1, 1, "V_AV1");
-    track
-        .uint(Id(0x0023_e383), video.rate.frame_interval().as_nanos() as u64)
-        .binary(Id(0x63a2), &video.codec_private)
-        .master(Id(0xe0), |picture| {
-            picture
-                .uint(Id(0x9a), 2)
-                .uint(Id(0xb0), video.size.width() as u64)
-                .uint(Id(0xba), video.size.height() as u64);
-        });
-}
-
-fn audio_entry(track: &mut Elements, audio: &OpusTrack<'_>) {
-    track_start(track, 2, 2, "A_OPUS");
-    track
-        .uint(Id(0x56aa), u64::from(audio.pre_skip) * 1_000_000_000 / 48_000)
-        .uint(Id(0x56bb), SEEK_PRE_ROLL_NS)
-        .binary(Id(0x63a2), audio.head)
-        .master(Id(0xe1), |sound| {
-            // Opus decodes at 48 kHz whatever went in.
-            sound.float(Id(0xb5), 48_000.0).uint(Id(0x9f), audio.channels.into());
-        });
-}
-
-fn track_start(track: &mut Elements, number: u64, kind: u64, codec: &str) {
-    track
-        .uint(Id(0xd7), number)
-        .uint(Id(0x73c5), number)
-        .uint(Id(0x83), kind)
-        .uint(Id(0x9c), 0)
-        .string(Id(0x86), codec);
 }

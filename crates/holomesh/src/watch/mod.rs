@@ -1,12 +1,14 @@
 //! A watcher: joins a session, takes its streams from several parents, opens, reassembles, decodes and plays them out.
 
+mod config;
 mod node;
 mod player;
 mod receive;
 mod sink;
 mod video;
 
-pub(crate) use node::reachable_from;
-pub use node::{Command, Config, Report, Snapshot, WatchState, run, run_with};
+pub(crate) use config::reachable_from;
+pub use config::{Config, Report, Snapshot, WatchState};
+pub use node::{Command, run, run_with};
 pub use player::PlayStats;
 pub use sink::{MatroskaSink, ShownPicture, ShownSound, Sink, Y4mSink};

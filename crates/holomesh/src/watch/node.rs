@@ -1,9 +1,10 @@
 //! The watcher's node: links, group, streams.
 
-use super::player::{Message, PlayStats, PlayerHandle};
+use super::config::{Config, Report, Snapshot, WatchState};
+use super::player::{Message, PlayerHandle};
 use super::receive::InStream;
 use super::sink::Sink;
-use crate::net::{Control, Link, LinkEvent, LossConfig, Net, NetConfig, PeerAddress, Role};
+use crate::net::{Control, Link, LinkEvent, Net, NetConfig, PeerAddress, Role};
 use crate::relay::EVENT_QUEUE;
 use crate::ticket::Ticket;
 use crate::{Clock, Error};
@@ -12,10 +13,8 @@ use av_mls::{EpochSecret, Member};
 use av_wire::{ChunkHeader, Keyring, StreamAnnounce};
 use bytes::Bytes;
 use core_types::{Epoch, LayerPolicy, LeafIndex, LinkId, SessionId, StreamId, StripeSet};
-use identity::Seed;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
@@ -26,102 +25,6 @@ const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 const REDIAL: Duration = Duration::from_secs(1);
 /// Relays that are kept ready beyond those that carry stripes.
 const SPARES: usize = 2;
-
-/// How a watcher runs.
-#[derive(Debug)]
-pub struct Config {
-    /// Its identity.
-    pub seed: Seed,
-    /// The session.
-    pub ticket: Ticket,
-    /// Where it listens; port 0 for any.
-    pub listen: SocketAddr,
-    /// Loss to inject into what it sends.
-    pub loss: LossConfig,
-    /// From when an object could have arrived to when it is played.
-    pub delay: Duration,
-    /// Go on receiving after being removed, and try to open what comes: for showing that it can't.
-    pub linger_after_removal: bool,
-    /// Is kept up to date while the watcher runs.
-    pub state: Arc<WatchState>,
-}
-
-impl Config {
-    /// The usual configuration: 100 ms of delay, listening where it can reach the ticket's addresses.
-    pub fn new(seed: Seed, ticket: Ticket) -> Self {
-        Self {
-            seed,
-            listen: reachable_from(&ticket),
-            ticket,
-            loss: LossConfig::NONE,
-            delay: Duration::from_millis(100),
-            linger_after_removal: false,
-            state: Arc::default(),
-        }
-    }
-}
-
-/// Where to listen so that the ticket's host can be reached: on loopback if it is there, everywhere otherwise.
-pub(crate) fn reachable_from(ticket: &Ticket) -> SocketAddr {
-    let loopback = ticket.addresses.iter().all(|address| address.ip().is_loopback());
-    let ip = if loopback { [127, 0, 0, 1] } else { [0, 0, 0, 0] };
-    (ip, 0).into()
-}
-
-/// How a watcher is doing.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Snapshot {
-    /// The epoch whose keys it has; `None` before it was let in.
-    pub epoch: Option<Epoch>,
-    /// The epoch that it came in with.
-    pub first_epoch: Option<Epoch>,
-    /// The first epoch that it is no member of any more.
-    pub removed_in: Option<Epoch>,
-    /// Links that carry at least one stripe of the pictures (or the sound, where there are none).
-    pub parents: u32,
-    /// What was played.
-    pub played: PlayStats,
-    /// Chunks received while a member.
-    pub chunks: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Chunks that no key fitted.
-    pub undecryptable: u64,
-    /// Chunks that were missing when a later one came.
-    pub missing: u64,
-    /// Chunks that came after they were asked for.
-    pub repaired: u64,
-    /// Parents that fell silent.
-    pub suspected: u64,
-    /// Chunks seen of epochs after the removal.
-    pub seen_after_removal: u64,
-    /// Of these, opened with any key it ever had.
-    pub opened_after_removal: u64,
-}
-
-/// A [`Snapshot`] that is kept up to date.
-#[derive(Debug, Default)]
-pub struct WatchState(Mutex<Snapshot>);
-
-impl WatchState {
-    /// How it is now.
-    pub fn snapshot(&self) -> Snapshot {
-        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    fn set(&self, snapshot: Snapshot) {
-        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = snapshot;
-    }
-}
-
-/// How a watcher did: its last snapshot, with everything played out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Report {
-    /// Pictures shown.
-    pub frames_shown: u64,
-    /// The last snapshot.
-    pub last: Snapshot,
-}
 
 /// What a running watcher can be told.
 #[derive(Debug)]

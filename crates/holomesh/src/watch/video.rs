@@ -8,10 +8,15 @@ use core_types::{FrameRate, FrameSize, MediaTime, ObjectSeq};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-/// A missing frame is given up when the one after it is due in less than this: it still has to be decoded.
-const DECODE_MARGIN: Duration = Duration::from_millis(10);
+/// A missing frame is given up when the one after it has been due for this long. Waiting makes the picture stutter once;
+/// giving up freezes it until the next key frame. Repair has asked every parent by then.
+const PATIENCE: Duration = Duration::from_millis(250);
 /// A picture that is later than this is not shown any more.
 const TOO_LATE: Duration = Duration::from_millis(500);
+/// What the delay grows to at most when pictures come late.
+const MAX_DELAY: Duration = Duration::from_millis(500);
+/// What the delay shrinks by with every picture that is in time, until it is what was asked for.
+const RECOVERY: Duration = Duration::from_micros(250);
 /// Objects that may wait for a missing one.
 const MAX_WAITING: usize = 256;
 /// A key frame is asked for again after this time.
@@ -37,6 +42,8 @@ struct Picture {
 pub(super) struct VideoPlayer {
     decoder: Rav1dDecoder,
     interval: Duration,
+    /// What was asked for, and what it is now.
+    least_delay: Duration,
     delay: Duration,
     /// When media time 0 was, as far as the quickest object so far tells.
     base: Option<Instant>,
@@ -53,6 +60,7 @@ impl VideoPlayer {
         Ok(Self {
             decoder: Rav1dDecoder::new(size).map_err(|e| Error::codec("AV1 decoder", e))?,
             interval: rate.frame_interval(),
+            least_delay: delay,
             delay,
             base: None,
             waiting: BTreeMap::new(),
@@ -82,7 +90,7 @@ impl VideoPlayer {
         while let Some((&seq, first)) = self.waiting.first_key_value() {
             match self.next {
                 Some(next) if seq > next => {
-                    let given_up = self.due(first.pts).is_none_or(|due| now + DECODE_MARGIN >= due);
+                    let given_up = self.due(first.pts).is_none_or(|due| now >= due + PATIENCE);
                     if !given_up && self.waiting.len() < MAX_WAITING {
                         break;
                     }
@@ -149,6 +157,7 @@ impl VideoPlayer {
                 continue;
             }
             let late = behind > self.interval / 2;
+            self.adapt(behind, late);
             self.stats.shown += 1;
             self.stats.late += u64::from(late);
             let shown = ShownPicture {
@@ -167,10 +176,19 @@ impl VideoPlayer {
         Ok(())
     }
 
+    /// Late pictures make those after them wait longer, so that they come evenly again; then the delay shrinks slowly.
+    fn adapt(&mut self, behind: Duration, late: bool) {
+        if late {
+            self.delay = (self.delay + behind).min(MAX_DELAY.max(self.least_delay));
+        } else {
+            self.delay = self.delay.saturating_sub(RECOVERY).max(self.least_delay);
+        }
+    }
+
     /// When there is something to do next.
     pub(super) fn next_due(&self) -> Option<Instant> {
         let show = self.decoded.front().and_then(|p| self.due(p.pts));
-        let give_up = self.waiting.values().next().and_then(|o| self.due(o.pts)?.checked_sub(DECODE_MARGIN));
+        let give_up = self.waiting.values().next().and_then(|o| self.due(o.pts)?.checked_add(PATIENCE));
         show.into_iter().chain(give_up).min()
     }
 
@@ -262,6 +280,18 @@ mod tests {
         let (stats, asked) = play(objects, origin);
         assert_eq!((stats.shown, stats.lost, stats.undecodable), (3 + 4, 1, 4));
         assert!(asked);
+    }
+
+    #[test]
+    fn a_frame_that_is_late_but_comes_stutters_once_instead_of_freezing() {
+        let origin = Instant::now();
+        let mut objects = objects(origin);
+        objects[3].assembled_at += DELAY + Duration::from_millis(90);
+        let (stats, asked) = play(objects, origin);
+        assert_eq!((stats.shown, stats.lost, stats.undecodable), (12, 0, 0));
+        // The late one and those that waited for it are late; those after them are evenly later.
+        assert!((1..=3).contains(&stats.late), "{stats:?}");
+        assert!(!asked);
     }
 
     #[test]

@@ -1,6 +1,10 @@
 use super::*;
-use crate::{Domain, Half, HybridSignature, Identity};
+use crate::{Domain, Half, HybridSignature, Identity, PublicIdentity};
+use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
+use curve25519_dalek::scalar::Scalar;
+use ed25519_dalek::Verifier as _;
 use proptest::prelude::*;
+use sha2::{Digest as _, Sha512};
 
 const DOMAIN: Domain = Domain::new("backend test v1");
 
@@ -46,7 +50,8 @@ proptest! {
     #[test]
     fn keys_are_accepted_exactly_when_the_strict_library_takes_them(bytes: [u8; 32]) {
         let strict = VerifyingKey::from_bytes(&bytes).is_ok_and(|key| !key.is_weak());
-        prop_assert_eq!(acceptable_ed25519_key(&bytes), strict);
+        let public = PublicIdentity::from_bytes(&[&bytes[..], &[0; 1_952]].concat());
+        prop_assert_eq!(public.is_ok(), strict);
     }
 }
 
@@ -58,12 +63,13 @@ fn the_list_of_small_order_points_is_complete() {
             point[31] |= sign;
             assert!(VerifyingKey::from_bytes(&point).is_ok_and(|key| key.is_weak()), "{point:02x?}");
             assert!(small_order(Some(&point)));
-            assert!(!acceptable_ed25519_key(&point));
+            let public = PublicIdentity::from_bytes(&[&point[..], &[0; 1_952]].concat());
+            assert_eq!(public, Err(Error::MalformedKey));
         }
     }
-    // Four of the five have two signs that are different points; y = 1 and y = -1 have x = 0: 3 * 2 + 2 = 8 points.
-    let distinct: std::collections::BTreeSet<_> = SMALL_ORDER_Y.into_iter().collect();
-    assert_eq!(distinct.len(), 5);
+    let listed = |point: &[u8; 32]| small_order(Some(point));
+    assert!(EIGHT_TORSION.iter().all(|point| listed(&point.compress().to_bytes())));
+    assert!(!listed(&ED25519_BASEPOINT_POINT.compress().to_bytes()));
 }
 
 #[test]
@@ -82,20 +88,36 @@ fn y_at_and_above_p_is_not_canonical() {
     assert!(canonical(&below));
 }
 
-/// With a key of small order, `[S]B = R + [k]A` has solutions without any secret: A = identity, R = [S]B with S = 1.
-/// With a proper key and an R of small order a signer can make two verifiers disagree.
+/// A signer whose key has a part of small order can make an R of small order that satisfies the equation without the
+/// cofactor, so that a lax verifier takes it and a strict one does not: A = aB + T, R = -kT, S = ka.
 #[test]
 fn signatures_with_a_small_order_r_are_refused_alike() {
+    let a = Scalar::from(1_234_567_u64);
+    let torsion = EIGHT_TORSION[1];
+    let key = (ED25519_BASEPOINT_POINT * a + torsion).compress().to_bytes();
     let own = identity(Backend::Portable, [9; 64]);
-    let good = own.sign(DOMAIN, b"payload").unwrap().to_bytes();
-    for y in SMALL_ORDER_Y {
-        let mut bytes = good;
-        bytes[..32].copy_from_slice(&y);
-        let signature = HybridSignature::from_bytes(&bytes).unwrap();
-        for &backend in Backend::ALL {
-            let verdict = own.public().verify_with(backend, DOMAIN, b"payload", &signature);
-            assert!(matches!(verdict, Err(Error::BadSignature { half: Half::Ed25519, .. })), "{verdict:?}");
-        }
+    let public = PublicIdentity::from_bytes(&[&key[..], own.public().ml_dsa()].concat()).unwrap();
+    let (payload, signature) = (0_u64..)
+        .find_map(|counter| {
+            let payload = counter.to_be_bytes();
+            let point = EIGHT_TORSION[counter as usize % 8];
+            let r = point.compress().to_bytes();
+            let message = DOMAIN.message(&payload, 0);
+            let hash = Sha512::new().chain_update(r).chain_update(key).chain_update(&message).finalize();
+            let k = Scalar::from_bytes_mod_order_wide(&hash.into());
+            (torsion * k + point == EIGHT_TORSION[0]).then(|| {
+                let ed25519: [u8; 64] = [r, (k * a).to_bytes()].concat().try_into().unwrap();
+                (payload, [&ed25519[..], &[0; 3_309]].concat())
+            })
+        })
+        .unwrap();
+    let signature = HybridSignature::from_bytes(&signature).unwrap();
+    let lax = VerifyingKey::from_bytes(&key).unwrap();
+    let ed25519 = ed25519_dalek::Signature::from_bytes(&signature.ed25519);
+    assert!(lax.verify(&DOMAIN.message(&payload, 0), &ed25519).is_ok(), "it has to be valid to the lax rule");
+    for &backend in Backend::ALL {
+        let verdict = public.verify_with(backend, DOMAIN, &payload, &signature);
+        assert!(matches!(verdict, Err(Error::BadSignature { half: Half::Ed25519, .. })), "{verdict:?}");
     }
 }
 
@@ -120,4 +142,19 @@ fn s_above_the_group_order_is_refused_alike() {
         assert!(backend.suite().verify_ed25519(own.public().ed25519(), &message, &good));
         assert!(!backend.suite().verify_ed25519(own.public().ed25519(), &message, &bad));
     }
+}
+
+/// What is signed, told without this crate's own code: Ed25519 over D ‖ 0x00 ‖ P, ML-DSA-65 over that ‖ the signature.
+#[test]
+fn the_signed_message_is_the_specified_one() {
+    let own = identity(Backend::default(), [6; 64]);
+    let signature = own.sign(DOMAIN, b"payload").unwrap();
+    let ed25519 = ed25519_dalek::Signature::from_bytes(&signature.ed25519);
+    let key = VerifyingKey::from_bytes(own.public().ed25519()).unwrap();
+    key.verify_strict(b"backend test v1\0payload", &ed25519).unwrap();
+
+    let message = [&b"backend test v1\0payload"[..], &signature.ed25519].concat();
+    let key = ml_dsa::VerifyingKey::<ml_dsa::MlDsa65>::decode(&(*own.public().ml_dsa()).into());
+    let ml_dsa = ml_dsa::Signature::try_from(signature.ml_dsa.as_slice()).unwrap();
+    assert!(key.verify_with_context(&message, b"", &ml_dsa));
 }

@@ -1,10 +1,11 @@
 use super::{asset, fps, size};
+use crate::media::ebml::{Elements, Id};
 use crate::media::ivf::IvfReader;
 use crate::media::{Container, MatroskaWriter, MediaError, VideoTrack};
 use codec_av1::{configuration_record, is_key_frame};
 use core::time::Duration;
 use core_types::MediaTime;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{BufReader, Cursor, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::process::Command;
@@ -173,13 +174,13 @@ struct Sink {
     bytes: Rc<RefCell<Vec<u8>>>,
     at: u64,
     pipe: bool,
-    full_at: Option<usize>,
+    full_at: Rc<Cell<Option<usize>>>,
 }
 
 impl Write for Sink {
     fn write(&mut self, data: &[u8]) -> std::io::Result<usize> {
         let mut bytes = self.bytes.borrow_mut();
-        if self.full_at.is_some_and(|full| bytes.len() + data.len() > full) {
+        if self.full_at.get().is_some_and(|full| bytes.len() + data.len() > full) {
             return Err(std::io::Error::other("disk full"));
         }
         let at = self.at as usize;
@@ -245,12 +246,33 @@ fn a_pipe_or_a_dead_process_leaves_a_file_that_can_be_read_as_it_is() {
 }
 
 #[test]
-fn a_full_disk_is_reported_and_the_writer_stays_harmless() {
-    let sink = Sink { full_at: Some(1_000), ..Sink::default() };
-    let mut writer = MatroskaWriter::new("out.mkv", sink, Container::Matroska, &track(), None).unwrap();
-    let error =
-        (0..500).find_map(|n| writer.write_video(millis(n * 40), n % 25 == 0, &unit(0, 50)).err()).unwrap();
-    assert_eq!(error.to_string(), "out.mkv: writing failed: disk full");
+fn a_full_disk_is_reported_and_nothing_is_written_after_it() {
+    let sink = Sink { full_at: Rc::new(Cell::new(Some(1_000))), ..Sink::default() };
+    let mut writer =
+        MatroskaWriter::new("out.mkv", sink.clone(), Container::Matroska, &track(), None).unwrap();
+    let mut write = |from: u64| {
+        (from..500).find_map(|n| writer.write_video(millis(n * 40), n % 25 == 0, &unit(0, 50)).err())
+    };
+    assert_eq!(write(0).unwrap().to_string(), "out.mkv: writing failed: disk full");
+    let length = sink.bytes.borrow().len();
+    sink.full_at.set(None);
+    assert_eq!(write(200).unwrap().to_string(), "out.mkv: writing failed: an earlier write failed");
+    assert!(writer.finish().is_err());
+    assert_eq!(sink.bytes.borrow().len(), length);
+}
+
+/// Lengths around those at which the size field grows, since a field of all ones would mean "unknown".
+#[test]
+fn elements_of_any_length_are_read_back() {
+    for length in [0, 1, 125, 126, 127, 128, 16_381, 16_382, 16_383, 16_384, 2_097_150, 2_097_151] {
+        let mut elements = Elements::default();
+        elements.binary(Id(0x63a2), &vec![7; length]).void(2 + length.min(126)).uint(Id(0xd7), length as u64);
+        let bytes = elements.into_bytes();
+        let read = walk(&bytes);
+        assert_eq!(read.iter().map(|e| e.id).collect::<Vec<_>>(), [0x63a2, 0xec, 0xd7]);
+        assert_eq!((read[0].data.len(), read[2].at - read[1].at), (length, 2 + length.min(126)));
+        assert_eq!(uint(&bytes, &[0xd7]), length as u64);
+    }
 }
 
 #[test]

@@ -1,0 +1,278 @@
+//! What a dishonest peer can try with the MLS library in its own hands.
+
+use super::*;
+use crate::member::group_id;
+use crate::provider::Crypto;
+use crate::roster::credential;
+use identity::{Identity, Seed};
+use openmls::prelude::tls_codec::{DeserializeBytes as _, Serialize as _, VLBytes};
+use openmls::prelude::{
+    BasicCredential, Credential, CredentialWithKey, KeyPackage, KeyPackageIn, LeafNodeParameters, Lifetime,
+    ProtocolVersion,
+};
+use openmls_basic_credential::SignatureKeyPair;
+use openmls_traits::OpenMlsProvider as _;
+use openmls_traits::crypto::OpenMlsCrypto as _;
+use openmls_traits::signatures::Signer as _;
+
+const SESSION: SessionId = SessionId([5; 32]);
+
+fn peer(number: u8) -> (Identity, Member) {
+    let identity = Identity::from_seed(&Seed([number; 64])).unwrap();
+    let member = Member::new(&identity).unwrap();
+    (identity, member)
+}
+
+/// A key package made with the library itself.
+fn package(member: &Member, credential: Credential, lifetime: Lifetime) -> KeyPackage {
+    let signature_key = member.signer.to_public_vec().into();
+    KeyPackage::builder()
+        .key_package_lifetime(lifetime)
+        .build(SUITE, &member.provider, &member.signer, CredentialWithKey { credential, signature_key })
+        .unwrap()
+        .into_key_package()
+}
+
+fn day() -> Lifetime {
+    Lifetime::new(24 * 60 * 60)
+}
+
+fn reason(result: Result<VerifiedKeyPackage, Error>) -> String {
+    match result.unwrap_err() {
+        Error::BadMessage { from: Some(_), reason, .. } => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A host with two members.
+fn trio() -> (Member, Member, Member) {
+    let ((_, mut alice), (bob_id, mut bob), (carol_id, mut carol)) = (peer(1), peer(2), peer(3));
+    alice.create(SESSION).unwrap();
+    let add = [bob.key_package(&bob_id), carol.key_package(&carol_id)]
+        .map(|package| package.unwrap().verify().unwrap());
+    let welcome = alice.stage_change(add.to_vec(), &[]).unwrap().welcome.unwrap();
+    alice.merge_staged().unwrap();
+    bob.join(&welcome, alice.key_id(), SESSION).unwrap();
+    carol.join(&welcome, alice.key_id(), SESSION).unwrap();
+    (alice, bob, carol)
+}
+
+#[test]
+fn a_key_package_in_another_name_is_refused() {
+    let ((alice, _), (mallory, member)) = (peer(1), peer(2));
+    for forged in [credential(alice.key_id()), BasicCredential::new(b"mallory".to_vec()).into()] {
+        let signed = SignedKeyPackage::sign(&package(&member, forged, day()), &mallory).unwrap();
+        assert_eq!(reason(signed.verify()), "the leaf credential does not name the signer");
+    }
+    // The honest one passes by the same way.
+    let honest = package(&member, credential(mallory.key_id()), day());
+    assert_eq!(
+        SignedKeyPackage::sign(&honest, &mallory).unwrap().verify().unwrap().key_id(),
+        mallory.key_id()
+    );
+}
+
+#[test]
+fn a_key_package_without_ml_kem_is_refused_by_name() {
+    let (identity, _) = peer(2);
+    let suite = Ciphersuite::MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519;
+    let classical = openmls_libcrux_crypto::Provider::new().unwrap();
+    let (private, public) = classical.crypto().signature_key_gen(suite.signature_algorithm()).unwrap();
+    let signer = SignatureKeyPair::from_raw(suite.signature_algorithm(), private, public.clone());
+    let with_key =
+        CredentialWithKey { credential: credential(identity.key_id()), signature_key: public.into() };
+    let bundle = KeyPackage::builder().build(suite, &classical, &signer, with_key).unwrap();
+    let signed = SignedKeyPackage::sign(bundle.key_package(), &identity).unwrap();
+    let error = signed.verify().unwrap_err();
+    assert_eq!(error, Error::WrongSuite { peer: identity.key_id(), suite: 3 });
+    let text = error.to_string();
+    assert!(text.contains(&identity.key_id().to_string()) && text.contains("0x0003"), "{text}");
+}
+
+#[test]
+fn a_key_package_out_of_date_or_without_end_is_refused() {
+    let (identity, member) = peer(2);
+    for lifetime in
+        [Lifetime::init(0, 1), Lifetime::init(u64::MAX - 1, u64::MAX), Lifetime::init(0, u64::MAX)]
+    {
+        let signed =
+            SignedKeyPackage::sign(&package(&member, credential(identity.key_id()), lifetime), &identity)
+                .unwrap();
+        reason(signed.verify());
+    }
+}
+
+/// The library below takes any length for a public key, and panics when it encapsulates to a short one.
+#[test]
+fn a_key_package_with_a_malformed_kem_key_is_refused() {
+    let (identity, member) = peer(2);
+    let bytes = package(&member, credential(identity.key_id()), day()).tls_serialize_detached().unwrap();
+    let out_of_range = [&[0xff; 1_184][..], &[1; 32]].concat();
+    for malformed in [vec![], vec![1; 5], vec![1; 1_215], vec![1; 1_217], out_of_range] {
+        for (init_key, leaf_key) in [(Some(&malformed), None), (None, Some(&malformed))] {
+            let forged =
+                KeyPackageIn::tls_deserialize_exact_bytes(&with_keys(&member, &bytes, init_key, leaf_key))
+                    .unwrap()
+                    .validate(&Crypto::new().unwrap(), ProtocolVersion::Mls10)
+                    .unwrap();
+            let signed = SignedKeyPackage::sign(&forged, &identity).unwrap();
+            assert_eq!(reason(signed.verify()), "an X-Wing public key is malformed");
+        }
+    }
+    let same = with_keys(&member, &bytes, None, None);
+    assert_eq!(same, bytes, "the signatures are deterministic, so only the keys differ above");
+}
+
+/// A key package with other public keys and the member's own signatures. Layout: RFC 9420 sections 7.2 and 10.
+fn with_keys(
+    member: &Member,
+    bytes: &[u8],
+    init_key: Option<&Vec<u8>>,
+    leaf_key: Option<&Vec<u8>>,
+) -> Vec<u8> {
+    let vector = |bytes: &[u8]| VLBytes::new(bytes.to_vec()).tls_serialize_detached().unwrap();
+    let sign = |label: &str, content: &[u8]| {
+        // RFC 9420 section 5.1.2.
+        let labelled = [vector(format!("MLS 1.0 {label}").as_bytes()), vector(content)].concat();
+        [content, &vector(&member.signer.sign(&labelled).unwrap())].concat()
+    };
+    // version and suite 4 ‖ init key 2 + 1,216 ‖ leaf (its key 2 + 1,216 ‖ … ‖ signature 2 + 64) ‖ no extensions 1 ‖
+    // signature 2 + 64
+    let (head, rest) = bytes.split_at(4);
+    let (old_init_key, rest) = rest.split_at(2 + 1_216);
+    let (old_leaf_key, rest) = rest.split_at(2 + 1_216);
+    let (rest, _) = rest.split_at(rest.len() - 66);
+    let (leaf, extensions) = rest.split_at(rest.len() - 1);
+    let (leaf, _) = leaf.split_at(leaf.len() - 66);
+    let init_key = init_key.map_or(old_init_key.to_vec(), |key| vector(key));
+    let leaf_key = leaf_key.map_or(old_leaf_key.to_vec(), |key| vector(key));
+    let leaf = sign("LeafNodeTBS", &[&leaf_key, leaf].concat());
+    sign("KeyPackageTBS", &[head, &init_key, &leaf, extensions].concat())
+}
+
+#[test]
+fn a_commit_by_another_than_the_host_is_refused_by_name() {
+    let (mut alice, mut bob, mut carol) = trio();
+    let before = (carol.epoch(), carol.roster(), *carol.epoch_secret().unwrap().expose());
+    // Bob takes himself for the host.
+    bob.session.as_mut().unwrap().host = bob.key_id();
+    let coup = bob.stage_change(vec![], &[alice.key_id()]).unwrap();
+    for victim in [&mut alice, &mut carol] {
+        let error = victim.process_commit(&coup.commit).unwrap_err();
+        assert_eq!(error, Error::NotAuthorised { sender: bob.key_id() });
+        assert_eq!(error.fault(), Fault::Peer);
+    }
+    assert_eq!((carol.epoch(), carol.roster(), *carol.epoch_secret().unwrap().expose()), before);
+
+    let answer = alice.stage_change(vec![], &[bob.key_id()]).unwrap();
+    alice.merge_staged().unwrap();
+    assert_eq!(carol.process_commit(&answer.commit).unwrap().removed, [bob.key_id()]);
+    assert_eq!(alice.epoch_secret().unwrap().expose(), carol.epoch_secret().unwrap().expose());
+}
+
+#[test]
+fn the_host_itself_can_add_no_second_and_no_nameless_member() {
+    let (mut alice, mut bob, carol) = trio();
+    let (_, stranger) = peer(4);
+    for (forged, expected) in [
+        (credential(carol.key_id()), "it adds somebody who is a member already"),
+        (BasicCredential::new(b"nobody".to_vec()).into(), "it adds a leaf whose credential is not a key id"),
+    ] {
+        let key_package = package(&stranger, forged, day());
+        // Around stage_change(), which would refuse.
+        let group = &mut alice.session.as_mut().unwrap().group;
+        let (commit, _, _) = group.add_members(&alice.provider, &alice.signer, &[key_package]).unwrap();
+        let error = bob.process_commit(&commit.to_bytes().unwrap()).unwrap_err();
+        assert_eq!(error, Error::bad_from("commit", alice.key_id(), expected));
+        alice.discard_staged().unwrap();
+    }
+    assert_eq!(bob.epoch(), Some(Epoch(1)));
+}
+
+#[test]
+fn the_host_can_do_nothing_but_add_and_remove() {
+    let (mut alice, mut bob, _) = trio();
+    let group = &mut alice.session.as_mut().unwrap().group;
+    let (commit, _, _) = group
+        .update_group_context_extensions(
+            &alice.provider,
+            openmls::prelude::Extensions::single(openmls::prelude::Extension::ExternalSenders(vec![]))
+                .unwrap(),
+            &alice.signer,
+        )
+        .unwrap();
+    let error = bob.process_commit(&commit.to_bytes().unwrap()).unwrap_err();
+    let expected = "it does something else than adding and removing";
+    assert_eq!(error, Error::bad_from("commit", alice.key_id(), expected));
+    alice.discard_staged().unwrap();
+
+    let renamed = CredentialWithKey {
+        credential: credential(bob.key_id()),
+        signature_key: alice.signer.to_public_vec().into(),
+    };
+    let leaf = LeafNodeParameters::builder().with_credential_with_key(renamed).build();
+    let group = &mut alice.session.as_mut().unwrap().group;
+    let commit = group.self_update(&alice.provider, &alice.signer, leaf).unwrap().into_commit();
+    let error = bob.process_commit(&commit.to_bytes().unwrap()).unwrap_err();
+    assert_eq!(error, Error::bad_from("commit", alice.key_id(), "it changes the sender's key id"));
+}
+
+#[test]
+fn a_session_in_the_hosts_name_is_refused_and_the_real_one_can_still_be_joined() {
+    let ((_, mut alice), (_, mut mallory), (bob_id, mut bob)) = (peer(1), peer(2), peer(3));
+    let published = bob.key_package(&bob_id).unwrap();
+    let host = alice.key_id();
+
+    // Mallory copies all that is public: the name, the session id, even the host's voucher.
+    mallory.key_id = host;
+    mallory.create(SESSION).unwrap();
+    let own_voucher = mallory.stage_change(vec![published.verify().unwrap()], &[]).unwrap();
+    mallory.discard_staged().unwrap();
+    let own = core::mem::replace(&mut mallory.vouch, alice.vouch.clone());
+    let stolen_voucher = mallory.stage_change(vec![published.verify().unwrap()], &[]).unwrap();
+    mallory.discard_staged().unwrap();
+    mallory.vouch = own.with_identity_of(&alice.vouch);
+    let forged_voucher = mallory.stage_change(vec![published.verify().unwrap()], &[]).unwrap();
+    for (bogus, fault) in [
+        (own_voucher, "expected one from host"),
+        (stolen_voucher, "its sender is not the host"),
+        (forged_voucher, "bad Ed25519 signature"),
+    ] {
+        let error = bob.join(&bogus.welcome.unwrap(), host, SESSION).unwrap_err();
+        assert!(error.to_string().contains(fault) && error.fault() == Fault::Peer, "{error}");
+        assert_eq!(bob.epoch(), None);
+    }
+
+    alice.create(SESSION).unwrap();
+    let real = alice.stage_change(vec![published.verify().unwrap()], &[]).unwrap();
+    alice.merge_staged().unwrap();
+    bob.join(&real.welcome.unwrap(), host, SESSION).unwrap();
+    assert_eq!(bob.epoch_secret().unwrap().expose(), alice.epoch_secret().unwrap().expose());
+}
+
+#[test]
+fn a_welcome_to_a_session_with_doubles_is_refused() {
+    let ((_, mut alice), (bob_id, mut bob), (_, stranger)) = (peer(1), peer(2), peer(3));
+    alice.create(SESSION).unwrap();
+    let double = package(&stranger, credential(alice.key_id()), day());
+    let joining = bob.key_package(&bob_id).unwrap().verify().unwrap().key_package;
+    let group = &mut alice.session.as_mut().unwrap().group;
+    assert_eq!(group.group_id(), &group_id(SESSION));
+    let (_, welcome, _) = group.add_members(&alice.provider, &alice.signer, &[joining, double]).unwrap();
+    let welcome = alice.vouch.wrap(&welcome.to_bytes().unwrap()).unwrap();
+    let error = bob.join(&welcome, alice.key_id(), SESSION).unwrap_err();
+    assert_eq!(error, Error::bad_from("welcome", alice.key_id(), "somebody is a member twice"));
+}
+
+#[test]
+fn faults_are_told_apart() {
+    for (error, fault) in [
+        (Error::EmptyChange, Fault::Caller),
+        (Error::NotAMember(KeyId([0; 32])), Fault::Caller),
+        (Error::Identity(identity::Error::MalformedKey), Fault::Peer),
+        (Error::Limit { what: "commit", got: 2, max: 1 }, Fault::Limit),
+        (Error::bad("commit", "x"), Fault::Peer),
+    ] {
+        assert_eq!(error.fault(), fault);
+    }
+}

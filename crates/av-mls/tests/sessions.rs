@@ -1,0 +1,391 @@
+//! Members come and go: who shares which secret, and what changes that fail leave behind.
+#![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+use av_mls::{
+    CommitOutcome, Epoch, Error, Fault, KeyId, Member, SessionId, SignedKeyPackage, VerifiedKeyPackage,
+};
+use identity::{Identity, Seed};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+const SESSION: SessionId = SessionId([9; 32]);
+
+/// An identity and its member.
+struct Peer {
+    identity: Identity,
+    member: Member,
+}
+
+impl Peer {
+    fn new(number: u8) -> Self {
+        let identity = Identity::from_seed(&Seed([number; 64])).unwrap();
+        let member = Member::new(&identity).unwrap();
+        Self { identity, member }
+    }
+
+    fn host() -> Self {
+        let mut host = Self::new(200);
+        assert_eq!(host.member.create(SESSION).unwrap(), Epoch(0));
+        host
+    }
+
+    fn id(&self) -> KeyId {
+        self.identity.key_id()
+    }
+
+    /// A key package that went over the wire.
+    fn package(&mut self) -> VerifiedKeyPackage {
+        let bytes = self.member.key_package(&self.identity).unwrap().to_bytes();
+        SignedKeyPackage::from_bytes(&bytes).unwrap().verify().unwrap()
+    }
+
+    fn secret(&self) -> [u8; 32] {
+        *self.member.epoch_secret().unwrap().expose()
+    }
+
+    fn take(&mut self, commit: &[u8]) -> CommitOutcome {
+        self.member.process_commit(commit).unwrap()
+    }
+}
+
+/// One change at the host, taken in by `members` and joined by `joiners`. Returns the commit.
+fn change(
+    host: &mut Peer,
+    members: &mut [&mut Peer],
+    joiners: &mut [&mut Peer],
+    remove: &[KeyId],
+) -> Vec<u8> {
+    let packages = joiners.iter_mut().map(|joiner| joiner.package()).collect();
+    let staged = host.member.stage_change(packages, remove).unwrap();
+    for member in members.iter_mut() {
+        let outcome = member.take(&staged.commit);
+        assert_eq!(outcome.epoch, staged.epoch);
+        assert!(outcome.added.iter().eq(&joiners.iter().map(|joiner| joiner.id()).collect::<BTreeSet<_>>()));
+        assert!(outcome.removed.iter().eq(&remove.iter().copied().collect::<BTreeSet<_>>()));
+        assert_eq!(outcome.removed_self, remove.contains(&member.id()));
+    }
+    assert_eq!(host.member.merge_staged().unwrap(), staged.epoch);
+    assert_eq!(staged.welcome.is_some(), !joiners.is_empty());
+    for joiner in joiners.iter_mut() {
+        let welcome = staged.welcome.as_ref().unwrap();
+        assert_eq!(joiner.member.join(welcome, host.id(), SESSION).unwrap(), staged.epoch);
+    }
+    staged.commit
+}
+
+fn assert_in_step(peers: &[&Peer]) {
+    for peer in peers {
+        assert_eq!(peer.member.epoch(), peers[0].member.epoch());
+        assert_eq!(peer.member.roster(), peers[0].member.roster());
+        assert_eq!(peer.secret(), peers[0].secret());
+        assert_eq!(peer.member.leaf_of(peer.id()), peer.member.own_leaf());
+    }
+    let roster: BTreeSet<KeyId> = peers[0].member.roster().iter().map(|entry| entry.key_id).collect();
+    assert_eq!(roster, peers.iter().map(|peer| peer.id()).collect());
+}
+
+#[test]
+fn three_members_share_each_epoch_and_a_leaver_is_shut_out() {
+    let (mut alice, mut bob, mut carol) = (Peer::host(), Peer::new(1), Peer::new(2));
+    let mut secrets = vec![alice.secret()];
+    change(&mut alice, &mut [], &mut [&mut bob], &[]);
+    assert_in_step(&[&alice, &bob]);
+    secrets.push(alice.secret());
+    change(&mut alice, &mut [&mut bob], &mut [&mut carol], &[]);
+    assert_in_step(&[&alice, &bob, &carol]);
+    secrets.push(alice.secret());
+
+    let gone = bob.id();
+    change(&mut alice, &mut [&mut carol, &mut bob], &mut [], &[gone]);
+    assert_in_step(&[&alice, &carol]);
+    secrets.push(alice.secret());
+    assert_eq!(bob.member.epoch_secret().unwrap_err().fault(), Fault::Caller);
+    assert_eq!((bob.member.epoch(), bob.member.session(), bob.member.roster()), (None, None, vec![]));
+
+    let mut dave = Peer::new(3);
+    let later = change(&mut alice, &mut [&mut carol], &mut [&mut dave], &[]);
+    assert!(bob.member.process_commit(&later).is_err());
+    secrets.push(alice.secret());
+    assert_eq!(
+        secrets.iter().collect::<BTreeSet<_>>().len(),
+        secrets.len(),
+        "every epoch has its own secret"
+    );
+}
+
+#[test]
+fn a_leaver_who_ignores_its_removal_stays_behind() {
+    let (mut alice, mut bob, mut carol) = (Peer::host(), Peer::new(1), Peer::new(2));
+    change(&mut alice, &mut [], &mut [&mut bob, &mut carol], &[]);
+    let gone = bob.id();
+    let removal = change(&mut alice, &mut [&mut carol], &mut [], &[gone]);
+    let mut dave = Peer::new(3);
+    let next = change(&mut alice, &mut [&mut carol], &mut [&mut dave], &[]);
+
+    assert!(matches!(bob.member.process_commit(&next), Err(Error::EarlyCommit { .. })));
+    assert_ne!(bob.secret(), alice.secret());
+    let outcome = bob.take(&removal);
+    assert!(outcome.removed_self && outcome.secret.is_none() && outcome.followed_by.is_empty());
+    assert!(bob.member.epoch_secret().is_err());
+}
+
+#[test]
+fn a_batch_of_joins_is_one_commit() {
+    let mut alice = Peer::host();
+    let mut first = Peer::new(1);
+    change(&mut alice, &mut [], &mut [&mut first], &[]);
+    let mut joiners: Vec<Peer> = (2..8).map(Peer::new).collect();
+    change(&mut alice, &mut [&mut first], &mut joiners.iter_mut().collect::<Vec<_>>(), &[]);
+    assert_eq!(alice.member.epoch(), Some(Epoch(2)));
+    let all: Vec<&Peer> = [&alice, &first].into_iter().chain(&joiners).collect();
+    assert_in_step(&all);
+}
+
+#[test]
+fn a_member_is_replaced_in_one_change() {
+    let (mut alice, mut bob, mut carol) = (Peer::host(), Peer::new(1), Peer::new(2));
+    change(&mut alice, &mut [], &mut [&mut bob, &mut carol], &[]);
+    let mut restarted = Peer::new(1);
+    let id = bob.id();
+    change(&mut alice, &mut [&mut carol, &mut bob], &mut [&mut restarted], &[id]);
+    assert_in_step(&[&alice, &carol, &restarted]);
+    // The removed one may come back as well, with the same signature key.
+    change(&mut alice, &mut [&mut carol, &mut restarted], &mut [], &[id]);
+    change(&mut alice, &mut [&mut carol], &mut [&mut bob], &[]);
+    assert_in_step(&[&alice, &carol, &bob]);
+}
+
+#[test]
+fn changes_that_make_no_sense_leave_everything_as_it_was() {
+    let (mut alice, mut bob) = (Peer::host(), Peer::new(1));
+    change(&mut alice, &mut [], &mut [&mut bob], &[]);
+    let (host, member, stranger) = (alice.id(), bob.id(), Peer::new(7).id());
+    let before = (alice.member.roster(), alice.secret());
+
+    let (mut carol, mut twice) = (Peer::new(2), Peer::new(2));
+    let mut again = Peer::new(1);
+    let alice_member = &mut alice.member;
+    assert_eq!(alice_member.stage_change(vec![], &[]), Err(Error::EmptyChange));
+    assert_eq!(
+        alice_member.stage_change(vec![carol.package()], &[stranger]),
+        Err(Error::NotAMember(stranger))
+    );
+    assert_eq!(alice_member.stage_change(vec![], &[member, member]), Err(Error::NotAMember(member)));
+    assert!(matches!(alice_member.stage_change(vec![carol.package()], &[host]), Err(Error::State(_))));
+    assert_eq!(alice_member.stage_change(vec![again.package()], &[]), Err(Error::AlreadyAMember(member)));
+    let both = vec![carol.package(), twice.package()];
+    assert_eq!(alice_member.stage_change(both, &[]), Err(Error::AlreadyAMember(carol.id())));
+    assert!(matches!(bob.member.stage_change(vec![carol.package()], &[]), Err(Error::State(_))));
+    for _ in 0..2 {
+        assert!(matches!(alice.member.merge_staged(), Err(Error::State(_))));
+        assert!(matches!(alice.member.discard_staged(), Err(Error::State(_))));
+    }
+    assert!(!alice.member.is_staged());
+    assert_eq!((alice.member.roster(), alice.secret()), before);
+    change(&mut alice, &mut [&mut bob], &mut [&mut carol], &[]);
+    assert_in_step(&[&alice, &bob, &carol]);
+}
+
+#[test]
+fn a_staged_change_is_neither_replaced_nor_in_force() {
+    let (mut alice, mut bob, mut carol) = (Peer::host(), Peer::new(1), Peer::new(2));
+    let before = (alice.member.epoch(), alice.member.roster(), alice.secret());
+    let staged = alice.member.stage_change(vec![bob.package()], &[]).unwrap();
+    assert!(matches!(alice.member.stage_change(vec![carol.package()], &[]), Err(Error::State(_))));
+    assert!(alice.member.is_staged());
+    assert_eq!((alice.member.epoch(), alice.member.roster(), alice.secret()), before);
+    // An own commit that comes back is not somebody else's.
+    assert!(matches!(alice.member.process_commit(&staged.commit), Err(Error::State(_))));
+
+    alice.member.merge_staged().unwrap();
+    assert_eq!(alice.member.epoch(), Some(staged.epoch));
+    bob.member.join(&staged.welcome.unwrap(), alice.id(), SESSION).unwrap();
+    assert_in_step(&[&alice, &bob]);
+}
+
+#[test]
+fn a_discarded_change_can_be_staged_anew() {
+    let (mut alice, mut bob, mut carol) = (Peer::host(), Peer::new(1), Peer::new(2));
+    change(&mut alice, &mut [], &mut [&mut bob], &[]);
+    let before = (alice.member.epoch(), alice.member.roster(), alice.secret());
+    let dropped = alice.member.stage_change(vec![carol.package()], &[bob.id()]).unwrap();
+    alice.member.discard_staged().unwrap();
+    assert_eq!((alice.member.epoch(), alice.member.roster(), alice.secret()), before);
+
+    change(&mut alice, &mut [&mut bob], &mut [&mut carol], &[]);
+    assert_in_step(&[&alice, &bob, &carol]);
+    assert!(matches!(bob.member.process_commit(&dropped.commit), Err(Error::StaleCommit { .. })));
+    // A joiner can't be drawn to the dead branch either: the package went into the live one.
+    carol.member.leave().unwrap();
+    assert!(carol.member.join(&dropped.welcome.unwrap(), alice.id(), SESSION).is_err());
+}
+
+#[test]
+fn commits_that_come_early_are_applied_in_order() {
+    let (mut alice, mut bob) = (Peer::host(), Peer::new(1));
+    change(&mut alice, &mut [], &mut [&mut bob], &[]);
+    let mut secrets = Vec::new();
+    let commits: Vec<Vec<u8>> = (2..6)
+        .map(|number| {
+            let commit = change(&mut alice, &mut [], &mut [&mut Peer::new(number)], &[]);
+            secrets.push(alice.secret());
+            commit
+        })
+        .collect();
+    for late in [3, 1, 2, 2] {
+        let (have, got) = (Epoch(1), Epoch(1 + late as u64));
+        assert_eq!(
+            bob.member.process_commit(&commits[late]).unwrap_err(),
+            Error::EarlyCommit { have, got, kept: true }
+        );
+    }
+    let outcome = bob.take(&commits[0]);
+    let taken: Vec<_> = std::iter::once(&outcome)
+        .chain(&outcome.followed_by)
+        .map(|step| (step.epoch, *step.secret.as_ref().unwrap().expose()))
+        .collect();
+    assert_eq!(taken, (2..6).map(Epoch).zip(secrets).collect::<Vec<_>>());
+    assert_eq!(bob.secret(), alice.secret());
+    let stale = bob.member.process_commit(&commits[3]).unwrap_err();
+    assert_eq!(stale, Error::StaleCommit { have: Epoch(5), got: Epoch(4) });
+    assert_eq!(stale.fault(), Fault::Order);
+}
+
+#[test]
+fn at_most_eight_early_commits_wait() {
+    let (mut alice, mut bob) = (Peer::host(), Peer::new(1));
+    change(&mut alice, &mut [], &mut [&mut bob], &[]);
+    // Add one, remove it, and so on: commits for epochs 1 to 12.
+    let commits: Vec<Vec<u8>> = (0..6)
+        .flat_map(|_| {
+            let mut guest = Peer::new(2);
+            let id = guest.id();
+            [change(&mut alice, &mut [], &mut [&mut guest], &[]), change(&mut alice, &mut [], &mut [], &[id])]
+        })
+        .collect();
+    let kept = commits[1..]
+        .iter()
+        .filter(|commit| {
+            matches!(bob.member.process_commit(commit), Err(Error::EarlyCommit { kept: true, .. }))
+        })
+        .count();
+    assert_eq!(kept, 8);
+    assert_eq!(bob.take(&commits[0]).followed_by.len(), 8);
+    for commit in &commits[9..] {
+        bob.take(commit);
+    }
+    assert_eq!(bob.secret(), alice.secret());
+}
+
+#[test]
+fn a_flood_of_altered_early_commits_is_bounded_and_passes() {
+    let (mut alice, mut bob) = (Peer::host(), Peer::new(1));
+    change(&mut alice, &mut [], &mut [&mut bob], &[]);
+    let commits: Vec<Vec<u8>> =
+        (2..12).map(|number| change(&mut alice, &mut [], &mut [&mut Peer::new(number)], &[])).collect();
+    let altered = |number: u8| {
+        let mut commit = commits[1].clone();
+        *commit.last_mut().unwrap() ^= number;
+        commit
+    };
+    let kept = |bob: &mut Peer, commit: &[u8]| match bob.member.process_commit(commit) {
+        Err(Error::EarlyCommit { kept, .. }) => kept,
+        other => panic!("{other:?}"),
+    };
+    for number in 1..8 {
+        assert!(kept(&mut bob, &altered(number)));
+    }
+    assert!(kept(&mut bob, &commits[1]), "the real one is the eighth");
+    assert!(kept(&mut bob, &commits[1]) && !kept(&mut bob, &altered(8)), "no room for another");
+
+    assert_eq!(bob.take(&commits[0]).followed_by.len(), 1);
+    // The altered ones are gone: there is room again.
+    assert!(commits[3..].iter().all(|commit| kept(&mut bob, commit)));
+    assert_eq!(bob.take(&commits[2]).followed_by.len(), 7);
+    assert_eq!(bob.secret(), alice.secret());
+}
+
+#[test]
+fn a_member_is_in_one_session_at_a_time() {
+    let (mut alice, mut bob) = (Peer::host(), Peer::new(1));
+    assert!(matches!(alice.member.create(SessionId([1; 32])), Err(Error::State(_))));
+    change(&mut alice, &mut [], &mut [&mut bob], &[]);
+    bob.member.leave().unwrap();
+    assert!(matches!(bob.member.leave(), Err(Error::State(_))));
+    bob.member.create(SESSION).unwrap();
+    assert_ne!(bob.secret(), alice.secret());
+    assert_eq!(bob.member.host(), Some(bob.id()));
+}
+
+#[test]
+fn a_key_package_serves_one_join() {
+    let (mut alice, mut bob) = (Peer::host(), Peer::new(1));
+    let spare = bob.package();
+    change(&mut alice, &mut [], &mut [&mut bob], &[]);
+    let id = bob.id();
+    change(&mut alice, &mut [&mut bob], &mut [], &[id]);
+    let staged = alice.member.stage_change(vec![spare], &[]).unwrap();
+    let refused = bob.member.join(&staged.welcome.unwrap(), alice.id(), SESSION);
+    assert!(matches!(refused, Err(Error::BadMessage { .. })), "{refused:?}");
+}
+
+#[test]
+fn only_the_last_eight_key_packages_are_kept() {
+    let (mut alice, mut bob) = (Peer::host(), Peer::new(1));
+    let packages: Vec<_> = (0..9).map(|_| bob.package()).collect();
+    let mut welcomes = packages.into_iter().map(|package| {
+        let staged = alice.member.stage_change(vec![package], &[]).unwrap();
+        alice.member.discard_staged().unwrap();
+        staged.welcome.unwrap()
+    });
+    let (oldest, next) = (welcomes.next().unwrap(), welcomes.next().unwrap());
+    drop(welcomes);
+    assert!(bob.member.join(&oldest, alice.id(), SESSION).is_err());
+    assert_eq!(bob.member.join(&next, alice.id(), SESSION), Ok(Epoch(1)));
+}
+
+#[test]
+fn members_can_move_between_threads_and_show_no_secret() {
+    const fn assert_send<T: Send>() {}
+    assert_send::<Member>();
+    let alice = Peer::host();
+    assert_eq!(format!("{:?}", alice.member.epoch_secret().unwrap()), "EpochSecret(redacted)");
+    let shown = format!("{:?}", alice.member);
+    assert!(shown.starts_with("Member") && shown.len() < 120, "{shown}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6, max_shrink_iters: 20, ..ProptestConfig::default() })]
+
+    /// Any sequence of batches: whoever is in has the host's secret, whoever is out has none.
+    #[test]
+    fn members_agree_after_any_changes(changes in proptest::collection::vec(proptest::collection::btree_set(0u8..5, 1..4), 1..7)) {
+        let mut host = Peer::host();
+        let mut peers: Vec<Peer> = (1..6).map(Peer::new).collect();
+        let mut epoch = 0;
+        for toggled in changes {
+            let present: Vec<bool> = peers.iter().map(|peer| host.member.leaf_of(peer.id()).is_some()).collect();
+            let (mut members, mut joiners, mut leavers) = (Vec::new(), Vec::new(), Vec::new());
+            for (number, peer) in peers.iter_mut().enumerate() {
+                let toggle = toggled.contains(&(number as u8));
+                match (present[number], toggle) {
+                    (true, leaves) => {
+                        if leaves {
+                            leavers.push(peer.id());
+                        }
+                        members.push(peer);
+                    }
+                    (false, true) => joiners.push(peer),
+                    (false, false) => {}
+                }
+            }
+            change(&mut host, &mut members, &mut joiners, &leavers);
+            epoch += 1;
+            prop_assert_eq!(host.member.epoch(), Some(Epoch(epoch)));
+            let (inside, outside): (Vec<&Peer>, Vec<&Peer>) =
+                peers.iter().partition(|peer| host.member.leaf_of(peer.id()).is_some());
+            assert_in_step(&std::iter::once(&host).chain(inside).collect::<Vec<_>>());
+            prop_assert!(outside.iter().all(|peer| peer.member.epoch_secret().is_err()));
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Safe shell around an AV1 decoder: the one crate of the workspace that contains unsafe code.
+//!
+//! What is here: [`Decoder`] over rav1d (the Rust port of dav1d, through its C-shaped interface), [`Picture`] with its
+//! planes as row slices, and [`obus`], which walks the framing of a temporal unit in safe code. Everything above it
+//! (pictures as owned frames, waiting for key frames, what a stream may contain) is in `codec-av1`.
+//!
+//! The rule of use: [`Decoder::feed`] one temporal unit, then take pictures with [`Decoder::next_picture`] until it gives
+//! `None`; there is no delay, so they belong to what was just fed. After an error call [`Decoder::reset`] and go on at the
+//! next key frame.
+//!
+//! Damaged input ends in an [`Error`]. The decoder runs on the calling thread only: its entry points can't unwind, so
+//! what it is known to panic on (metadata OBUs that are cut short) never reaches it, and neither does anything else that
+//! isn't needed for a picture. Pictures of another depth than 8 bits are refused.
+//!
+//! Not here yet: a second encoder or decoder behind the same shell; more than one decoding thread.
+//!
+//! ```
+//! use av1_backends::{Decoder, Error, Settings};
+//!
+//! let mut decoder = Decoder::new(Settings::default())?;
+//! // Framing that points past its end is refused before the decoder sees it.
+//! assert!(matches!(decoder.feed(&[0x32, 0x7f, 0x00], 0), Err(Error::Framing { offset: 0, .. })));
+//! // A temporal unit without a picture gives none.
+//! decoder.feed(&[0x12, 0x00], 40_000)?;
+//! assert!(decoder.next_picture()?.is_none());
+//! # Ok::<(), Error>(())
+//! ```
+
+mod decoder;
+mod error;
+mod obu;
+mod picture;
+
+pub use decoder::{Decoder, Settings};
+pub use error::Error;
+pub use obu::{MAX_TEMPORAL_UNIT, Obu, ObuKind, Obus, obus};
+pub use picture::{Layout, Picture, Plane};

@@ -1,0 +1,65 @@
+//! The one error type of this crate.
+
+use core_types::BitRate;
+
+/// Why audio could not be coded. [`Error::is_peer_fault`] tells whom to blame.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The caller's PCM is not exactly one frame.
+    #[error(
+        "{actual} samples given, a frame has {expected} (all channels together); cut the input into frames"
+    )]
+    FrameLength {
+        /// Samples that one frame has, all channels together.
+        expected: usize,
+        /// Samples given.
+        actual: usize,
+    },
+    /// The caller's bit rate is outside what Opus codes.
+    #[error("bit rate of {0} is outside Opus's 6 to 510 kbit/s")]
+    BitRate(BitRate),
+    /// The caller's loss estimate is not a percentage.
+    #[error("expected loss of {0} %: must be 0 to 100")]
+    LossPercent(u8),
+    /// The caller's jitter buffer could not hold as many packets as its longest delay spans.
+    #[error(
+        "jitter buffer of {max_packets} packets can't span its longest delay: needs {needed} to 1024, and a first delay no longer than that"
+    )]
+    JitterLimits {
+        /// Packets allowed.
+        max_packets: usize,
+        /// Least packets that the configured delays need.
+        needed: usize,
+    },
+    /// libopus refused a setting or ran out of memory.
+    #[error("libopus failed in {operation}: {reason}")]
+    Codec {
+        /// The libopus function.
+        operation: &'static str,
+        /// libopus's description.
+        reason: &'static str,
+    },
+    /// The peer's packet is longer than any Opus packet needs to be.
+    #[error("Opus packet of {len} bytes, at most {max} are allowed; drop it and conceal")]
+    PacketLength {
+        /// Bytes received.
+        len: usize,
+        /// The limit, [`PacketInfo::MAX_PACKET_LEN`](crate::PacketInfo::MAX_PACKET_LEN).
+        max: usize,
+    },
+    /// The peer's packet breaks the rules of RFC 6716 section 3.4.
+    #[error("malformed Opus packet: {0}; drop it and conceal")]
+    MalformedPacket(&'static str),
+}
+
+impl Error {
+    /// True if a peer sent what it must not send; false if the caller asked for something impossible.
+    pub const fn is_peer_fault(&self) -> bool {
+        matches!(self, Self::PacketLength { .. } | Self::MalformedPacket(_))
+    }
+
+    pub(crate) fn codec(error: &opus::Error) -> Self {
+        Self::Codec { operation: error.function(), reason: error.description() }
+    }
+}

@@ -1,0 +1,153 @@
+//! `cargo xtask fuzz`: libFuzzer on the parsers of untrusted bytes, with the stable toolchain alone.
+//!
+//! The compiler flags are those by which libFuzzer sees what an input reaches; a sanitizer would need a nightly
+//! toolchain. The crates hold no unsafe code, so what there is to find are panics, overflows, hangs and memory use.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::setup::{self, Purpose};
+use crate::shell::{self, cargo};
+
+/// Each is a binary of the package in `fuzz/`, and a folder of seeds in `fuzz/corpus/`.
+const TARGETS: [(&str, &str); 6] = [
+    ("announce", "a stream's announcement, signed by a publisher that means harm"),
+    ("chunk", "chunk header and what is inside the seal"),
+    ("commit", "group commits and welcomes from nobody in the group"),
+    ("fountain", "reassembly of objects from a hostile sender's symbols"),
+    ("key_package", "key packages, signed by a joiner that means harm"),
+    ("opus_packet", "Opus packets of a hostile publisher, with losses"),
+];
+
+const COVERAGE: [&str; 7] = [
+    "-Cpasses=sancov-module",
+    "-Cllvm-args=-sanitizer-coverage-level=4",
+    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
+    "-Cllvm-args=-sanitizer-coverage-pc-table",
+    "-Cllvm-args=-sanitizer-coverage-trace-compares",
+    "-Ccodegen-units=1",
+    "--cfg=fuzzing",
+];
+
+pub(crate) fn run(target: Option<&str>, seconds: u32) -> Result<()> {
+    let names = chosen(target)?;
+    setup::run(Purpose::Build)?;
+    let fuzz = shell::root()?.join("fuzz");
+    let host = host()?;
+    build(&fuzz, &host, &names)?;
+    for name in &names {
+        let program = fuzz.join("target").join(&host).join("release").join(name);
+        fuzz_one(&fuzz, &program, name, seconds)?;
+    }
+    println!("fuzz: {} targets ran {seconds} s each and found nothing", names.len());
+    Ok(())
+}
+
+fn chosen(target: Option<&str>) -> Result<Vec<&'static str>> {
+    let names: Vec<&str> = TARGETS
+        .iter()
+        .map(|(name, _)| *name)
+        .filter(|name| target.is_none_or(|wanted| wanted == *name))
+        .collect();
+    if names.is_empty() {
+        let list: Vec<String> = TARGETS.iter().map(|(name, what)| format!("\n  {name}: {what}")).collect();
+        bail!("there is no fuzz target `{}`; the targets are:{}", target.unwrap_or_default(), list.concat());
+    }
+    Ok(names)
+}
+
+/// The machine's own target. Named explicitly, it keeps the flags off build scripts and procedural macros.
+fn host() -> Result<String> {
+    let output = Command::new("rustc").arg("-vV").output().context("could not start `rustc`")?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let host = said.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host.context("`rustc -vV` named no host")?.to_owned())
+}
+
+fn build(fuzz: &Path, host: &str, names: &[&str]) -> Result<()> {
+    let mut command = cargo(["build", "--release", "--locked", "--target", host])?;
+    command.arg("--manifest-path").arg(fuzz.join("Cargo.toml"));
+    command.arg("--target-dir").arg(fuzz.join("target"));
+    for name in names {
+        command.args(["--bin", name]);
+    }
+    // The encoded form wins over flags from elsewhere, which could lack what libFuzzer needs.
+    command.env("CARGO_ENCODED_RUSTFLAGS", COVERAGE.join("\x1f"));
+    shell::run(&mut command)
+}
+
+/// New finds go to a folder of their own below `target`, so that the committed seeds stay as they are.
+fn fuzz_one(fuzz: &Path, program: &Path, name: &str, seconds: u32) -> Result<()> {
+    let finds = fuzz.join("target").join("finds").join(name);
+    let artifacts = fuzz.join("artifacts").join(name);
+    let seeds = fuzz.join("corpus").join(name);
+    for folder in [&finds, &artifacts] {
+        fs::create_dir_all(folder).with_context(|| format!("could not make {}", folder.display()))?;
+    }
+    if !seeds.is_dir() {
+        bail!("the seeds of `{name}` are missing: {}", seeds.display());
+    }
+    println!("fuzz: {name} for {seconds} s");
+    let output = Command::new(program)
+        .arg(format!("-max_total_time={seconds}"))
+        .args(["-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1"])
+        .arg(format!("-artifact_prefix={}/", artifacts.display()))
+        .args([&finds, &seeds])
+        .output()
+        .with_context(|| format!("could not start {}", program.display()))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        eprintln!("{said}");
+        bail!(
+            "`{name}` failed ({}), above is on what; the input is in {}",
+            output.status,
+            artifacts.display()
+        );
+    }
+    println!(
+        "fuzz: {name} ran {} inputs, found {} that reach something new",
+        stat(&said, RUNS),
+        stat(&said, FINDS)
+    );
+    Ok(())
+}
+
+const RUNS: &str = "stat::number_of_executed_units:";
+const FINDS: &str = "stat::new_units_added:";
+
+/// A figure from what libFuzzer says at its end.
+fn stat<'a>(said: &'a str, which: &str) -> &'a str {
+    said.lines().find_map(|line| line.strip_prefix(which)).map_or("?", str::trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_target_or_all() {
+        assert_eq!(chosen(None).unwrap().len(), TARGETS.len());
+        assert_eq!(chosen(Some("chunk")).unwrap(), ["chunk"]);
+        let error = chosen(Some("chnk")).unwrap_err().to_string();
+        assert!(error.contains("`chnk`") && error.contains("fountain: "), "{error}");
+    }
+
+    #[test]
+    fn figures_are_read_from_the_closing_lines() {
+        let said = "Done 5 runs\nstat::number_of_executed_units: 5\nstat::new_units_added:          2\n";
+        assert_eq!((stat(said, RUNS), stat(said, FINDS)), ("5", "2"));
+        assert_eq!(stat("", RUNS), "?");
+    }
+
+    #[test]
+    fn each_target_has_a_source_and_seeds() {
+        let fuzz = shell::root().unwrap().join("fuzz");
+        for (name, _) in TARGETS {
+            assert!(fuzz.join("fuzz_targets").join(format!("{name}.rs")).is_file(), "{name}");
+            assert!(fs::read_dir(fuzz.join("corpus").join(name)).unwrap().next().is_some(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The system's packages that the build and the tests need: what is missing is said, then installed or asked for.
+
+use std::env;
+use std::ffi::OsStr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::shell;
+
+/// What the machine is about to be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Building and running the program.
+    Build,
+    /// Building it and running its tests.
+    Test,
+}
+
+/// Makes sure that the programs needed are there.
+///
+/// # Errors
+/// When something is missing and this process can't install it; the message holds the exact line that does.
+pub(crate) fn run(purpose: Purpose) -> Result<()> {
+    let search = env::var_os("PATH").unwrap_or_default();
+    let missing: Vec<&Tool> = tools(purpose).filter(|tool| !is_there(tool.command, &search)).collect();
+    let may_install = is_root() && is_there("apt-get", &search);
+    match plan(&missing, may_install) {
+        Plan::Nothing => Ok(()),
+        Plan::Install { said, packages } => {
+            println!("xtask: {said}");
+            shell::run(Command::new("apt-get").arg("update"))?;
+            shell::run(
+                Command::new("apt-get")
+                    .env("DEBIAN_FRONTEND", "noninteractive")
+                    .args(["install", "-y", "--no-install-recommends"])
+                    .args(packages),
+            )
+        }
+        Plan::Ask { said } => bail!(said),
+    }
+}
+
+struct Tool {
+    command: &'static str,
+    package: &'static str,
+    why: &'static str,
+}
+
+const BUILD: [Tool; 5] = [
+    Tool { command: "cc", package: "build-essential", why: "to link, and to build C dependencies" },
+    Tool { command: "c++", package: "build-essential", why: "to build C++ dependencies" },
+    Tool { command: "cmake", package: "cmake", why: "to build libopus and AWS-LC" },
+    Tool { command: "nasm", package: "nasm", why: "to assemble the AV1 encoder and decoder" },
+    Tool { command: "pkg-config", package: "pkg-config", why: "to find system libraries" },
+];
+
+const TEST: [Tool; 2] = [
+    Tool { command: "ffmpeg", package: "ffmpeg", why: "to make test input" },
+    Tool { command: "ffprobe", package: "ffmpeg", why: "to read recordings back" },
+];
+
+fn tools(purpose: Purpose) -> impl Iterator<Item = &'static Tool> {
+    let tests: &[Tool] = if purpose == Purpose::Test { &TEST } else { &[] };
+    BUILD.iter().chain(tests)
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Plan {
+    Nothing,
+    Install { said: String, packages: Vec<&'static str> },
+    Ask { said: String },
+}
+
+fn plan(missing: &[&Tool], may_install: bool) -> Plan {
+    if missing.is_empty() {
+        return Plan::Nothing;
+    }
+    let mut packages: Vec<&str> = missing.iter().map(|tool| tool.package).collect();
+    packages.dedup();
+    let wants: Vec<String> = missing.iter().map(|tool| format!("{} ({})", tool.command, tool.why)).collect();
+    let (wants, names) = (wants.join(", "), packages.join(" "));
+    if may_install {
+        Plan::Install {
+            said: format!("missing: {wants}; installing the packages {names} with apt-get"),
+            packages,
+        }
+    } else {
+        Plan::Ask {
+            said: format!(
+                "missing: {wants}; on Debian or Ubuntu run:\n  sudo apt-get update && \
+                 sudo apt-get install -y --no-install-recommends {names}\nand then this command again"
+            ),
+        }
+    }
+}
+
+fn is_there(command: &str, search: &OsStr) -> bool {
+    env::split_paths(search).any(|folder| is_executable(&folder.join(command)))
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|out| out.stdout.trim_ascii() == b"0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn missing(commands: &[&str]) -> Vec<&'static Tool> {
+        tools(Purpose::Test).filter(|tool| commands.contains(&tool.command)).collect()
+    }
+
+    #[test]
+    fn with_everything_there_nothing_is_done() {
+        assert_eq!(plan(&[], true), Plan::Nothing);
+        assert_eq!(plan(&[], false), Plan::Nothing);
+    }
+
+    #[test]
+    fn root_installs_each_package_once() {
+        let Plan::Install { said, packages } =
+            plan(&missing(&["cc", "c++", "nasm", "ffmpeg", "ffprobe"]), true)
+        else {
+            panic!("root can install");
+        };
+        assert_eq!(packages, ["build-essential", "nasm", "ffmpeg"]);
+        assert!(said.contains("nasm (") && said.contains("apt-get"), "{said}");
+    }
+
+    #[test]
+    fn others_get_the_exact_line() {
+        let Plan::Ask { said } = plan(&missing(&["cmake", "nasm"]), false) else {
+            panic!("others can't install");
+        };
+        let line = "sudo apt-get install -y --no-install-recommends cmake nasm\n";
+        assert!(said.contains(line), "{said}");
+    }
+
+    #[test]
+    fn only_tests_need_ffmpeg() {
+        assert!(tools(Purpose::Build).all(|tool| tool.package != "ffmpeg"));
+        assert!(tools(Purpose::Test).any(|tool| tool.command == "ffprobe"));
+    }
+
+    #[test]
+    fn a_program_is_looked_for_on_the_search_path() {
+        let search = env::var_os("PATH").unwrap();
+        assert!(is_there("sh", &search));
+        assert!(!is_there("sh", OsStr::new("")));
+        assert!(!is_there("no-such-program", &search));
+    }
+}
