@@ -7,6 +7,9 @@ use core::time::Duration;
 use core_types::{ChunkSeq, Epoch, Error, LinkId, MonoTime, StripeSet};
 use std::collections::{BTreeMap, VecDeque};
 
+/// Chunks that one request names at most: what a relay takes.
+const MAX_REQUEST: usize = 256;
+
 /// How patient a subscription is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Config {
@@ -66,7 +69,7 @@ pub enum Action {
         /// Who fell silent.
         parent: LinkId,
     },
-    /// No parent is left that could carry the stream: find new ones.
+    /// No parent is left that carries the stream, or the last one fell silent: find new ones.
     Rebuild,
 }
 
@@ -140,7 +143,14 @@ impl Subscription {
     /// Treats a parent as silent: what another stream's subscription has found holds for this one too.
     pub fn suspect_parent(&mut self, now: MonoTime, link: LinkId) {
         let until = now.plus(self.config.suspect_for);
+        let others = self.parents.iter().any(|p| p.link != link && p.is_live(now));
         if self.parents.iter().any(|p| p.link == link && p.mask != 0) {
+            if !others {
+                // A silent parent is better than none, until there is another.
+                self.parent_mut(link, |p| p.missed = 0);
+                self.actions.push_back(Action::Rebuild);
+                return;
+            }
             self.parent_mut(link, |p| {
                 p.mask = 0;
                 p.missed = 0;
@@ -198,9 +208,18 @@ impl Subscription {
         for link in silent {
             self.suspect_parent(now, link);
         }
-        // A parent whose time of suspicion is over may carry again what nobody carries.
-        for changed in deal(&mut self.parents, self.config.stripes, now) {
-            self.assign(changed);
+        // A parent whose time of suspicion is over is given a share again.
+        let forgiven: Vec<LinkId> = self
+            .parents
+            .iter()
+            .filter(|p| p.suspect_until.is_some_and(|at| now >= at))
+            .map(|p| p.link)
+            .collect();
+        for link in forgiven {
+            self.parent_mut(link, |p| p.suspect_until = None);
+            while let Some(handover) = surplus(&self.parents, link) {
+                self.hand_over(now, handover);
+            }
         }
         let (due, given_up) = self.gaps.take_due(now, self.config.retry_after, self.config.max_attempts);
         self.stats.given_up += given_up;
@@ -212,13 +231,17 @@ impl Subscription {
             }
         }
         for ((parent, epoch), chunks) in requests {
-            self.actions.push_back(Action::Request { parent, epoch, chunks });
+            for some in chunks.chunks(MAX_REQUEST) {
+                self.actions.push_back(Action::Request { parent, epoch, chunks: some.to_vec() });
+            }
         }
     }
 
     /// When [`Subscription::handle_timeout`] has something to do next.
     pub fn poll_timeout(&self) -> Option<MonoTime> {
-        self.parents.iter().filter_map(|p| self.silent_at(p)).chain(self.gaps.next_due()).min()
+        let silent = self.parents.iter().filter_map(|p| self.silent_at(p));
+        let forgiven = self.parents.iter().filter_map(|p| p.suspect_until);
+        silent.chain(forgiven).chain(self.gaps.next_due()).min()
     }
 
     /// What to do next.

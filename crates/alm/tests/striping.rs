@@ -244,6 +244,42 @@ fn a_new_parent_takes_over_without_a_gap() {
 }
 
 #[test]
+fn a_parent_that_comes_back_is_given_a_share_again() {
+    let mut net = Net::new(4, 4);
+    let mut seq = 0;
+    let mut run = |net: &mut Net, chunks: u64| {
+        for _ in 0..chunks {
+            net.send(seq, false);
+            net.pass(Duration::from_millis(7));
+            seq += 1;
+        }
+    };
+    run(&mut net, 40);
+    net.dead.insert(LinkId(2));
+    run(&mut net, 100);
+    assert_eq!(net.suspected, [LinkId(2)]);
+    assert!(net.told[&LinkId(2)].is_empty());
+    net.dead.remove(&LinkId(2));
+    run(&mut net, 1_000);
+    assert_eq!(net.told[&LinkId(2)].len(), 1, "{:?}", net.told);
+    assert_eq!(net.told.values().map(|s| s.len()).sum::<u32>(), 4);
+}
+
+#[test]
+fn the_last_parent_keeps_its_stripes_when_it_falls_silent_and_new_ones_are_called_for() {
+    let mut net = Net::new(4, 2);
+    for seq in 0..20 {
+        net.send(seq, false);
+        net.pass(Duration::from_millis(7));
+    }
+    net.subscription.suspect_parent(net.now, LinkId(0));
+    net.act();
+    net.subscription.suspect_parent(net.now, LinkId(1));
+    net.act();
+    assert_eq!((net.told[&LinkId(1)].len(), net.rebuilds), (4, 1));
+}
+
+#[test]
 fn a_jump_ahead_costs_bounded_memory_and_requests() {
     let mut net = Net::new(4, 4);
     net.send(0, false);
@@ -253,6 +289,7 @@ fn a_jump_ahead_costs_bounded_memory_and_requests() {
     let mut asked = 0;
     while let Some(action) = net.subscription.poll_action() {
         if let Action::Request { chunks, .. } = action {
+            assert!(chunks.len() <= 256, "more than a relay takes at once");
             asked += chunks.len();
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! A session is one MLS group with the ciphersuite `MLS_256_XWING_CHACHA20POLY1305_SHA256_Ed25519` (0x004D): X25519 +
 //! ML-KEM-768 for every key exchange, and no way to take a member who lacks it. A [`Member`] is one peer's part in one
-//! session at a time. Normative: WIRE section 7.
+//! session at a time. Normative: spec 40.
 //!
 //! What is here:
 //! - Joiners make their own key packages and keep the private parts. What they publish is a [`SignedKeyPackage`]; only

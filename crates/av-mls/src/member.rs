@@ -21,7 +21,7 @@ use openmls_traits::crypto::OpenMlsCrypto as _;
 use openmls_traits::storage::StorageProvider as _;
 use std::collections::BTreeSet;
 
-/// The exporter label of epoch secrets (WIRE section 3).
+/// The exporter label of epoch secrets (spec 20).
 const EXPORTER_LABEL: &str = "holomesh av epoch v1";
 /// How long a key package can be used, in seconds.
 const KEY_PACKAGE_LIFETIME: u64 = 24 * 60 * 60;

@@ -4,7 +4,7 @@ use core::fmt;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// What the media keys of one epoch are derived from: MLS exporter("holomesh av epoch v1", "", 32) (RFC 9420 section 8.5,
-/// WIRE section 3). Equal at all members. Not `Clone`, wiped when dropped.
+/// spec 20). Equal at all members. Not `Clone`, wiped when dropped.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct EpochSecret([u8; 32]);
 

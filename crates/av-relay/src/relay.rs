@@ -5,7 +5,7 @@ use crate::stream::{StreamState, Subscriber};
 use av_wire::ChunkHeader;
 use bytes::Bytes;
 use core_types::{ChunkSeq, Epoch, LayerPolicy, LinkId, StreamId, StripeSet};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Bounds on everything that a peer can grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -215,7 +215,9 @@ impl Relay {
         let Some(subscriber) = state.subscribers.iter().find(|s| s.link == link) else {
             return Err(Error::UnknownStream(stream));
         };
-        let chunks: Vec<Bytes> = wanted
+        // Asking for one chunk many times must not be a way to make traffic.
+        let distinct: BTreeSet<ChunkSeq> = wanted.iter().copied().collect();
+        let chunks: Vec<Bytes> = distinct
             .iter()
             .filter_map(|seq| state.cache.find(epoch, *seq))
             .filter(|chunk| ChunkHeader::parse(chunk).is_ok_and(|h| subscriber.policy.admits(h.layer)))
@@ -223,7 +225,7 @@ impl Relay {
             .collect();
         let found = chunks.len();
         self.stats.repaired += found as u64;
-        self.stats.repair_misses += (wanted.len() - found) as u64;
+        self.stats.repair_misses += (distinct.len() - found) as u64;
         self.queue(link, chunks);
         Ok(found)
     }

@@ -1,4 +1,5 @@
 //! What the decoder gives, what it refuses, and that nothing shakes it.
+#![allow(clippy::unwrap_used, reason = "the helpers of a test may panic as the test may")]
 
 mod support;
 

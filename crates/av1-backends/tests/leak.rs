@@ -1,4 +1,5 @@
 //! Nothing is left behind: not after pictures, not after errors, not after pictures that nobody asked for.
+#![allow(clippy::unwrap_used, reason = "the helpers of a test may panic as the test may")]
 
 mod support;
 

@@ -12,7 +12,7 @@
 //! Presentation times ([`MediaTime`](core_types::MediaTime)) are carried, never interpreted: what goes in with a frame comes
 //! out with its packet, and what goes in with a packet comes out with its frame, however late. An encoder may hold frames
 //! back ([`VideoEncoder::delay_frames`]); `flush` gives what is left. Encoder and decoder compute when they are called, so
-//! call them from a thread that may block: some 10 to 40 ms a frame for the encoder at 640x360.
+//! call them from a thread that may block: some 30 to 40 ms of CPU time a frame for the encoder at 640x360.
 //!
 //! ```
 //! use codec_av1::{EncoderConfig, Frame, Rav1dDecoder, Rav1eEncoder, VideoDecoder, VideoEncoder};

@@ -1,4 +1,5 @@
 //! The codec configuration record against the layout in the specification, and what it says about unusual streams.
+#![allow(clippy::unwrap_used, reason = "the helpers of a test may panic as the test may")]
 
 mod support;
 
@@ -332,4 +333,12 @@ fn a_sequence_header_without_length_gets_one() {
     let payload = &record[6..];
     let bare = [&[0x08], payload].concat();
     assert_eq!(configuration_record(&bare).unwrap(), record);
+}
+
+#[test]
+fn the_record_is_the_one_that_another_muxer_writes() {
+    let header = [0x0a, 0x0a, 0x00, 0x00, 0x00, 0xf9, 0x57, 0xfb, 0xc4, 0x21, 0x40, 0x14];
+    let packet = [&[0x12, 0x00], &header[..]].concat();
+    let av1c = [&[0x81, 0x1f, 0x0c, 0x00], &header[..]].concat();
+    assert_eq!(configuration_record(&packet).unwrap(), av1c);
 }

@@ -54,11 +54,11 @@ macro_rules! id32 {
 }
 
 id32! {
-    /// Names a peer's long-term hybrid identity: a hash over both public keys (WIRE section 1).
+    /// Names a peer's long-term hybrid identity: a hash over both public keys (spec 10).
     KeyId
 }
 id32! {
-    /// Names one publisher's one source in a session (WIRE section 2).
+    /// Names one publisher's one source in a session (spec 20 section 1).
     StreamId
 }
 id32! {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// Link events that may wait for the node; beyond that, datagrams are dropped in the transport's buffers.
-pub(crate) const EVENT_QUEUE: usize = 4_096;
+pub(crate) const EVENT_QUEUE: usize = 512;
 
 /// How a relay runs.
 #[derive(Debug)]
@@ -39,12 +39,16 @@ pub trait Tap: std::fmt::Debug + Send + Sync {
     fn stats(&self, stats: Stats);
 }
 
-/// Runs a relay until its host ends the session or goes away.
+/// Runs a relay until its host ends the session or goes away, or `shutdown` is done.
 ///
 /// # Errors
 /// [`Error::Network`] if it can't listen; [`Error::Connect`], [`Error::Version`], [`Error::Refused`] if the host can't be
 /// reached or does not want it.
-pub async fn run(config: Config, ready: impl FnOnce() + Send) -> Result<Stats, Error> {
+pub async fn run(
+    config: Config,
+    shutdown: impl Future<Output = ()> + Send,
+    ready: impl FnOnce() + Send,
+) -> Result<Stats, Error> {
     let (events, mut incoming) = mpsc::channel(EVENT_QUEUE);
     let Config { seed, ticket, listen, loss, tap } = config;
     let net = Net::bind(NetConfig { seed, role: Role::Relay, listen, loss }, events).await?;
@@ -54,8 +58,13 @@ pub async fn run(config: Config, ready: impl FnOnce() + Send) -> Result<Stats, E
     let mut node = RelayNode { host: host.id, core: RelayCore::new(), tap };
     node.core.add_link(host);
     ready();
+    tokio::pin!(shutdown);
     let outcome = loop {
-        let Some(event) = incoming.recv().await else { break Err(Error::Ended("the network")) };
+        let event = tokio::select! {
+            event = incoming.recv() => event,
+            () = &mut shutdown => break Ok(node.core.stats()),
+        };
+        let Some(event) = event else { break Err(Error::Ended("the network")) };
         match node.handle(event) {
             Ok(true) => {}
             Ok(false) => break Ok(node.core.stats()),
@@ -76,7 +85,7 @@ impl RelayNode {
     /// False when the session is over.
     fn handle(&mut self, event: LinkEvent) -> Result<bool, Error> {
         match event {
-            LinkEvent::Up(link) => self.core.add_link(link),
+            LinkEvent::Up(link) => self.core.add_link(*link),
             LinkEvent::Chunks(link, chunks) => {
                 if let Some(tap) = &self.tap {
                     chunks.iter().for_each(|chunk| tap.received(chunk));
@@ -145,6 +154,7 @@ impl RelayCore {
     }
 
     pub(crate) fn add_link(&mut self, link: Link) {
+        link.begin();
         self.links.insert(link.id, link);
     }
 
@@ -190,10 +200,7 @@ impl RelayCore {
             _ => Err("a message that this node does not take".into()),
         };
         if let Err(why) = outcome {
-            if let Some(link) = self.links.remove(&link) {
-                self.relay.remove_link(link.id);
-                link.refuse(why);
-            }
+            self.refuse(link, why);
         }
         self.transmit();
     }
@@ -203,6 +210,14 @@ impl RelayCore {
             if let Some(link) = self.links.get(&transmit.link) {
                 link.send_chunks(transmit.chunks);
             }
+        }
+    }
+
+    /// Tells a peer why it does not get what it asked for, and lets the link go.
+    pub(crate) fn refuse(&mut self, link: LinkId, why: String) {
+        self.relay.remove_link(link);
+        if let Some(link) = self.links.remove(&link) {
+            link.refuse(why);
         }
     }
 

@@ -80,7 +80,7 @@ impl FromStr for Ticket {
         if checksum(body) != sum {
             return Err(bad("its checksum does not fit: a character is wrong or missing"));
         }
-        Self::parse(body).map_err(|_| bad("its content is malformed"))
+        Self::parse(body).ok().flatten().ok_or_else(|| bad("its content is malformed"))
     }
 }
 
@@ -102,18 +102,22 @@ impl Ticket {
         Err(Error::Peer { peer, why: "it is not the host that the ticket names".into() })
     }
 
-    fn parse(body: &[u8]) -> Result<Self, identity::Error> {
+    /// `None` for an address family that there is not.
+    fn parse(body: &[u8]) -> Result<Option<Self>, identity::Error> {
         let mut r = Reader::new(body);
         let (host, session) = (KeyId(r.array()?), SessionId(r.array()?));
         let (endpoint, invitation) = (r.array()?, r.array()?);
         let mut addresses = Vec::new();
         for _ in 0..r.u8()?.min(MAX_ADDRESSES as u8) {
-            let ip =
-                if r.u8()? == 4 { IpAddr::from(r.array::<4>()?) } else { IpAddr::from(r.array::<16>()?) };
+            let ip = match r.u8()? {
+                4 => IpAddr::from(r.array::<4>()?),
+                6 => IpAddr::from(r.array::<16>()?),
+                _ => return Ok(None),
+            };
             addresses.push(SocketAddr::new(ip, r.u16()?));
         }
         r.finish()?;
-        Ok(Self { host, session, endpoint, addresses, invitation })
+        Ok(Some(Self { host, session, endpoint, addresses, invitation }))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Hybrid Ed25519 + ML-DSA-65 identities, signatures and canonical bytes (WIRE section 1).
+//! Hybrid Ed25519 + ML-DSA-65 identities, signatures and canonical bytes (spec 10).
 //!
 //! What is here:
 //! - [`Identity`], the secret half, made from a [`Seed`] that the caller draws, and [`PublicIdentity`], what others

@@ -1,4 +1,4 @@
-//! How a stream gets its id (WIRE section 2).
+//! How a stream gets its id (spec 20 section 1).
 
 use crate::Error;
 use core_types::{KeyId, StreamId};

@@ -48,7 +48,7 @@ struct RelayOptions {
 /// What every node can be told.
 #[derive(Debug, Clone, Args)]
 struct NodeOptions {
-    /// Where to listen [default: loopback when the host is there too, otherwise everywhere].
+    /// Where to listen [default: a free port; loopback only, unless the ticket's host is on another machine].
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
     /// The node's key, made by `holomesh key new` [default: a new one each time].
@@ -107,12 +107,12 @@ async fn serve(options: RelayOptions) -> Result<(), Error> {
         loss: crate::net::LossConfig::NONE,
         tap: None,
     };
-    let stats = tokio::select! {
-        stats = relay::run(config, || eprintln!("relaying; end with Ctrl-C")) => stats?,
-        _ = tokio::signal::ctrl_c() => return Ok(()),
+    let interrupted = async {
+        let _ = tokio::signal::ctrl_c().await;
     };
+    let stats = relay::run(config, interrupted, || eprintln!("relaying; end with Ctrl-C")).await?;
     eprintln!(
-        "the session is over: {} chunks in, {} chunks out, {} sent again",
+        "over: {} chunks in, {} chunks out, {} sent again",
         stats.chunks_in, stats.chunks_out, stats.repaired
     );
     Ok(())

@@ -153,10 +153,9 @@ impl<'a> Stage<'a> {
         for _ in 0..options.watchers {
             stage.add_watcher(Role::Stayed)?;
         }
-        if options.event(options.leave_at).is_some() {
-            if let Some(leaver) = stage.watchers.last_mut() {
-                leaver.role = Role::Left;
-            }
+        if let Some(leaver) = stage.watchers.last_mut().filter(|_| options.event(options.leave_at).is_some())
+        {
+            leaver.role = Role::Left;
         }
         stage.wait_until_linked()?;
         Ok(stage)
@@ -172,7 +171,7 @@ impl<'a> Stage<'a> {
             loss: self.loss(100 + self.relays.len() as u64),
             tap: Some(tap.clone() as Arc<dyn Tap>),
         };
-        let thread = NodeThread::spawn(&name, move || relay::run(config, || {}))?;
+        let thread = NodeThread::spawn(&name, move || relay::run(config, std::future::pending(), || {}))?;
         self.relays.push(RelayNode { name, tap, killed: false, thread });
         Ok(())
     }

@@ -90,7 +90,14 @@ fn report(options: &Options, outcome: &Outcome, cpu_before: Option<f64>) -> Demo
         frames_published: video.len() as u64,
         audio_frames_published: audio.len() as u64,
         epochs: epochs.len() as u64,
-        watchers: outcome.watchers.iter().map(|watcher| watcher_report(watcher, &video, &audio)).collect(),
+        watchers: outcome
+            .watchers
+            .iter()
+            .map(|watcher| WatcherReport {
+                parents: parents_while_publishing(options, &outcome.timeline, &watcher.0),
+                ..watcher_report(watcher, &video, &audio)
+            })
+            .collect(),
         relays: relays.collect(),
         events: events(outcome),
         leaver,
@@ -150,8 +157,16 @@ fn watcher_report(
             decode: Spread::of(&mut column(|s| s.decode)),
         },
         downlink_ratio: (source > 0).then(|| last.bytes as f64 / source as f64),
-        parents: last.parents,
+        parents: 0,
     }
+}
+
+/// Parents at the last sample before publishing ended: afterwards the relays say goodbye one by one.
+fn parents_while_publishing(options: &Options, timeline: &Timeline, name: &str) -> u32 {
+    let end = (options.seconds * 1e3) as u64;
+    let series = timeline.watchers.iter().find(|series| series.id.as_str() == name);
+    let last = series.and_then(|series| series.samples.iter().rfind(|sample| sample.t_ms <= end));
+    last.map_or(0, |sample| sample.parents)
 }
 
 /// The demo's own events and the host's, in order.
@@ -178,7 +193,7 @@ fn pictures(outcome: &Outcome) -> Result<Vec<PicturePair>, Error> {
     let pair = |kept: &super::board::Kept| {
         let at = outcome.clip.rate.frame_offset(kept.index).as_secs_f64();
         Ok(PicturePair {
-            label: format!("{at:.1} s, as published and as shown by {name}"),
+            label: format!("{at:.1} s, {name}"),
             published_png: frame_to_png(outcome.clip.frame(kept.index))?,
             watched_png: frame_to_png(&kept.frame)?,
             psnr_db: Some(kept.psnr),

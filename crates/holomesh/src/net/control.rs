@@ -1,4 +1,4 @@
-//! Control messages: a preamble with the protocol version, then length-prefixed frames of `postcard`, each at most 1 MiB.
+//! Control messages: a preamble with the protocol version, then length-prefixed frames of `postcard`, each at most 4 MiB.
 //!
 //! The preamble is `HMSH` and the version as u16; a frame is a u32 length and that many bytes; integers big-endian. A frame
 //! with bytes left over, or one that is no message, ends the link.
@@ -12,7 +12,9 @@ use std::net::SocketAddr;
 /// The version of the control protocol. Peers of another version are refused.
 pub const PROTOCOL_VERSION: u16 = 1;
 /// The longest frame, in bytes.
-pub const FRAME_LIMIT: usize = 1 << 20;
+pub const FRAME_LIMIT: usize = 4 << 20;
+/// What is allocated at a time for a frame that is still coming: a length alone costs its sender's victim nothing.
+const FRAME_STEP: usize = 64 << 10;
 const MAGIC: [u8; 4] = *b"HMSH";
 
 /// Where a node can be dialled.
@@ -168,7 +170,7 @@ pub(super) async fn read_preamble(stream: &mut RecvStream) -> Result<u16, String
     }
 }
 
-/// Reads one frame of at most `limit` bytes; the length is checked before anything is allocated.
+/// Reads one frame of at most `limit` bytes; memory grows only with what has come.
 pub(super) async fn read_frame(stream: &mut RecvStream, limit: usize) -> Result<Vec<u8>, String> {
     let mut len = [0; 4];
     stream.read_exact(&mut len).await.map_err(|e| e.to_string())?;
@@ -176,8 +178,12 @@ pub(super) async fn read_frame(stream: &mut RecvStream, limit: usize) -> Result<
     if len > limit {
         return Err(format!("control message of {len} bytes; the limit is {limit}"));
     }
-    let mut frame = vec![0; len];
-    stream.read_exact(&mut frame).await.map_err(|e| e.to_string())?;
+    let mut frame = Vec::new();
+    while frame.len() < len {
+        let start = frame.len();
+        frame.resize(len.min(start + FRAME_STEP), 0);
+        stream.read_exact(&mut frame[start..]).await.map_err(|e| e.to_string())?;
+    }
     Ok(frame)
 }
 

@@ -154,7 +154,7 @@ impl Net {
                     net.establish(connection, false, send, recv).await.map_err(|e| e.to_string())
                 });
                 match accepted.await {
-                    Ok(Ok(link)) => drop(net.events.send(LinkEvent::Up(link)).await),
+                    Ok(Ok(link)) => drop(net.events.send(LinkEvent::Up(Box::new(link))).await),
                     Ok(Err(why)) => tracing::debug!(%why, "a peer was not let in"),
                     Err(_) => tracing::debug!("a peer did not finish its hello in time"),
                 }

@@ -9,8 +9,10 @@ use bytes::{Buf, Bytes};
 use core_types::LinkId;
 use iroh::endpoint::{Connection, RecvStream, SendStream, VarInt};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::timeout;
 
 /// Control messages that may wait to be written; a peer that reads slower than that is cut off.
 const CONTROL_QUEUE: usize = 1_024;
@@ -18,12 +20,15 @@ const CONTROL_QUEUE: usize = 1_024;
 const BATCH: usize = 64;
 /// Bytes of oversize chunks on one stream.
 const OVERSIZE_LIMIT: usize = 1 << 20;
+/// Streams with oversize chunks under way at once on one link, and how long one may take.
+const OVERSIZE_STREAMS: usize = 8;
+const OVERSIZE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What links tell the node.
 #[derive(Debug)]
 pub enum LinkEvent {
     /// A peer dialled us and proved who it is.
-    Up(Link),
+    Up(Box<Link>),
     /// A control message came.
     Control(LinkId, Control),
     /// Chunks came, as datagrams of an authenticated connection; their content is not looked at yet.
@@ -34,15 +39,15 @@ pub enum LinkEvent {
 
 /// What went over a link and what did not.
 #[derive(Debug, Default)]
-pub struct LinkCounters {
+struct LinkCounters {
     /// Datagrams handed to the transport.
-    pub sent: AtomicU64,
+    sent: AtomicU64,
     /// Datagrams dropped by injected loss.
-    pub lost: AtomicU64,
+    lost: AtomicU64,
     /// Datagrams dropped because the transport's buffer was full.
-    pub overflowed: AtomicU64,
+    overflowed: AtomicU64,
     /// Chunks that were too large for a datagram and went over a stream.
-    pub oversize: AtomicU64,
+    oversize: AtomicU64,
 }
 
 /// A link to a peer. Dropping it closes the connection.
@@ -54,8 +59,11 @@ pub struct Link {
     pub peer: Peer,
     connection: Connection,
     control: mpsc::Sender<Vec<u8>>,
+    /// What reading starts with, until it has started.
+    reading: Mutex<Option<(RecvStream, mpsc::Sender<LinkEvent>)>>,
     loss: Mutex<Loss>,
-    counters: Arc<LinkCounters>,
+    counters: LinkCounters,
+    oversize: Arc<Semaphore>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -72,14 +80,36 @@ pub(super) fn start(
 ) -> Link {
     let (control, frames) = mpsc::channel(CONTROL_QUEUE);
     tokio::spawn(write_control(send, frames));
-    tokio::spawn(read_control(id, connection.clone(), recv, events.clone()));
-    tokio::spawn(read_datagrams(id, connection.clone(), events.clone()));
-    tokio::spawn(read_oversize(id, connection.clone(), events));
-    let loss = Mutex::new(Loss::new(loss));
-    Link { id, peer, connection, control, loss, counters: Arc::default(), _permit: permit }
+    Link {
+        id,
+        peer,
+        connection,
+        control,
+        reading: Mutex::new(Some((recv, events))),
+        loss: Mutex::new(Loss::new(loss)),
+        counters: LinkCounters::default(),
+        oversize: Arc::new(Semaphore::new(OVERSIZE_STREAMS)),
+        _permit: permit,
+    }
 }
 
 impl Link {
+    /// Begins to tell the node what comes. Called by the node once it knows the link: nothing of it, not even its end,
+    /// can then come before it is known.
+    pub fn begin(&self) {
+        let reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((recv, events)) = reading {
+            tokio::spawn(read_control(self.id, self.connection.clone(), recv, events.clone()));
+            tokio::spawn(read_datagrams(self.id, self.connection.clone(), events.clone()));
+            tokio::spawn(read_oversize(self.id, self.connection.clone(), events));
+        }
+    }
+
+    /// The peer's transport key, which the handshake has proved.
+    pub fn transport_key(&self) -> [u8; 32] {
+        *self.connection.remote_id().as_bytes()
+    }
+
     /// Queues a control message. A peer that lets the queue fill up is cut off, so that it holds up nobody else.
     pub fn send(&self, message: &Control) {
         match control::encode(message) {
@@ -96,12 +126,24 @@ impl Link {
     /// buffer is dropped from the end, where a frame has its repair symbols. Chunks larger than a datagram take a stream.
     pub fn send_chunks(&self, chunks: Vec<Bytes>) {
         let chunks = self.spared(chunks);
-        let largest = self.connection.max_datagram_size().unwrap_or(0);
+        let Some(largest) = self.connection.max_datagram_size() else {
+            self.close("media needs datagrams, which this peer does not take");
+            return;
+        };
         let (mut datagrams, oversize): (Vec<Bytes>, Vec<Bytes>) =
             chunks.into_iter().partition(|chunk| chunk.len() <= largest);
         if !oversize.is_empty() {
-            self.counters.oversize.fetch_add(oversize.len() as u64, Ordering::Relaxed);
-            tokio::spawn(send_oversize(self.connection.clone(), oversize));
+            // A peer that lets streams wait gets no more of them: what is late is of no use.
+            if let Ok(permit) = self.oversize.clone().try_acquire_owned() {
+                self.counters.oversize.fetch_add(oversize.len() as u64, Ordering::Relaxed);
+                let connection = self.connection.clone();
+                tokio::spawn(async move {
+                    let _ = timeout(OVERSIZE_TIMEOUT, send_oversize(connection, oversize)).await;
+                    drop(permit);
+                });
+            } else {
+                self.counters.overflowed.fetch_add(oversize.len() as u64, Ordering::Relaxed);
+            }
         }
         let mut space = self.connection.datagram_send_buffer_space();
         let fitting = datagrams
@@ -122,11 +164,6 @@ impl Link {
         }
     }
 
-    /// What went over the link.
-    pub fn counters(&self) -> Arc<LinkCounters> {
-        self.counters.clone()
-    }
-
     /// Closes the link and tells the peer why.
     pub fn close(&self, why: &str) {
         self.connection.close(VarInt::from_u32(0), why.as_bytes());
@@ -140,7 +177,7 @@ impl Link {
         tokio::spawn(async move {
             // The peer closes when it has read; if it does not, we do.
             let closed = self.connection.closed();
-            if tokio::time::timeout(std::time::Duration::from_secs(2), closed).await.is_err() {
+            if timeout(Duration::from_secs(2), closed).await.is_err() {
                 self.close(&why);
             }
         });
@@ -154,7 +191,7 @@ impl Link {
     /// What injected loss leaves.
     fn spared(&self, mut chunks: Vec<Bytes>) -> Vec<Bytes> {
         let before = chunks.len();
-        let mut loss = self.loss.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut loss = self.loss.lock().unwrap_or_else(PoisonError::into_inner);
         chunks.retain(|_| !loss.strikes());
         self.counters.lost.fetch_add((before - chunks.len()) as u64, Ordering::Relaxed);
         chunks
@@ -164,6 +201,16 @@ impl Link {
 impl Drop for Link {
     fn drop(&mut self) {
         self.close("link dropped");
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let LinkCounters { sent, lost, overflowed, oversize } = &self.counters;
+        tracing::debug!(
+            link = %self.id,
+            sent = count(sent),
+            lost = count(lost),
+            overflowed = count(overflowed),
+            oversize = count(oversize),
+            "link dropped"
+        );
     }
 }
 

@@ -10,5 +10,5 @@ mod loss;
 pub use control::{Control, FRAME_LIMIT, PROTOCOL_VERSION, PeerAddress};
 pub use endpoint::{ALPN, Net, NetConfig};
 pub use hello::{Peer, Role};
-pub use link::{Link, LinkCounters, LinkEvent};
+pub use link::{Link, LinkEvent};
 pub use loss::{Loss, LossConfig};

@@ -24,6 +24,7 @@ pub(super) struct Committed {
     /// Links of those who were in already, and of those who go: they get the commit.
     pub(super) informed: Vec<LinkId>,
     pub(super) removed: Vec<KeyId>,
+    pub(super) removed_links: Vec<LinkId>,
 }
 
 /// An epoch that members are getting ready for.
@@ -40,6 +41,9 @@ pub(super) struct Authority {
     links: BTreeMap<KeyId, LinkId>,
     joining: Vec<(LinkId, VerifiedKeyPackage)>,
     leaving: BTreeSet<KeyId>,
+    /// Set when a batch failed: its joiners then come one by one, so that a bad one spoils it for nobody else.
+    one_by_one: bool,
+    refused: Vec<(LinkId, String)>,
     batch_due: Option<Instant>,
     switch: Option<Switch>,
 }
@@ -53,6 +57,8 @@ impl Authority {
             links: BTreeMap::new(),
             joining: Vec::new(),
             leaving: BTreeSet::new(),
+            one_by_one: false,
+            refused: Vec::new(),
             batch_due: None,
             switch: None,
         })
@@ -69,8 +75,9 @@ impl Authority {
         peer: KeyId,
         package: &[u8],
     ) -> Result<(), String> {
-        let package =
-            SignedKeyPackage::from_bytes(package).and_then(|p| p.verify()).map_err(|e| e.to_string())?;
+        let package = SignedKeyPackage::from_bytes(package)
+            .and_then(|p| p.verify())
+            .map_err(|e| format!("key package: {e}"))?;
         if package.key_id() != peer {
             return Err("the key package belongs to somebody else".into());
         }
@@ -82,6 +89,19 @@ impl Authority {
         self.joining.push((link, package));
         self.batch_due.get_or_insert(now + BATCH_WINDOW);
         Ok(())
+    }
+
+    /// Joiners whose key package could not be added, and why.
+    pub(super) fn take_refused(&mut self) -> Vec<(LinkId, String)> {
+        std::mem::take(&mut self.refused)
+    }
+
+    /// A link is gone: its member leaves, or its join request is taken back. Returns the member.
+    pub(super) fn link_down(&mut self, now: Instant, link: LinkId) -> Option<KeyId> {
+        self.joining.retain(|(l, _)| *l != link);
+        let who = self.member_at(link)?;
+        self.leave(now, who);
+        Some(who)
     }
 
     /// Takes a member out, or a join request back.
@@ -101,17 +121,39 @@ impl Authority {
         if self.switch.is_some() || self.batch_due.is_none_or(|due| now < due) {
             return Ok(None);
         }
-        self.batch_due = None;
-        let leaving: Vec<KeyId> = std::mem::take(&mut self.leaving).into_iter().collect();
-        let joining = std::mem::take(&mut self.joining);
+        let most = if self.one_by_one { 1 } else { av_mls::MAX_BATCH };
+        let leaving: Vec<KeyId> = self.leaving.iter().copied().collect();
+        let joining: Vec<_> = self.joining.drain(..self.joining.len().min(most)).collect();
+        self.batch_due = (!self.joining.is_empty()).then_some(now);
         if leaving.is_empty() && joining.is_empty() {
             return Ok(None);
         }
         let added: Vec<(LinkId, KeyId)> = joining.iter().map(|(link, p)| (*link, p.key_id())).collect();
-        let packages = joining.into_iter().map(|(_, package)| package).collect();
-        let staged = self.member.stage_change(packages, &leaving)?;
+        let packages = joining.iter().map(|(_, package)| package.clone()).collect();
+        let staged = match self.member.stage_change(packages, &leaving) {
+            Ok(staged) => staged,
+            Err(error) if joining.is_empty() => {
+                self.leaving.clear();
+                return Err(error.into());
+            }
+            // Whoever leaves must go all the same: the next attempt is without these joiners, or with one of them.
+            Err(error) => {
+                match <[_; 1]>::try_from(joining) {
+                    Ok([(link, _)]) => self.refused.push((link, error.to_string())),
+                    Err(several) => {
+                        self.one_by_one = true;
+                        self.joining.splice(..0, several);
+                    }
+                }
+                self.batch_due = Some(now);
+                return self.commit_due(now);
+            }
+        };
         self.member.merge_staged()?;
+        self.leaving.clear();
+        self.one_by_one &= !self.joining.is_empty();
         let informed = self.links.values().copied().collect();
+        let removed_links = leaving.iter().filter_map(|who| self.links.get(who).copied()).collect();
         self.links.retain(|who, _| !leaving.contains(who));
         self.links.extend(added.iter().map(|(link, who)| (*who, *link)));
         self.switch = Some(Switch {
@@ -127,6 +169,7 @@ impl Authority {
             added,
             informed,
             removed: leaving,
+            removed_links,
         }))
     }
 
@@ -170,7 +213,7 @@ impl Authority {
         self.links.values().copied()
     }
 
-    pub(super) fn member_at(&self, link: LinkId) -> Option<KeyId> {
+    fn member_at(&self, link: LinkId) -> Option<KeyId> {
         self.links.iter().find(|(_, l)| **l == link).map(|(who, _)| *who)
     }
 
@@ -253,6 +296,50 @@ mod tests {
         let committed = authority.commit_due(start + BATCH_WINDOW).unwrap().unwrap();
         assert_eq!((committed.removed, committed.informed), (vec![who.key_id()], vec![LinkId(2)]));
         assert!(authority.switch_due(start + BATCH_WINDOW), "nobody is left to wait for");
+    }
+
+    #[test]
+    fn a_joiner_whose_link_dies_before_its_commit_does_not_become_a_ghost() {
+        let mut authority = Authority::new(&identity(1), SESSION).unwrap();
+        let now = Instant::now();
+        let who = identity(2);
+        let bytes = package(&who).1;
+        authority.join(now, LinkId(2), who.key_id(), &bytes).unwrap();
+        assert_eq!(authority.link_down(now, LinkId(2)), None);
+        assert!(authority.commit_due(now + BATCH_WINDOW).unwrap().is_none());
+        authority.join(now, LinkId(3), who.key_id(), &bytes).expect("may come back on a new link");
+    }
+
+    #[test]
+    fn a_bad_joiner_holds_up_neither_a_removal_nor_the_other_joiners() {
+        let mut authority = Authority::new(&identity(1), SESSION).unwrap();
+        let mut now = Instant::now();
+        let (bob, carol, dave) = (identity(2), identity(3), identity(4));
+        authority.join(now, LinkId(2), bob.key_id(), &package(&bob).1).unwrap();
+        now += BATCH_WINDOW;
+        authority.commit_due(now).unwrap().unwrap();
+        authority.finish_switch();
+        // Carol's package is added twice under two names on the inside: her MLS keys are the same both times.
+        let bytes = package(&carol).1;
+        authority.join(now, LinkId(3), carol.key_id(), &bytes).unwrap();
+        let twin = authority.joining[0].1.clone();
+        authority.joining.push((LinkId(4), twin));
+        authority.join(now, LinkId(5), dave.key_id(), &package(&dave).1).unwrap();
+        authority.leave(now, bob.key_id());
+        let mut added = Vec::new();
+        let mut removed = Vec::new();
+        for _ in 0..4 {
+            now += BATCH_WINDOW;
+            if let Some(committed) = authority.commit_due(now).unwrap() {
+                added.extend(committed.added.into_iter().map(|(link, _)| link));
+                removed.extend(committed.removed);
+                authority.finish_switch();
+            }
+        }
+        assert_eq!(added, [LinkId(3), LinkId(5)]);
+        assert_eq!(removed, [bob.key_id()]);
+        assert_eq!(authority.take_refused().len(), 1, "the twin is told");
+        assert!(authority.is_settled());
     }
 
     #[test]

@@ -27,6 +27,9 @@ const KEY_FRAME_INTERVAL: Duration = Duration::from_millis(500);
 /// After the last frame, repair requests are answered for this long before the session ends.
 const END_GRACE: Duration = Duration::from_millis(800);
 const CAPTURE_QUEUE: usize = 256;
+/// Relays of one session, and addresses of one relay: both go to every watcher.
+const MAX_RELAYS: usize = 256;
+const MAX_ADDRESSES: usize = 16;
 
 /// How a host runs.
 pub struct Config {
@@ -86,15 +89,22 @@ pub async fn run(
     if host.autostart {
         host.start_wanted = true;
     }
-    loop {
-        host.progress()?;
+    let outcome = loop {
+        if let Err(error) = host.progress() {
+            break Err(error);
+        }
         if host.is_over() {
-            break;
+            break Ok(());
         }
         let wake = host.next_timeout().unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
         tokio::select! {
-            event = incoming.recv() => host.handle_event(event.ok_or(Error::Ended("the network"))?),
-            Some(capture) = captured.recv() => host.handle_capture(capture)?,
+            event = incoming.recv() => match event {
+                Some(event) => host.handle_event(event),
+                None => break Err(Error::Ended("the network")),
+            },
+            Some(capture) = captured.recv() => if let Err(error) = host.handle_capture(capture) {
+                break Err(error);
+            },
             command = commands.recv() => match command {
                 Some(Command::Start) => host.start_wanted = true,
                 Some(Command::Remove(who)) => {
@@ -104,9 +114,9 @@ pub async fn run(
             },
             () = sleep_until(wake.into()) => {}
         }
-    }
+    };
     host.close().await;
-    Ok(())
+    outcome
 }
 
 struct Host {
@@ -213,8 +223,10 @@ impl Host {
         match self.authority.commit_due(now) {
             Ok(Some(committed)) => self.announce_commit(committed),
             Ok(None) => {}
-            // The joiners of this batch are out of luck; the session goes on.
             Err(error) => tracing::warn!(%error, "a commit could not be made"),
+        }
+        for (link, why) in self.authority.take_refused() {
+            self.core.refuse(link, why);
         }
         if self.authority.switch_due(now) && !self.awaiting_key_frame {
             if self.publishes_video() {
@@ -280,7 +292,10 @@ impl Host {
     }
 
     fn announce_commit(&mut self, committed: Committed) {
-        let Committed { epoch, commit, welcome, added, informed, removed } = committed;
+        let Committed { epoch, commit, welcome, added, informed, removed, removed_links } = committed;
+        for link in removed_links {
+            self.core.relay.remove_link(link);
+        }
         tracing::info!(%epoch, added = added.len(), removed = removed.len(), "the roster changed");
         for link in informed {
             self.send(link, &Control::Commit { commit: commit.clone() });
@@ -372,7 +387,7 @@ impl Host {
 
     fn handle_event(&mut self, event: LinkEvent) {
         match event {
-            LinkEvent::Up(link) => self.core.add_link(link),
+            LinkEvent::Up(link) => self.core.add_link(*link),
             LinkEvent::Control(link, message) => self.handle_control(link, message),
             LinkEvent::Chunks(link, chunks) => self.core.handle_chunks(link, chunks),
             LinkEvent::Down(link, why) => self.handle_down(link, &why),
@@ -380,9 +395,8 @@ impl Host {
     }
 
     fn handle_down(&mut self, link: LinkId, why: &str) {
-        if let Some(who) = self.authority.member_at(link) {
+        if let Some(who) = self.authority.link_down(Instant::now(), link) {
             self.observer.event("lost", format!("member {}: {why}", who.short()));
-            self.authority.leave(Instant::now(), who);
         }
         if self.relays.remove(&link).is_some() {
             self.observer.event("lost", format!("relay on link {link}: {why}"));
@@ -401,13 +415,16 @@ impl Host {
                 .check_invitation(invitation)
                 .and_then(|()| self.authority.join(now, link, peer, &key_package)),
             Control::Serve { invitation, address } if role == Role::Relay => {
-                self.check_invitation(invitation).map(|()| self.take_relay(link, address))
+                self.check_invitation(invitation).and_then(|()| self.take_relay(link, address))
             }
             Control::Carrying if self.relays.contains_key(&link) => {
-                if let Some((_, carrying)) = self.relays.get_mut(&link) {
-                    *carrying = true;
+                let newly = self
+                    .relays
+                    .get_mut(&link)
+                    .is_some_and(|(_, carrying)| !std::mem::replace(carrying, true));
+                if newly {
+                    self.spread_relay_list();
                 }
-                self.spread_relay_list();
                 Ok(())
             }
             Control::EpochReady { epoch } => {
@@ -429,10 +446,7 @@ impl Host {
             _ => Err("join or serve first".into()),
         };
         if let Err(why) = outcome {
-            if let Some(link) = self.core.links.remove(&link) {
-                self.core.relay.remove_link(link.id);
-                link.refuse(why);
-            }
+            self.core.refuse(link, why);
         }
     }
 
@@ -443,10 +457,19 @@ impl Host {
         Err("the ticket's invitation is not this session's: it may be an old ticket".into())
     }
 
-    fn take_relay(&mut self, link: LinkId, address: PeerAddress) {
+    /// A relay may only send watchers to itself, and only so many of them.
+    fn take_relay(&mut self, link: LinkId, address: PeerAddress) -> Result<(), String> {
+        let own_key = self.core.links.get(&link).is_some_and(|l| l.transport_key() == address.endpoint);
+        if !own_key || address.addresses.is_empty() || address.addresses.len() > MAX_ADDRESSES {
+            return Err("a relay must name its own transport key and 1 to 16 addresses".into());
+        }
+        if self.relays.len() >= MAX_RELAYS {
+            return Err(format!("this session has {MAX_RELAYS} relays already"));
+        }
         self.relays.insert(link, (address, false));
         let announces = self.streams.values().map(|s| s.signed_announce().to_vec()).collect();
         self.send(link, &Control::Carry { announces });
+        Ok(())
     }
 
     /// Requests are merged: whoever asks while a key frame is on its way gets that one.

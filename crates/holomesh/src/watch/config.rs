@@ -5,7 +5,7 @@ use crate::net::LossConfig;
 use crate::ticket::Ticket;
 use core_types::Epoch;
 use identity::Seed;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -46,7 +46,13 @@ impl Config {
 /// Where to listen so that the ticket's host can be reached: on loopback if it is there, everywhere otherwise.
 pub(crate) fn reachable_from(ticket: &Ticket) -> SocketAddr {
     let loopback = ticket.addresses.iter().all(|address| address.ip().is_loopback());
-    let ip = if loopback { [127, 0, 0, 1] } else { [0, 0, 0, 0] };
+    let v6 = !ticket.addresses.is_empty() && ticket.addresses.iter().all(SocketAddr::is_ipv6);
+    let ip: IpAddr = match (v6, loopback) {
+        (false, true) => Ipv4Addr::LOCALHOST.into(),
+        (false, false) => Ipv4Addr::UNSPECIFIED.into(),
+        (true, true) => Ipv6Addr::LOCALHOST.into(),
+        (true, false) => Ipv6Addr::UNSPECIFIED.into(),
+    };
     (ip, 0).into()
 }
 

@@ -9,7 +9,7 @@ use crate::relay::EVENT_QUEUE;
 use crate::ticket::Ticket;
 use crate::{Clock, Error};
 use alm::Action;
-use av_mls::{EpochSecret, Member};
+use av_mls::{CommitOutcome, EpochSecret, Member};
 use av_wire::{ChunkHeader, Keyring, StreamAnnounce};
 use bytes::Bytes;
 use core_types::{Epoch, LayerPolicy, LeafIndex, LinkId, SessionId, StreamId, StripeSet};
@@ -124,6 +124,7 @@ impl Watcher {
         ticket.check_host(&host)?;
         let mut member = Member::new(net.identity())?;
         let key_package = member.key_package(net.identity())?.to_bytes();
+        host.begin();
         host.send(&Control::Join { invitation: ticket.invitation, key_package });
         Ok(Self {
             clock: Clock::start(),
@@ -223,20 +224,24 @@ impl Watcher {
     fn handle_commit(&mut self, commit: &[u8]) -> Result<(), Error> {
         let outcome = match self.member.process_commit(commit) {
             Ok(outcome) => outcome,
-            Err(error) => {
-                tracing::warn!(%error, "a commit could not be processed");
+            // One that is early waits inside the group for the one before it; one that is late was replaced by a welcome.
+            Err(error @ (av_mls::Error::EarlyCommit { .. } | av_mls::Error::StaleCommit { .. })) => {
+                tracing::info!(%error, "a commit out of order");
                 return Ok(());
             }
+            // Without this epoch's keys nothing more can be seen: better to end than to sit there deaf.
+            Err(error) => return Err(error.into()),
         };
-        let mut steps = vec![outcome];
-        while let Some(step) = steps.pop() {
-            steps.extend(step.followed_by);
-            match step.secret {
-                Some(secret) => self.enter_epoch(step.epoch, secret)?,
-                None => self.removed(step.epoch)?,
-            }
+        self.follow(outcome)
+    }
+
+    /// Enters the epochs of a commit and of those that had waited for it, oldest first.
+    fn follow(&mut self, outcome: CommitOutcome) -> Result<(), Error> {
+        match outcome.secret {
+            Some(secret) => self.enter_epoch(outcome.epoch, secret)?,
+            None => self.removed(outcome.epoch)?,
         }
-        Ok(())
+        outcome.followed_by.into_iter().try_for_each(|next| self.follow(next))
     }
 
     fn removed(&mut self, epoch: Epoch) -> Result<(), Error> {
@@ -268,10 +273,10 @@ impl Watcher {
 
     fn handle_chunks(&mut self, link: LinkId, chunks: &[Bytes]) {
         let now = self.clock.now();
-        let mut misbehaved = None;
+        let mut misbehaved = false;
         for chunk in chunks {
             let Ok(header) = ChunkHeader::parse(chunk) else {
-                misbehaved = Some("it sent bytes that are no chunk".to_owned());
+                misbehaved = true;
                 break;
             };
             if self.snapshot.removed_in.is_some_and(|epoch| header.epoch >= epoch) {
@@ -279,14 +284,12 @@ impl Watcher {
                 continue;
             }
             let Some(stream) = self.streams.get_mut(&header.stream_id) else { continue };
-            match stream.handle_chunk(now, link, chunk) {
-                Ok(Some(object)) => self.player.send(Message::Object(object)),
-                Ok(None) => {}
-                Err(why) => misbehaved = Some(why),
+            if let Some(object) = stream.handle_chunk(now, link, chunk) {
+                self.player.send(Message::Object(object));
             }
         }
-        if let Some(why) = misbehaved {
-            tracing::info!(%link, why, "link closed");
+        if misbehaved {
+            tracing::info!(%link, "link closed: it sent bytes that are no chunk");
             self.drop_parent(link);
         }
         self.act();
@@ -339,8 +342,8 @@ impl Watcher {
             self.streams.values_mut().for_each(|s| s.subscription.suspect_parent(now, parent));
             self.act();
         }
-        if rebuild {
-            self.serve_by_host_if_alone();
+        if rebuild && self.snapshot.epoch.is_some() {
+            self.add_parent(self.host);
         }
         self.publish_state();
     }
@@ -368,6 +371,7 @@ impl Watcher {
             Ok(link) if link.peer.role == Role::Relay => {
                 self.reached.insert(address.endpoint, Some(link.id));
                 let id = link.id;
+                link.begin();
                 self.links.insert(id, link);
                 self.add_parent(id);
                 // The host serves only where there are no relays.

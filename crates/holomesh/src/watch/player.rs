@@ -129,7 +129,8 @@ impl Player {
     }
 
     fn end(&mut self) {
-        self.ending.get_or_insert_with(|| Instant::now() + DRAIN);
+        let delay = self.delay;
+        self.ending.get_or_insert_with(|| Instant::now() + DRAIN + delay);
     }
 
     fn take(&mut self, message: Message) -> Result<(), Error> {
@@ -194,6 +195,15 @@ impl Player {
     }
 }
 
+/// The delay may grow to twice what was asked for, and by 300 ms at least.
+fn jitter(delay: Duration) -> JitterConfig {
+    let max_delay = (delay * 2).max(delay + Duration::from_millis(300));
+    let default = JitterConfig::default();
+    // Packets that wait that long, and a few more.
+    let held = (max_delay.as_millis() / default.frame.duration().as_millis().max(1)) as usize + 20;
+    JitterConfig { delay, max_delay, max_packets: held.clamp(default.max_packets, 1_024), ..default }
+}
+
 struct AudioPlayer {
     buffer: JitterBuffer,
     decoder: OpusDecoder,
@@ -208,7 +218,7 @@ impl AudioPlayer {
         let failed = |e: codec_opus::Error| Error::codec("Opus decoder", e);
         let channels = if channels == 2 { Channels::Stereo } else { Channels::Mono };
         Ok(Self {
-            buffer: JitterBuffer::new(JitterConfig { delay, ..JitterConfig::default() }).map_err(failed)?,
+            buffer: JitterBuffer::new(jitter(delay)).map_err(failed)?,
             decoder: OpusDecoder::new(SampleRate::default(), channels).map_err(failed)?,
             ended: false,
             shown: 0,
@@ -226,10 +236,10 @@ impl AudioPlayer {
             sink.audio_packet(object.pts, &object.payload)?;
         }
         let at = clock.at(object.assembled_at);
-        self.buffer
-            .push(at, object.seq, object.pts, object.payload)
-            .map(drop)
-            .map_err(|e| Error::codec("jitter buffer", e))
+        if let Err(error) = self.buffer.push(at, object.seq, object.pts, object.payload) {
+            tracing::debug!(%error, "a packet of sound was left out");
+        }
+        Ok(())
     }
 
     fn play(&mut self, clock: &Clock, sinks: &mut [Box<dyn Sink>]) -> Result<(), Error> {

@@ -87,7 +87,7 @@ impl InStream {
         let mut received = Vec::new();
         for (link, chunk_epoch, chunk) in std::mem::take(&mut self.stash) {
             if chunk_epoch <= epoch {
-                received.extend(self.open(now, link, &chunk).ok().flatten());
+                received.extend(self.open(now, link, &chunk));
             } else {
                 self.stash.push_back((link, chunk_epoch, chunk));
             }
@@ -95,22 +95,14 @@ impl InStream {
         Ok(received)
     }
 
-    /// Takes a chunk from a link.
-    ///
-    /// # Errors
-    /// A sentence for the peer: it sent what is no chunk of this stream.
-    pub(super) fn handle_chunk(
-        &mut self,
-        now: MonoTime,
-        link: LinkId,
-        chunk: &Bytes,
-    ) -> Result<Option<Received>, String> {
+    /// Takes a chunk of this stream from a link.
+    pub(super) fn handle_chunk(&mut self, now: MonoTime, link: LinkId, chunk: &Bytes) -> Option<Received> {
         self.stats.chunks += 1;
         self.stats.bytes += chunk.len() as u64;
         self.open(now, link, chunk)
     }
 
-    fn open(&mut self, now: MonoTime, link: LinkId, chunk: &Bytes) -> Result<Option<Received>, String> {
+    fn open(&mut self, now: MonoTime, link: LinkId, chunk: &Bytes) -> Option<Received> {
         self.scratch.clear();
         self.scratch.extend_from_slice(chunk);
         let opened = match self.keyring.open(now, &mut self.scratch) {
@@ -124,33 +116,37 @@ impl InStream {
                     self.stats.undecryptable += 1;
                 }
                 self.stash.push_back((link, epoch, chunk.clone()));
-                return Ok(None);
+                return None;
             }
             Err(av_wire::Error::NoKey { epoch, .. })
                 if self.first_epoch.is_some_and(|first| epoch < first) =>
             {
                 self.stats.foreign += 1;
-                return Ok(None);
+                return None;
             }
             Err(av_wire::Error::Replayed { epoch, seq, .. }) => {
                 self.subscription.handle_duplicate(now, link, epoch, seq);
-                return Ok(None);
+                return None;
             }
             Err(av_wire::Error::NoKey { .. } | av_wire::Error::Authentication { .. }) => {
                 // Anybody on the way may have altered it, so nobody is blamed.
                 self.stats.undecryptable += 1;
-                return Ok(None);
+                return None;
             }
-            Err(other) => return Err(other.to_string()),
+            Err(other) => {
+                // The header was sound, so this is what the publisher sealed: not the fault of who passed it on.
+                tracing::debug!(error = %other, "a chunk of no use");
+                return None;
+            }
         };
         let (epoch, chunk_seq) = (opened.header.epoch, opened.header.chunk_seq);
         self.subscription.handle_chunk(now, link, epoch, chunk_seq);
         let (seq, bytes) = match opened.inner {
             Inner::Object { seq, bytes } => (seq, bytes.to_vec()),
             Inner::Symbol { seq, object_len, id, bytes } => {
-                let complete =
-                    self.reassembler.push(seq, object_len as usize, id, bytes).map_err(|e| e.to_string())?;
-                let Some(object) = complete else { return Ok(None) };
+                let pushed = self.reassembler.push(seq, object_len as usize, id, bytes);
+                let object =
+                    pushed.inspect_err(|error| tracing::debug!(%error, "a symbol of no use")).ok()??;
                 // Symbols are sent in order of their ids, under consecutive numbers: the rest is not needed.
                 if let Ok(shape) = BlockShape::new(object.len(), self.announce.symbol_size) {
                     let k = shape.source_symbols();
@@ -160,17 +156,18 @@ impl InStream {
                 }
                 (seq, object)
             }
-            Inner::Proof { .. } => return Ok(None),
+            Inner::Proof { .. } => return None,
         };
-        let object = Object::parse(&bytes).map_err(|e| e.to_string())?;
-        Ok(Some(Received {
+        let object =
+            Object::parse(&bytes).inspect_err(|error| tracing::debug!(%error, "an object of no use")).ok()?;
+        Some(Received {
             kind: self.kind,
             seq,
             flags: object.flags,
             pts: object.pts,
             payload: object.payload.to_vec(),
             assembled_at: Instant::now(),
-        }))
+        })
     }
 
     pub(super) fn handle_timeout(&mut self, now: MonoTime) {
@@ -229,10 +226,7 @@ mod tests {
     }
 
     fn feed(stream: &mut InStream, chunks: &[Bytes]) -> Vec<Received> {
-        chunks
-            .iter()
-            .filter_map(|chunk| stream.handle_chunk(MonoTime(1), LinkId(1), chunk).unwrap())
-            .collect()
+        chunks.iter().filter_map(|chunk| stream.handle_chunk(MonoTime(1), LinkId(1), chunk)).collect()
     }
 
     #[test]

@@ -6,6 +6,7 @@ use av_wire::{Media, StreamAnnounce};
 use codec_av1::Frame;
 use codec_opus::{Channels, opus_head};
 use core_types::{Epoch, MediaTime, ObjectSeq};
+use std::collections::VecDeque;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -88,12 +89,14 @@ pub struct MatroskaSink {
     video: Option<StreamAnnounce>,
     audio: Option<StreamAnnounce>,
     writer: Option<MatroskaWriter>,
+    /// Sound that came before the first key frame: an encoder of pictures takes longer than one of sound.
+    early: VecDeque<(MediaTime, Vec<u8>)>,
 }
 
 impl MatroskaSink {
     /// A sink that will write `path`; the ending says which of the two it is.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), video: None, audio: None, writer: None }
+        Self { path: path.into(), video: None, audio: None, writer: None, early: VecDeque::new() }
     }
 
     /// The writer is made with the first key frame: only that has what the file's header needs.
@@ -111,11 +114,17 @@ impl MatroskaSink {
             }
             _ => None,
         };
-        self.writer = Some(MatroskaWriter::create(&self.path, &track, head.as_ref().map(|h| &h[..]))?);
+        let mut writer = MatroskaWriter::create(&self.path, &track, head.as_ref().map(|h| &h[..]))?;
+        for (pts, data) in self.early.drain(..) {
+            writer.write_audio(pts, &data)?;
+        }
+        self.writer = Some(writer);
         Ok(())
     }
 }
 
+/// Packets of sound that are kept for a first key frame: five seconds.
+const EARLY_PACKETS: usize = 250;
 /// Samples at 48 kHz that libopus adds in front: 6.5 ms, its look-ahead in every mode but low delay.
 const PRE_SKIP: u16 = 312;
 
@@ -142,7 +151,13 @@ impl Sink for MatroskaSink {
     fn audio_packet(&mut self, pts: MediaTime, data: &[u8]) -> Result<(), Error> {
         match &mut self.writer {
             Some(writer) => Ok(writer.write_audio(pts, data)?),
-            None => Ok(()),
+            None => {
+                if self.early.len() >= EARLY_PACKETS {
+                    self.early.pop_front();
+                }
+                self.early.push_back((pts, data.to_vec()));
+                Ok(())
+            }
         }
     }
 

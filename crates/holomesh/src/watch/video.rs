@@ -17,6 +17,10 @@ const TOO_LATE: Duration = Duration::from_millis(500);
 const MAX_DELAY: Duration = Duration::from_millis(500);
 /// What the delay shrinks by with every picture that is in time, until it is what was asked for.
 const RECOVERY: Duration = Duration::from_micros(250);
+/// How far the clock of media time may be off with every picture: 500 millionths at 25 pictures a second.
+const DRIFT: Duration = Duration::from_micros(20);
+/// Without a key frame to start with for this long, one is asked for.
+const START_PATIENCE: Duration = Duration::from_secs(1);
 /// Objects that may wait for a missing one.
 const MAX_WAITING: usize = 256;
 /// A key frame is asked for again after this time.
@@ -51,6 +55,7 @@ pub(super) struct VideoPlayer {
     next: Option<ObjectSeq>,
     awaiting_key_frame: bool,
     asked_at: Option<Instant>,
+    first_at: Option<Instant>,
     decoded: VecDeque<Picture>,
     pub(super) stats: VideoStats,
 }
@@ -67,6 +72,7 @@ impl VideoPlayer {
             next: None,
             awaiting_key_frame: true,
             asked_at: None,
+            first_at: None,
             decoded: VecDeque::new(),
             stats: VideoStats::default(),
         })
@@ -78,16 +84,34 @@ impl VideoPlayer {
         }
         // The clock of media time, as seen by the object that was quickest on its way.
         if let Some(zero) = object.assembled_at.checked_sub(object.pts.as_duration()) {
-            self.base = Some(self.base.map_or(zero, |base| base.min(zero)));
+            self.base = Some(self.base.map_or(zero, |base| zero.min(base + DRIFT)));
+            self.first_at.get_or_insert(object.assembled_at);
         }
         if self.waiting.len() < MAX_WAITING {
             self.waiting.insert(object.seq, object);
+        }
+        if self.next.is_none() {
+            self.find_start();
+        }
+    }
+
+    /// Playing starts with the first key frame, whatever small frames after it came more quickly.
+    fn find_start(&mut self) {
+        let start = self.waiting.values().find(|o| o.flags.key_frame).map(|o| o.seq);
+        if let Some(start) = start {
+            self.next = Some(start);
+            let kept = self.waiting.split_off(&start);
+            self.stats.undecodable += self.waiting.len() as u64;
+            self.waiting = kept;
+        } else if self.waiting.len() >= MAX_WAITING {
+            self.waiting.pop_first();
+            self.stats.undecodable += 1;
         }
     }
 
     /// Decodes what can be decoded. Returns true if a key frame is needed.
     pub(super) fn decode(&mut self, now: Instant, sinks: &mut [Box<dyn Sink>]) -> Result<bool, Error> {
-        while let Some((&seq, first)) = self.waiting.first_key_value() {
+        while let (Some(_), Some((&seq, first))) = (self.next, self.waiting.first_key_value()) {
             match self.next {
                 Some(next) if seq > next => {
                     let given_up = self.due(first.pts).is_none_or(|due| now >= due + PATIENCE);
@@ -96,6 +120,7 @@ impl VideoPlayer {
                     }
                     self.stats.lost += seq.0 - next.0;
                     self.awaiting_key_frame = true;
+                    self.decoder.reset();
                 }
                 _ => {}
             }
@@ -115,7 +140,8 @@ impl VideoPlayer {
             self.decode_one(object);
         }
         let ask = self.awaiting_key_frame
-            && self.stats.shown > 0
+            && (self.stats.shown > 0
+                || self.first_at.is_some_and(|at| now.saturating_duration_since(at) >= START_PATIENCE))
             && self.asked_at.is_none_or(|at| now.saturating_duration_since(at) >= ASK_AGAIN);
         if ask {
             self.asked_at = Some(now);
@@ -303,6 +329,14 @@ mod tests {
         }
         let (stats, _) = play(objects, origin);
         assert!(stats.shown >= 2 + 4 && stats.undecodable >= 1, "{stats:?}");
+    }
+
+    #[test]
+    fn a_key_frame_that_is_overtaken_by_the_frame_after_it_is_not_lost() {
+        let origin = Instant::now();
+        let mut objects = objects(origin);
+        objects[0].assembled_at += Duration::from_millis(60);
+        assert_eq!(play(objects, origin).0.shown, 12);
     }
 
     #[test]

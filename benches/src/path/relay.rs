@@ -1,0 +1,57 @@
+//! Forwarding a frame's chunks to eight subscribers.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use av_relay::{Limits, Relay};
+use benches::{Clock, Content, Pair, Row, STREAM};
+use bytes::Bytes;
+use core_types::{LayerPolicy, LinkId, StripeSet};
+
+const SUBSCRIBERS: u64 = 8;
+const UPSTREAM: LinkId = LinkId(0);
+const PASSES: usize = 201;
+
+/// One sample is one pass over the clip. Ours checks each header, drops duplicates, keeps chunks for repair and shares
+/// the bytes; the baseline only copies them.
+pub(crate) fn fan_out(contents: &[Content]) -> Result<Row> {
+    let baseline = || {
+        let (time, ()) = Clock::Thread.time(|| {
+            for content in contents {
+                for _ in 0..SUBSCRIBERS {
+                    let copies: Vec<Vec<u8>> = content.chunks.iter().map(|chunk| chunk.to_vec()).collect();
+                    black_box(copies);
+                }
+            }
+        });
+        Ok(time)
+    };
+    Pair::interleave(PASSES, contents.len(), || relay(contents), baseline)?
+        .row("relay-8", "a Vec a subscriber and chunk")
+}
+
+fn relay(contents: &[Content]) -> Result<Duration> {
+    let mut relay = Relay::new(Limits::default());
+    relay.add_upstream(STREAM, UPSTREAM)?;
+    for link in 1..=SUBSCRIBERS {
+        relay.subscribe(LinkId(link), STREAM, LayerPolicy::UNCAPPED, StripeSet::ALL)?;
+    }
+    let arriving: Vec<Vec<Bytes>> = contents.iter().map(|content| content.chunks.clone()).collect();
+    let chunks: usize = arriving.iter().map(Vec::len).sum();
+    let (time, outcome) = Clock::Thread.time(|| {
+        for chunks in arriving {
+            relay.handle_chunks(UPSTREAM, chunks)?;
+            while let Some(transmit) = relay.poll_transmit() {
+                black_box(transmit);
+            }
+        }
+        Ok::<(), av_relay::Error>(())
+    });
+    outcome?;
+    ensure!(
+        relay.stats().chunks_out == chunks as u64 * SUBSCRIBERS,
+        "relay: not every chunk went to every subscriber"
+    );
+    Ok(time)
+}

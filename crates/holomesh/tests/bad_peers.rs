@@ -1,0 +1,188 @@
+//! Peers that are of another version, not post-quantum, uninvited or plain hostile: each is refused, and the host goes on.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod support;
+
+use holomesh::net::{
+    ALPN, Control, LinkEvent, LossConfig, Net, NetConfig, PROTOCOL_VERSION, PeerAddress, Role,
+};
+use holomesh::{keyfile, ticket::Ticket};
+use iroh::endpoint::{Connection, PortmapperConfig, RelayMode, presets};
+use iroh::{Endpoint, EndpointAddr, EndpointId, SecretKey};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use std::sync::Arc;
+use std::time::Duration;
+use support::{Node, asset, holomesh};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn host() -> (Node, Ticket) {
+    let mut command = holomesh();
+    command.arg("host").arg(asset("clip.ivf")).arg("--loop");
+    let mut node = Node::spawn(&mut command);
+    let ticket = node.first_line().parse().unwrap();
+    (node, ticket)
+}
+
+/// The host is alive if it lets a proper watcher in and shows it pictures.
+fn assert_still_serves(ticket: &Ticket) {
+    let output = holomesh().args(["watch", &ticket.to_string(), "--seconds", "3"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert!(!said.contains("\n0 pictures shown"), "{said}");
+}
+
+async fn net() -> (Net, mpsc::Receiver<LinkEvent>) {
+    let (events, inbox) = mpsc::channel(64);
+    let config = NetConfig {
+        seed: keyfile::random_seed().unwrap(),
+        role: Role::Watcher,
+        listen: ([127, 0, 0, 1], 0).into(),
+        loss: LossConfig::NONE,
+    };
+    (Net::bind(config, events).await.unwrap(), inbox)
+}
+
+/// A QUIC endpoint that is no node of ours.
+async fn stranger(provider: CryptoProvider) -> Endpoint {
+    Endpoint::builder(presets::Empty)
+        .crypto_provider(Arc::new(provider))
+        .secret_key(SecretKey::generate())
+        .relay_mode(RelayMode::Disabled)
+        .portmapper_config(PortmapperConfig::Disabled)
+        .alpns(vec![ALPN.to_vec()])
+        .clear_ip_transports()
+        .bind_addr("127.0.0.1:0")
+        .unwrap()
+        .bind()
+        .await
+        .unwrap()
+}
+
+fn post_quantum() -> CryptoProvider {
+    let mut provider = aws_lc_rs::default_provider();
+    provider.kx_groups = vec![aws_lc_rs::kx_group::X25519MLKEM768];
+    provider
+}
+
+fn classical() -> CryptoProvider {
+    let mut provider = aws_lc_rs::default_provider();
+    provider.kx_groups = vec![aws_lc_rs::kx_group::X25519, aws_lc_rs::kx_group::SECP256R1];
+    provider
+}
+
+fn address(ticket: &Ticket) -> EndpointAddr {
+    EndpointAddr::new(EndpointId::from_bytes(&ticket.endpoint).unwrap()).with_ip_addr(ticket.addresses[0])
+}
+
+async fn dial(endpoint: &Endpoint, ticket: &Ticket) -> Connection {
+    timeout(PATIENCE, endpoint.connect(address(ticket), ALPN)).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn a_peer_without_the_post_quantum_key_exchange_is_refused() {
+    let (_host, ticket) = host();
+    let dialler = stranger(classical()).await;
+    let refused = timeout(PATIENCE, dialler.connect(address(&ticket), ALPN)).await.unwrap();
+    assert!(refused.is_err(), "a classical peer was let in");
+
+    assert_still_serves(&ticket);
+}
+
+#[tokio::test]
+async fn a_classical_host_is_not_dialled_into_and_the_reason_is_given() {
+    let listener = stranger(classical()).await;
+    let to = PeerAddress { endpoint: *listener.id().as_bytes(), addresses: listener.bound_sockets() };
+    let accepting = tokio::spawn(async move {
+        while let Some(incoming) = listener.accept().await {
+            let _ = incoming.await;
+        }
+    });
+    let (node, _inbox) = net().await;
+    let error = node.connect(&to).await.unwrap_err().to_string();
+    assert!(error.contains("post-quantum"), "{error}");
+    accepting.abort();
+}
+
+#[tokio::test]
+async fn a_peer_of_another_version_is_told_so() {
+    let listener = stranger(post_quantum()).await;
+    let to = PeerAddress { endpoint: *listener.id().as_bytes(), addresses: listener.bound_sockets() };
+    let accepting = tokio::spawn(async move {
+        let connection = listener.accept().await.unwrap().await.unwrap();
+        let (mut send, _recv) = connection.accept_bi().await.unwrap();
+        send.write_all(b"HMSH").await.unwrap();
+        send.write_all(&(PROTOCOL_VERSION + 1).to_be_bytes()).await.unwrap();
+        connection.closed().await
+    });
+    let (node, _inbox) = net().await;
+    let error = node.connect(&to).await.unwrap_err().to_string();
+    assert!(error.contains("version 2") && error.contains("version 1"), "{error}");
+    let seen = timeout(PATIENCE, accepting).await.unwrap().unwrap().to_string();
+    assert!(seen.contains("version"), "the peer is told as well: {seen}");
+}
+
+#[tokio::test]
+async fn uninvited_and_malformed_joins_are_refused_in_words() {
+    let (_host, ticket) = host();
+    let good = ticket.invitation;
+    for (invitation, key_package, word) in [
+        ([0; 16], vec![1, 2, 3], "invitation"),
+        (good, vec![1, 2, 3], "key package"),
+        (good, vec![0; 20_000], ""),
+    ] {
+        let (node, mut inbox) = net().await;
+        let link = node.connect(&ticket.address()).await.unwrap();
+        link.send(&Control::Join { invitation, key_package });
+        let answer = timeout(PATIENCE, inbox.recv()).await.unwrap().unwrap();
+        let LinkEvent::Control(_, Control::Refused { why }) = answer else { panic!("{answer:?}") };
+        assert!(why.contains(word), "{why}");
+    }
+    assert_still_serves(&ticket);
+}
+
+#[tokio::test]
+async fn whoever_has_not_joined_gets_no_stream_and_feeds_none() {
+    let (_host, ticket) = host();
+    let (node, mut inbox) = net().await;
+    let link = node.connect(&ticket.address()).await.unwrap();
+    link.send(&Control::Subscribe { stream: [0; 32], layers: [255; 3], stripe_count: 1, stripe_mask: 1 });
+    let answer = timeout(PATIENCE, inbox.recv()).await.unwrap().unwrap();
+    assert!(matches!(answer, LinkEvent::Control(_, Control::Refused { .. })), "{answer:?}");
+
+    let link = node.connect(&ticket.address()).await.unwrap();
+    link.send_chunks(vec![vec![1u8; 300].into(), vec![0u8; 10].into()]);
+    let down = loop {
+        match timeout(PATIENCE, inbox.recv()).await.unwrap().unwrap() {
+            LinkEvent::Down(id, why) if id == link.id => break why,
+            _ => {}
+        }
+    };
+    assert!(!down.is_empty());
+    assert_still_serves(&ticket);
+}
+
+#[tokio::test]
+async fn garbage_on_every_channel_costs_the_sender_its_link_and_nobody_else_anything() {
+    let (_host, ticket) = host();
+    let endpoint = stranger(post_quantum()).await;
+    for garbage in [
+        &b""[..],
+        b"GET / HTTP/1.1\r\n\r\n",
+        &[0xff; 4_000],
+        b"HMSH\x00\x01\xff\xff\xff\xff",
+        b"HMSH\x00\x01\x00\x00\x00\x02\x09\x09",
+    ] {
+        let connection = dial(&endpoint, &ticket).await;
+        let (mut send, _recv) = connection.open_bi().await.unwrap();
+        let _ = send.write_all(garbage).await;
+        let _ = send.finish();
+        for size in [0, 1, 51, 52, 69, 1_000] {
+            let _ = connection.send_datagram(vec![0xee; size].into());
+        }
+        timeout(PATIENCE, connection.closed()).await.expect("the host closes the link");
+    }
+    assert_still_serves(&ticket);
+}
