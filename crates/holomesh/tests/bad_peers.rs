@@ -135,6 +135,7 @@ async fn uninvited_and_malformed_joins_are_refused_in_words() {
     ] {
         let (node, mut inbox) = net().await;
         let link = node.connect(&ticket.address()).await.unwrap();
+        link.begin();
         link.send(&Control::Join { invitation, key_package });
         let answer = timeout(PATIENCE, inbox.recv()).await.unwrap().unwrap();
         let LinkEvent::Control(_, Control::Refused { why }) = answer else { panic!("{answer:?}") };
@@ -148,11 +149,13 @@ async fn whoever_has_not_joined_gets_no_stream_and_feeds_none() {
     let (_host, ticket) = host();
     let (node, mut inbox) = net().await;
     let link = node.connect(&ticket.address()).await.unwrap();
+    link.begin();
     link.send(&Control::Subscribe { stream: [0; 32], layers: [255; 3], stripe_count: 1, stripe_mask: 1 });
     let answer = timeout(PATIENCE, inbox.recv()).await.unwrap().unwrap();
     assert!(matches!(answer, LinkEvent::Control(_, Control::Refused { .. })), "{answer:?}");
 
     let link = node.connect(&ticket.address()).await.unwrap();
+    link.begin();
     link.send_chunks(vec![vec![1u8; 300].into(), vec![0u8; 10].into()]);
     let down = loop {
         match timeout(PATIENCE, inbox.recv()).await.unwrap().unwrap() {

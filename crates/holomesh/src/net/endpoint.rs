@@ -132,9 +132,12 @@ impl Net {
             let (send, recv) = connection.open_bi().await.map_err(|e| failed(e.to_string()))?;
             self.establish(connection, true, send, recv).await
         };
-        timeout(HELLO_TIMEOUT, dial)
-            .await
-            .map_err(|_| failed(format!("no answer within {} s; is it running?", HELLO_TIMEOUT.as_secs())))?
+        timeout(HELLO_TIMEOUT, dial).await.map_err(|_| {
+            let seconds = HELLO_TIMEOUT.as_secs();
+            failed(format!(
+                "no answer within {seconds} s: it does not run there, or has no post-quantum key exchange"
+            ))
+        })?
     }
 
     /// Closes all links and the socket, telling the peers.

@@ -60,6 +60,7 @@ pub async fn run_with(
         let _ = ask.try_send(());
     })?;
     let mut watcher = Watcher::join(config, player, events, dialled).await?;
+    let mut commanded = true;
     let outcome = loop {
         if watcher.player.is_finished() {
             break Ok(());
@@ -72,9 +73,10 @@ pub async fn run_with(
             },
             Some((address, link)) = dials.recv() => { watcher.handle_dialled(&address, link); Ok(true) }
             Some(()) = key_frames.recv() => { watcher.ask_for_key_frame(); Ok(true) }
-            command = commands.recv(), if !commands.is_closed() => match command {
+            // A command may still wait in a channel that is closed already: only `None` is the end of it.
+            command = commands.recv(), if commanded => match command {
                 Some(Command::Leave) => { watcher.leave(); Ok(false) }
-                None => Ok(true),
+                None => { commanded = false; Ok(true) }
             },
             () = sleep_until(wake.into()) => watcher.handle_timeout().map(|()| true),
         };

@@ -301,10 +301,17 @@ mod tests {
     #[test]
     fn a_lost_frame_freezes_the_picture_until_the_next_key_frame_and_asks_for_one() {
         let origin = Instant::now();
-        let mut objects = objects(origin);
-        objects.remove(3);
-        let (stats, asked) = play(objects, origin);
+        let mut lossy = objects(origin);
+        lossy.remove(3);
+        let (stats, asked) = play(lossy, origin);
         assert_eq!((stats.shown, stats.lost, stats.undecodable), (3 + 4, 1, 4));
+        assert!(!asked, "the next key frame was there before the lost one was given up");
+
+        let mut without_another = objects(origin);
+        without_another.truncate(8);
+        without_another.remove(3);
+        let (stats, asked) = play(without_another, origin);
+        assert_eq!((stats.shown, stats.lost, stats.undecodable), (3, 1, 4));
         assert!(asked);
     }
 
