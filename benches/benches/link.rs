@@ -59,6 +59,8 @@ impl Quic {
         let (receiver, mut events) = endpoint(2, Role::Relay).await?;
         let out = sender.connect(&receiver.address()).await?;
         let Some(LinkEvent::Up(back)) = events.recv().await else { bail!("the receiver has no link") };
+        out.begin();
+        back.begin();
         Ok(Self { sender, receiver, out, events, _held: (back, replies) })
     }
 
