@@ -42,6 +42,9 @@ impl Pair {
     /// Calls `ours` and `baseline` in turn, once each to warm up and then `n` times; each call measures itself and gives
     /// the time that it took for `frames` frames.
     ///
+    /// Let a call take more data than the caches hold: after a single small frame the second of the two finds everything
+    /// warm, and looks better than it is.
+    ///
     /// # Errors
     /// The first error of a call.
     pub fn interleave(
