@@ -1,14 +1,13 @@
 //! Benchmarks of the holomesh crates, each beside a baseline that does the same work without us.
 //!
 //! What is here:
-//! - the harness: [`Clock`] reads CPU time, [`Pair`] collects samples of ours and the baseline in turn, and [`Row`] is
-//!   their medians;
-//! - [`Media`]: the bundled clip and speech, and what they become at each station of a frame's way;
-//! - [`print_table`] and [`write_json`].
+//! - [`Clock`], [`Pair`], [`Row`], [`print_table`] and [`write_json`], the harness, which is the crate `bench-harness`;
+//! - [`Media`]: the bundled clip and speech, and what they become at each station of a frame's way.
 //!
 //! The program of the same name runs a group of benchmarks (`cargo xtask bench GROUP`), `benches/link.rs` is the stage
 //! that needs sockets, and `benches/micro.rs` has the smallest pieces under criterion. `docs/BENCHMARKS.md` says what the
-//! rows mean. Not here yet: groups other than `path`.
+//! rows mean. The group `keys`, which needs neither
+//! the node nor a codec, is the package `benches-keys`.
 //!
 //! ```
 //! use benches::{Clock, Pair};
@@ -27,10 +26,7 @@
 //! # Ok::<(), anyhow::Error>(())
 //! ```
 
-mod harness;
 mod media;
-mod report;
 
-pub use harness::{Clock, Pair, Row};
+pub use bench_harness::{Clock, Pair, Row, print_table, write_json};
 pub use media::{Content, EPOCH, Media, PARENTS, SECRET, SENDER, STREAM, THREADS};
-pub use report::{print_table, write_json};

@@ -2,17 +2,36 @@
 
 use std::path::{Path, absolute};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result};
 
 use crate::setup::{self, Purpose};
 use crate::shell::{self, cargo};
 
-const GROUPS: [(&str, &str); 1] = [("path", "CPU time of each stage that a frame passes on its way")];
+struct Group {
+    name: &'static str,
+    says: &'static str,
+    /// What follows `cargo run --release`.
+    run: [&'static str; 4],
+}
+
+const GROUPS: [Group; 2] = [
+    Group {
+        name: "path",
+        says: "CPU time of each stage that a frame passes on its way",
+        run: ["--package", "benches", "--", "path"],
+    },
+    Group {
+        name: "keys",
+        says: "seals and headers, the link handshake, group keys",
+        run: ["--package", "benches-keys", "--", "all"],
+    },
+];
 
 pub(crate) fn run(group: &str, json: Option<&Path>) -> Result<()> {
-    known(group)?;
+    let group = find(group)?;
     setup::run(Purpose::Build)?;
-    let mut command = cargo(["run", "--release", "--package", "benches", "--", group])?;
+    let mut command = cargo(["run", "--release"])?;
+    command.args(group.run);
     if let Some(path) = json {
         // Cargo runs at the workspace's root; the path was given from where the caller stands.
         command.arg("--json").arg(absolute(path)?);
@@ -20,12 +39,13 @@ pub(crate) fn run(group: &str, json: Option<&Path>) -> Result<()> {
     shell::run(&mut command)
 }
 
-fn known(group: &str) -> Result<()> {
-    if GROUPS.iter().any(|(name, _)| *name == group) {
-        return Ok(());
-    }
-    let list: Vec<String> = GROUPS.iter().map(|(name, what)| format!("\n  {name}: {what}")).collect();
-    bail!("there is no benchmark group `{group}`; the groups are:{}", list.concat())
+fn find(group: &str) -> Result<&'static Group> {
+    let found = GROUPS.iter().find(|known| known.name == group);
+    found.with_context(|| {
+        let list: Vec<String> =
+            GROUPS.iter().map(|known| format!("\n  {}: {}", known.name, known.says)).collect();
+        format!("there is no benchmark group `{group}`; the groups are:{}", list.concat())
+    })
 }
 
 #[cfg(test)]
@@ -34,8 +54,8 @@ mod tests {
 
     #[test]
     fn an_unknown_group_is_answered_with_those_there_are() {
-        assert!(known("path").is_ok());
-        let error = known("pth").unwrap_err().to_string();
-        assert!(error.contains("`pth`") && error.contains("path: "), "{error}");
+        assert_eq!(find("path").unwrap().run[3], "path");
+        let error = find("pth").err().unwrap().to_string();
+        assert!(error.contains("`pth`") && error.contains("path: ") && error.contains("keys: "), "{error}");
     }
 }

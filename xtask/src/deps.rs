@@ -32,7 +32,7 @@ struct Law {
     except_through: Option<&'static str>,
 }
 
-const LAWS: [Law; 5] = [
+const LAWS: [Law; 6] = [
     Law {
         says: "nothing but `benches` depends on `holomesh`",
         binds: |name| !matches!(name, "holomesh" | "benches"),
@@ -56,6 +56,12 @@ const LAWS: [Law; 5] = [
         except_through: None,
     },
     Law {
+        says: "`av-link` reaches `core-types` and `identity` alone of ours",
+        binds: |name| name == "av-link",
+        forbids: |node| node.ours && !matches!(node.name.as_str(), "core-types" | "identity"),
+        except_through: None,
+    },
+    Law {
         says: "`core-types` depends on nothing of ours",
         binds: |name| name == "core-types",
         forbids: |node| node.ours,
@@ -70,7 +76,8 @@ const LAWS: [Law; 5] = [
 ];
 
 /// The crates that the laws name: were one renamed, its laws would hold for want of anybody to break them.
-const NAMED: [&str; 7] = ["alm", "av-mls", "av-relay", "av-wire", "benches", "core-types", "holomesh"];
+const NAMED: [&str; 8] =
+    ["alm", "av-link", "av-mls", "av-relay", "av-wire", "benches", "core-types", "holomesh"];
 
 /// What is wrong, one line for each pair of a crate and a law that it breaks.
 fn check(graph: &Graph) -> Vec<String> {
@@ -166,10 +173,11 @@ fn graph(metadata: &Metadata) -> Result<Graph> {
 mod tests {
     use super::*;
 
-    const OURS: [(&str, &[&str]); 10] = [
+    const OURS: [(&str, &[&str]); 11] = [
         ("core-types", &["thiserror"]),
         ("identity", &["core-types"]),
         ("av-wire", &["core-types", "identity"]),
+        ("av-link", &["core-types", "identity"]),
         ("av-mls", &["core-types", "openmls"]),
         ("av-relay", &["core-types", "av-wire"]),
         ("alm", &["core-types", "identity"]),
@@ -224,6 +232,12 @@ mod tests {
     #[test]
     fn the_overlay_does_not_reach_the_wire() {
         assert_broken(&[("alm", "av-wire")], "`alm` does not reach `av-wire`", ": alm -> av-wire");
+    }
+
+    #[test]
+    fn the_link_handshake_knows_no_media() {
+        let law = "`av-link` reaches `core-types` and `identity` alone of ours";
+        assert_broken(&[("av-link", "av-wire")], law, ": av-link -> av-wire");
     }
 
     #[test]

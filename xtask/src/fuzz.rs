@@ -13,13 +13,18 @@ use crate::setup::{self, Purpose};
 use crate::shell::{self, cargo};
 
 /// Each is a binary of the package in `fuzz/`, and a folder of seeds in `fuzz/corpus/`.
-const TARGETS: [(&str, &str); 6] = [
+const TARGETS: [(&str, &str); 11] = [
     ("announce", "a stream's announcement, signed by a publisher that means harm"),
     ("chunk", "chunk header and what is inside the seal"),
-    ("commit", "group commits and welcomes from nobody in the group"),
+    ("commit", "group commits, group infos and leave requests from nobody in the group"),
     ("fountain", "reassembly of objects from a hostile sender's symbols"),
+    ("handshake", "the link handshake: datagrams from anybody, messages from a peer that means harm"),
+    ("hop_header", "datagrams of a link, in every suite"),
+    ("identity", "public identities, hybrid signatures and canonical bytes from anybody"),
     ("key_package", "key packages, signed by a joiner that means harm"),
     ("opus_packet", "Opus packets of a hostile publisher, with losses"),
+    ("proof", "proofs of authorship, whole and in pieces, from another member"),
+    ("welcome", "welcomes and group infos, signed by somebody that means harm"),
 ];
 
 const COVERAGE: [&str; 7] = [

@@ -14,6 +14,7 @@ mod setup;
 mod shell;
 mod test;
 mod tidy;
+mod tidy_domains;
 mod vectors;
 
 use std::ffi::OsString;
@@ -52,7 +53,7 @@ enum Command {
     },
     /// Check which crate may reach which
     Deps,
-    /// Check file lengths, forbidden words, machine paths, manifests and stray spaces
+    /// Check file lengths, forbidden words, machine paths, manifests, signing domains and stray spaces
     Tidy,
     /// Write the conformance vectors, or compare them with what the code makes now
     Vectors {

@@ -8,12 +8,12 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::shell;
+use crate::{shell, tidy_domains};
 
 pub(crate) fn run() -> Result<()> {
     let root = shell::root()?;
     let mut findings = Vec::new();
-    let mut files = 0;
+    let (mut files, mut domains) = (0, Vec::new());
     for path in tracked(&root)? {
         // Fuzzing seeds are arbitrary bytes, some of which happen to be text.
         let Ok(bytes) = fs::read(root.join(&path)) else { continue };
@@ -23,8 +23,12 @@ pub(crate) fn run() -> Result<()> {
         if let Ok(text) = str::from_utf8(&bytes) {
             files += 1;
             findings.extend(look(&path, text));
+            domains.extend(tidy_domains::named(&path, text));
         }
     }
+    let page =
+        fs::read_to_string(root.join(tidy_domains::PAGE)).context("could not read the table of domains")?;
+    findings.extend(tidy_domains::faults(&domains, &page).into_iter().map(Finding::from));
     let (faults, hints): (Vec<_>, Vec<_>) = findings.iter().partition(|finding| finding.is_fault);
     for hint in hints {
         println!("warning: {}", hint.line());
@@ -69,6 +73,12 @@ impl Finding {
             Some(line) => format!("{}:{line}: {}", self.path, self.what),
             None => format!("{}: {}", self.path, self.what),
         }
+    }
+}
+
+impl From<(String, Option<usize>, String)> for Finding {
+    fn from((path, line, what): (String, Option<usize>, String)) -> Self {
+        Self { path, line, what, is_fault: true }
     }
 }
 

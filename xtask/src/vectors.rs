@@ -8,8 +8,14 @@ use anyhow::{Context, Result, bail};
 
 use crate::shell::{self, cargo};
 
-/// The packages whose example `vectors` writes vectors into the folder that it is given.
-const GENERATORS: [&str; 1] = ["av-wire"];
+/// The examples, and their packages, that write vectors into the folder that they are given.
+const GENERATORS: [(&str, &str); 5] = [
+    ("av-link", "vectors"),
+    ("av-mls", "vectors"),
+    ("av-wire", "vectors"),
+    ("av-wire", "proof_vectors"),
+    ("identity", "vectors"),
+];
 
 pub(crate) fn run(check_only: bool) -> Result<()> {
     let root = shell::root()?;
@@ -41,8 +47,8 @@ fn generate(into: &Path) -> Result<()> {
         fs::remove_dir_all(into).with_context(|| format!("could not clear {}", into.display()))?;
     }
     fs::create_dir_all(into).with_context(|| format!("could not make {}", into.display()))?;
-    for package in GENERATORS {
-        let mut command = cargo(["run", "--quiet", "--package", package, "--example", "vectors", "--"])?;
+    for (package, example) in GENERATORS {
+        let mut command = cargo(["run", "--quiet", "--package", package, "--example", example, "--"])?;
         shell::run(command.arg(into))?;
     }
     Ok(())

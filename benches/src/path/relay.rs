@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use av_relay::{Limits, Relay};
+use av_wire::{AwsLc, HopReceiver, HopSuite};
 use benches::{Clock, Content, Pair, Row, STREAM};
 use bytes::Bytes;
 use core_types::{LayerPolicy, LinkId, StripeSet};
@@ -38,15 +39,18 @@ fn relay(contents: &[Content]) -> Result<Duration> {
         relay.subscribe(LinkId(link), STREAM, LayerPolicy::UNCAPPED, StripeSet::ALL)?;
     }
     let arriving: Vec<Vec<Bytes>> = contents.iter().map(|content| content.chunks.clone()).collect();
+    let link = HopReceiver::<AwsLc>::new(HopSuite::TransportSealed);
     let chunks: usize = arriving.iter().map(Vec::len).sum();
     let (time, outcome) = Clock::Thread.time(|| {
         for chunks in arriving {
-            relay.handle_chunks(UPSTREAM, chunks)?;
+            let fresh: Vec<_> =
+                chunks.into_iter().map(|chunk| link.take_whole(chunk)).collect::<Result<_, _>>()?;
+            relay.handle_chunks(UPSTREAM, fresh)?;
             while let Some(transmit) = relay.poll_transmit() {
                 black_box(transmit);
             }
         }
-        Ok::<(), av_relay::Error>(())
+        Ok::<(), anyhow::Error>(())
     });
     outcome?;
     ensure!(

@@ -76,6 +76,30 @@ pub enum Error {
         /// The most that is allowed.
         max: usize,
     },
+    /// A commit of our own came back that we had discarded: the others may have moved on without us. Get a group info
+    /// from the host and call [`crate::Member::stage_rejoin`].
+    #[error("our own commit of epoch {epoch} came back after it was discarded; rejoin by a group info")]
+    Discarded {
+        /// The epoch that it started from.
+        epoch: Epoch,
+    },
+    /// Somebody has taken or published as many key packages as one identity may for now.
+    #[error("peer {peer} has used up its quota of {what}; later")]
+    Quota {
+        /// Whose quota it is.
+        peer: KeyId,
+        /// What it is a quota of.
+        what: &'static str,
+    },
+    /// The store did not take a change, or gave back something that can't be read. The session is as it was before the
+    /// call; the call can be made again.
+    #[error("store failed at {what}: {reason}")]
+    Store {
+        /// What was being done.
+        what: &'static str,
+        /// What the store says.
+        reason: String,
+    },
     /// The MLS or the cryptographic library failed at something that should not fail.
     #[error("MLS library failed at {what}: {reason}")]
     Internal {
@@ -94,14 +118,14 @@ impl Error {
                 Fault::Caller
             }
             Self::NotAuthorised { .. } | Self::WrongSuite { .. } | Self::BadMessage { .. } => Fault::Peer,
-            Self::EarlyCommit { .. } | Self::StaleCommit { .. } => Fault::Order,
+            Self::EarlyCommit { .. } | Self::StaleCommit { .. } | Self::Discarded { .. } => Fault::Order,
             Self::Identity(error) => match error.fault() {
                 identity::Fault::Peer => Fault::Peer,
                 identity::Fault::Caller => Fault::Caller,
                 _ => Fault::Internal,
             },
-            Self::Limit { .. } => Fault::Limit,
-            Self::Internal { .. } => Fault::Internal,
+            Self::Limit { .. } | Self::Quota { .. } => Fault::Limit,
+            Self::Internal { .. } | Self::Store { .. } => Fault::Internal,
         }
     }
 
@@ -111,6 +135,14 @@ impl Error {
 
     pub(crate) fn bad_from(what: &'static str, peer: KeyId, reason: impl ToString) -> Self {
         Self::BadMessage { what, from: Some(peer), reason: reason.to_string() }
+    }
+
+    pub(crate) fn store(what: &'static str, reason: impl ToString) -> Self {
+        Self::Store { what, reason: reason.to_string() }
+    }
+
+    pub(crate) fn damaged(reason: impl ToString) -> Self {
+        Self::store("reading a record", reason)
     }
 
     pub(crate) fn internal(what: &'static str, reason: impl ToString) -> Self {

@@ -1,124 +1,137 @@
 //! Joining a session by welcome.
 
-use crate::commit::EarlyCommits;
 use crate::member::{Session, group_id};
 use crate::roster::key_id_of;
-use crate::vouch::Vouch;
-use crate::{Error, MAX_MEMBERS, Member, SUITE};
+use crate::vouch::{Kind, Opened, open};
+use crate::{Authority, Error, MAX_MEMBERS, Member, SUITE};
 use core_types::{Epoch, KeyId, SessionId};
+use mls_provider::Provider;
 use openmls::prelude::tls_codec::DeserializeBytes as _;
 use openmls::prelude::{
-    KeyPackageBundle, KeyPackageRef, MlsGroup, MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn,
-    StagedWelcome, Welcome,
+    KeyPackageRef, MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn, StagedWelcome, Welcome,
 };
-use openmls_traits::OpenMlsProvider as _;
 use openmls_traits::storage::StorageProvider as _;
 use std::collections::BTreeSet;
 
 impl Member {
-    /// Joins `session` by a welcome from `host`. On success all remaining key packages are forgotten. On any error
-    /// they are all still there, and so is the chance to join by the next welcome.
+    /// Joins `session`, which `host` hosts, by a welcome from the host or from somebody that it has named. The key package
+    /// that was used is forgotten then, unless it is one of last resort; the others stay. On any error all of them are still
+    /// there, and so is the chance to join by the next welcome.
     ///
     /// # Errors
     /// [`Error::State`] when in a session already; [`Error::Limit`], [`Error::Identity`] and [`Error::BadMessage`] when
-    /// the welcome is malformed, not vouched for by `host`, for another session, for nobody here, or wrong in itself;
-    /// [`Error::WrongSuite`] when it is for a group without ML-KEM-768.
+    /// the welcome is malformed, from somebody without a say, for another session, for nobody here, or wrong in itself;
+    /// [`Error::WrongSuite`] when it is for a group without ML-KEM-768; [`Error::Store`].
     pub fn join(&mut self, welcome: &[u8], host: KeyId, session: SessionId) -> Result<Epoch, Error> {
         self.require_no_session()?;
-        let (signer, welcome) = Vouch::unwrap(welcome, host)?;
-        let welcome = read_welcome(welcome, host)?;
+        let opened = open(Kind::Welcome, welcome)?;
+        let by = opened.vouch.key_id();
+        let welcome = read_welcome(opened.message, by)?;
 
-        // The library deletes the key package from the store before it knows whether the welcome is any good.
-        let ours: Vec<&KeyPackageRef> =
-            self.key_packages.iter().filter(|ours| names(&welcome, ours)).collect();
-        let bundles = ours
-            .into_iter()
-            .map(|reference| Ok((reference.clone(), self.stored(reference)?)))
-            .collect::<Result<Vec<_>, Error>>()?;
-        if bundles.is_empty() {
-            return Err(Error::bad_from("welcome", host, "it is for none of this member's key packages"));
+        // The library deletes the key package from its store before it knows whether the welcome is any good, so it gets a
+        // store with a copy.
+        let provider = self.random.provider();
+        let mut used = Vec::new();
+        for kept in self.packages.list.iter().filter(|kept| names(&welcome, &kept.reference)) {
+            provider
+                .storage()
+                .write_key_package(&kept.reference, &kept.bundle)
+                .map_err(|e| Error::internal("copying a key package", e))?;
+            used.push((kept.number, kept.is_last_resort()));
         }
-        match self.group_from(welcome, host, session, &signer) {
-            Ok(group) => {
-                let epoch = Epoch(group.epoch().as_u64());
-                self.session = Some(Session { id: session, host, group, early: EarlyCommits::default() });
-                for reference in core::mem::take(&mut self.key_packages) {
-                    self.forget_key_package(&reference)?;
-                }
-                Ok(epoch)
-            }
-            Err(error) => {
-                for (reference, bundle) in &bundles {
-                    self.provider
-                        .storage()
-                        .write_key_package(reference, bundle)
-                        .map_err(|e| Error::internal("restoring a key package", e))?;
-                }
-                Err(error)
-            }
+        if used.is_empty() {
+            return Err(Error::bad_from("welcome", by, "it is for none of this member's key packages"));
         }
-    }
-
-    fn stored(&self, reference: &KeyPackageRef) -> Result<KeyPackageBundle, Error> {
-        self.provider
-            .storage()
-            .key_package(reference)
-            .map_err(|e| Error::internal("reading a key package", e))?
-            .ok_or_else(|| Error::internal("reading a key package", "it is gone"))
-    }
-
-    /// Checks all of a welcome before the group it describes is stored.
-    fn group_from(
-        &self,
-        welcome: Welcome,
-        host: KeyId,
-        session: SessionId,
-        signer: &[u8; 32],
-    ) -> Result<MlsGroup, Error> {
-        let bad = |reason: &str| Error::bad_from("welcome", host, reason);
-        let refused = |e| Error::bad_from("welcome", host, e);
-        let config = MlsGroupJoinConfig::builder().use_ratchet_tree_extension(true).build();
-        let builder = StagedWelcome::build_from_welcome(&self.provider, &config, welcome).map_err(refused)?;
-        let processed = builder.processed_welcome();
-        if processed.unverified_group_info().group_id() != &group_id(session) {
-            return Err(bad("it is for another session"));
+        let joined = session_from(provider, welcome, &opened, host, session)?;
+        let epoch = joined.epoch();
+        self.session = Some(joined);
+        let used: Vec<u64> =
+            used.iter().filter(|(_, last_resort)| !last_resort).map(|(number, _)| *number).collect();
+        if let Err(error) = self.record_joined(&used) {
+            self.session = None;
+            return Err(error);
         }
-        if !processed.psks().is_empty() {
-            return Err(bad("it needs a pre-shared key"));
-        }
-        // A session outlives the dates of the key packages that its members came in with (RFC 9420 section 7.3).
-        let staged = builder.skip_lifetime_validation().build().map_err(refused)?;
-
-        let sender = staged.welcome_sender().map_err(|e| Error::bad_from("welcome", host, e))?;
-        if key_id_of(sender.credential()) != Some(host) || sender.signature_key().as_slice() != signer {
-            return Err(bad("its sender is not the host"));
-        }
-        let mut members = BTreeSet::new();
-        for member in staged.members() {
-            let key_id = key_id_of(&member.credential).ok_or_else(|| bad("a credential is not a key id"))?;
-            if !members.insert(key_id) {
-                return Err(bad("somebody is a member twice"));
-            }
-            if members.len() > MAX_MEMBERS {
-                return Err(bad("the session is too large"));
-            }
-        }
-        staged.into_group(&self.provider).map_err(|e| Error::internal("storing a group", e))
+        self.packages.forget(&used);
+        Ok(epoch)
     }
 }
 
-fn names(welcome: &Welcome, reference: &KeyPackageRef) -> bool {
+/// Checks all of a welcome, and makes the session that it describes.
+fn session_from(
+    provider: Provider,
+    welcome: Welcome,
+    opened: &Opened<'_>,
+    host: KeyId,
+    session: SessionId,
+) -> Result<Session, Error> {
+    let by = opened.vouch.key_id();
+    let references: Vec<KeyPackageRef> = welcome.secrets().iter().map(|secret| secret.new_member()).collect();
+    let bad = |reason: &str| Error::bad_from("welcome", by, reason);
+    let refused = |e| Error::bad_from("welcome", by, e);
+    let builder = StagedWelcome::build_from_welcome(&provider, &join_config(), welcome).map_err(refused)?;
+    let processed = builder.processed_welcome();
+    let info = processed.unverified_group_info();
+    if info.group_id() != &group_id(session) {
+        return Err(bad("it is for another session"));
+    }
+    if !processed.psks().is_empty() {
+        return Err(bad("it needs a pre-shared key"));
+    }
+    let authority = Authority::from_extensions(info.group_context().extensions())
+        .map_err(|e| Error::bad_from("welcome", by, e))?;
+    authority.check(host, session).map_err(bad)?;
+    if !authority.may_change(by) {
+        return Err(bad("its sender has no say in that session"));
+    }
+    // A session outlives the dates of the key packages that its members came in with (RFC 9420 section 7.3).
+    let staged = builder.skip_lifetime_validation().build().map_err(refused)?;
+
+    let sender = staged.welcome_sender().map_err(|e| Error::bad_from("welcome", by, e))?;
+    if key_id_of(sender.credential()) != Some(by)
+        || sender.signature_key().as_slice() != opened.vouch.signer()
+    {
+        return Err(bad("its sender is not who vouches for it"));
+    }
+    check_members(staged.members().map(|member| key_id_of(&member.credential))).map_err(bad)?;
+    let group = staged.into_group(&provider).map_err(|e| Error::internal("storing a group", e))?;
+    // One of last resort stays in this copy of the store otherwise.
+    for secret in references {
+        provider.storage().delete_key_package(&secret).map_err(|e| Error::internal("dropping a copy", e))?;
+    }
+    Session::new(session, provider, group, opened.branch.clone())
+}
+
+pub(crate) fn join_config() -> MlsGroupJoinConfig {
+    MlsGroupJoinConfig::builder().use_ratchet_tree_extension(true).build()
+}
+
+/// Refuses a roster of somebody without a key id, of somebody twice, or of too many.
+pub(crate) fn check_members(roster: impl Iterator<Item = Option<KeyId>>) -> Result<(), &'static str> {
+    let mut members = BTreeSet::new();
+    for key_id in roster {
+        let key_id = key_id.ok_or("a credential is not a key id")?;
+        if !members.insert(key_id) {
+            return Err("somebody is a member twice");
+        }
+        if members.len() > MAX_MEMBERS {
+            return Err("the session is too large");
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn names(welcome: &Welcome, reference: &KeyPackageRef) -> bool {
     welcome.secrets().iter().any(|secret| secret.new_member() == *reference)
 }
 
-fn read_welcome(bytes: &[u8], host: KeyId) -> Result<Welcome, Error> {
+fn read_welcome(bytes: &[u8], by: KeyId) -> Result<Welcome, Error> {
     let message =
-        MlsMessageIn::tls_deserialize_exact_bytes(bytes).map_err(|e| Error::bad_from("welcome", host, e))?;
+        MlsMessageIn::tls_deserialize_exact_bytes(bytes).map_err(|e| Error::bad_from("welcome", by, e))?;
     let MlsMessageBodyIn::Welcome(welcome) = message.extract() else {
-        return Err(Error::bad_from("welcome", host, "it is another kind of message"));
+        return Err(Error::bad_from("welcome", by, "it is another kind of message"));
     };
     if welcome.ciphersuite() != SUITE {
-        return Err(Error::WrongSuite { peer: host, suite: u16::from(welcome.ciphersuite()) });
+        return Err(Error::WrongSuite { peer: by, suite: u16::from(welcome.ciphersuite()) });
     }
     Ok(welcome)
 }

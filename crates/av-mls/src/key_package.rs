@@ -1,14 +1,14 @@
 //! Key packages: what a joiner publishes, and what has been checked of it.
 
 use crate::error::limit;
-use crate::provider::Crypto;
+use crate::provider::verifier;
 use crate::roster::key_id_of;
 use crate::{Error, SUITE};
-use core_types::KeyId;
+use core_types::{KeyId, WallTime};
 use identity::canonical::{Reader, Writer};
 use identity::{Domain, HybridSignature, Identity, PublicIdentity};
 use openmls::prelude::tls_codec::{DeserializeBytes as _, Serialize as _, VLBytes};
-use openmls::prelude::{KeyPackage, KeyPackageIn, ProtocolVersion};
+use openmls::prelude::{KeyPackage, KeyPackageIn, LeafNode, ProtocolVersion};
 
 const DOMAIN: Domain = Domain::new("holomesh key package v1");
 const VERSION: u8 = 1;
@@ -39,6 +39,12 @@ impl SignedKeyPackage {
     /// Who is said to have made it. Proven only by [`verify`](Self::verify).
     pub const fn claimed_key_id(&self) -> KeyId {
         self.identity.key_id()
+    }
+
+    /// Names the package among its owner's: SHA-256 of the form for the wire.
+    pub fn digest(&self) -> [u8; 32] {
+        use sha2::Digest as _;
+        sha2::Sha256::digest(self.to_bytes()).into()
     }
 
     /// The form for the wire.
@@ -86,29 +92,20 @@ impl SignedKeyPackage {
             return Err(Error::WrongSuite { peer, suite });
         }
 
-        let crypto = Crypto::new()?;
         let key_package = KeyPackageIn::tls_deserialize_exact_bytes(&self.key_package)
             .map_err(|e| Error::bad_from("key package", peer, e))?
-            .validate(&crypto, ProtocolVersion::Mls10)
+            .validate(verifier(), ProtocolVersion::Mls10)
             .map_err(|e| Error::bad_from("key package", peer, e))?;
         let leaf = key_package.leaf_node();
         if key_id_of(leaf.credential()) != Some(peer) {
             return Err(bad("the leaf credential does not name the signer"));
         }
-        if key_package.last_resort() || !key_package.life_time().has_acceptable_range() {
-            return Err(bad("made to be used more than once, or for too long"));
+        if !key_package.life_time().has_acceptable_range() {
+            return Err(bad("made to be used for too long"));
         }
-        // A key that nobody can seal to would make this change fail, or each later one that removes somebody.
-        let leaf_key = leaf
-            .encryption_key()
-            .tls_serialize_detached()
-            .ok()
-            .and_then(|bytes| VLBytes::tls_deserialize_exact_bytes(&bytes).ok())
-            .ok_or_else(|| bad("unreadable leaf key"))?;
-        if !crypto.can_seal_to(key_package.hpke_init_key().as_slice())
-            || !crypto.can_seal_to(leaf_key.as_slice())
-        {
-            return Err(bad("an X-Wing public key is malformed"));
+        check_leaf_key(leaf).map_err(bad)?;
+        if !verifier().can_seal_to(key_package.hpke_init_key().as_slice()) {
+            return Err(bad(MALFORMED));
         }
         Ok(VerifiedKeyPackage { peer, key_package })
     }
@@ -126,6 +123,29 @@ impl VerifiedKeyPackage {
     pub const fn key_id(&self) -> KeyId {
         self.peer
     }
+
+    /// True if its owner marked it as one that may serve several joins (RFC 9420 section 16.8).
+    pub fn is_last_resort(&self) -> bool {
+        self.key_package.last_resort()
+    }
+
+    /// When it ends.
+    pub fn not_after(&self) -> WallTime {
+        crate::kept::not_after(&self.key_package)
+    }
+}
+
+const MALFORMED: &str = "an X-Wing public key is malformed";
+
+/// A key that nobody can seal to would make this change fail, or each later one that removes somebody.
+pub(crate) fn check_leaf_key(leaf: &LeafNode) -> Result<(), &'static str> {
+    let key = leaf
+        .encryption_key()
+        .tls_serialize_detached()
+        .ok()
+        .and_then(|bytes| VLBytes::tls_deserialize_exact_bytes(&bytes).ok())
+        .ok_or("unreadable leaf key")?;
+    if verifier().can_seal_to(key.as_slice()) { Ok(()) } else { Err(MALFORMED) }
 }
 
 fn signed_bytes(key_package: &[u8], identity: &PublicIdentity) -> Result<Vec<u8>, Error> {

@@ -1,252 +1,173 @@
-//! One peer's part in a session: making it, changing its roster, reading its state.
+//! One peer's part in a session: making it, beginning and ending a session, reading its state.
 
-use crate::commit::EarlyCommits;
-use crate::error::limit;
-use crate::provider::Provider;
+use crate::authority::capabilities;
+use crate::branch::Branch;
+use crate::change::Pending;
+use crate::commit::{EarlyCommits, Verified};
+use crate::kept::KeptPackages;
+use crate::persist::Journal;
+use crate::provider::SharedRandom;
 use crate::roster::{credential, roster_of};
+use crate::store::{NoStore, StateStore};
 use crate::vouch::Vouch;
-use crate::{
-    EpochSecret, Error, MAX_BATCH, MAX_MEMBERS, RosterEntry, SUITE, SignedKeyPackage, VerifiedKeyPackage,
-};
+use crate::{Authority, CommitHash, EpochSecret, Error, RosterEntry, SUITE};
 use core::fmt;
 use core_types::{Epoch, KeyId, LeafIndex, SessionId};
 use identity::Identity;
-use openmls::prelude::{
-    Capabilities, CreateCommitError, CredentialType, CredentialWithKey, GroupId, KeyPackage, KeyPackageRef,
-    LeafNodeIndex, Lifetime, MlsGroup, MlsGroupCreateConfig, ProtocolVersion,
-};
-use openmls_basic_credential::SignatureKeyPair;
-use openmls_traits::OpenMlsProvider as _;
-use openmls_traits::crypto::OpenMlsCrypto as _;
-use openmls_traits::storage::StorageProvider as _;
-use std::collections::BTreeSet;
+use mls_provider::{Provider, Signer};
+use openmls::prelude::{CredentialWithKey, GroupId, MlsGroup, MlsGroupCreateConfig};
+use rand_core::{CryptoRng, Rng as _};
+use std::collections::{BTreeMap, BTreeSet};
+use zeroize::Zeroizing;
 
 /// The exporter label of epoch secrets (spec 20).
 const EXPORTER_LABEL: &str = "holomesh av epoch v1";
-/// How long a key package can be used, in seconds.
-const KEY_PACKAGE_LIFETIME: u64 = 24 * 60 * 60;
-/// How many key packages a member keeps the private parts of; the oldest goes first.
-const MAX_KEY_PACKAGES: usize = 8;
 
 /// One peer in at most one session at a time, with the MLS keys for it.
 ///
-/// Calls that change the roster are the host's: [`create`](Self::create), then any number of
-/// [`stage_change`](Self::stage_change), each ended by [`merge_staged`](Self::merge_staged) or
-/// [`discard_staged`](Self::discard_staged). Everybody else publishes a [`key_package`](Self::key_package), calls
-/// [`join`](Self::join) with the welcome, and [`process_commit`](Self::process_commit) with every commit.
+/// Whoever may commit stages a change ([`stage_change`](Self::stage_change) and its kin), sends what it gets, and ends it
+/// by [`merge_staged`](Self::merge_staged) or [`discard_staged`](Self::discard_staged). Everybody else publishes a
+/// [`key_package`](Self::key_package), calls [`join`](Self::join) with the welcome, and
+/// [`process_commit`](Self::process_commit) with every commit.
+///
+/// With a [`StateStore`] every change of state is in the store before the call that makes it returns, as one transaction.
 pub struct Member {
-    pub(crate) provider: Provider,
+    pub(crate) random: SharedRandom,
     pub(crate) key_id: KeyId,
-    pub(crate) signer: SignatureKeyPair,
+    /// The seed of [`signer`](Self::signer), for the store.
+    pub(crate) seed: Zeroizing<[u8; 32]>,
+    pub(crate) signer: Signer,
     pub(crate) vouch: Vouch,
-    /// Those whose private parts are in the store, oldest first.
-    pub(crate) key_packages: Vec<KeyPackageRef>,
+    pub(crate) packages: KeptPackages,
     pub(crate) session: Option<Session>,
+    pub(crate) store: Box<dyn StateStore>,
+    pub(crate) journal: Journal,
 }
 
 /// The session that a member is in.
 pub(crate) struct Session {
     pub(crate) id: SessionId,
-    pub(crate) host: KeyId,
+    pub(crate) authority: Authority,
+    pub(crate) provider: Provider,
     pub(crate) group: MlsGroup,
+    pub(crate) branch: Branch,
     pub(crate) early: EarlyCommits,
+    /// Commits by others of the current epoch that are proven and wait to be accepted.
+    pub(crate) verified: BTreeMap<CommitHash, Verified>,
+    pub(crate) pending: Option<Pending>,
+    /// Own commits of the current epoch that were dropped.
+    pub(crate) discarded: BTreeSet<CommitHash>,
 }
 
-/// A change that waits for acceptance.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use = "send the commit, then merge_staged() or discard_staged()"]
-pub struct Staged {
-    /// For every member, those removed included.
-    pub commit: Vec<u8>,
-    /// For every one who is added, once the commit is accepted. One for all of them.
-    pub welcome: Option<Vec<u8>>,
-    /// The epoch that begins when the change is accepted.
-    pub epoch: Epoch,
-}
-
-impl Member {
-    /// A peer in no session. Draws a new MLS signature key, which `identity` vouches for.
-    ///
-    /// # Errors
-    /// [`Error::Internal`] when there is no randomness or the library fails.
-    pub fn new(identity: &Identity) -> Result<Self, Error> {
-        let provider = Provider::new()?;
-        let scheme = SUITE.signature_algorithm();
-        let (private, public) = provider
-            .crypto()
-            .signature_key_gen(scheme)
-            .map_err(|e| Error::internal("making a signature key", e))?;
-        let vouch = Vouch::new(identity, &public)?;
-        let signer = SignatureKeyPair::from_raw(scheme, private, public);
+impl Session {
+    pub(crate) fn new(
+        id: SessionId,
+        provider: Provider,
+        group: MlsGroup,
+        branch: Branch,
+    ) -> Result<Self, Error> {
         Ok(Self {
+            id,
+            authority: Authority::of(&group)?,
             provider,
-            key_id: identity.key_id(),
-            signer,
-            vouch,
-            key_packages: Vec::new(),
-            session: None,
+            group,
+            branch,
+            early: EarlyCommits::default(),
+            verified: BTreeMap::new(),
+            pending: None,
+            discarded: BTreeSet::new(),
         })
     }
 
-    /// Makes a key package for somebody to add this peer with. The private parts stay here, for the last eight packages,
-    /// until a session is joined. Each package serves one join, within a day.
+    pub(crate) fn epoch(&self) -> Epoch {
+        Epoch(self.group.epoch().as_u64())
+    }
+
+    /// Drops the library's pending commit.
+    pub(crate) fn clear_group(&mut self) -> Result<(), Error> {
+        self.group
+            .clear_pending_commit(self.provider.storage())
+            .map_err(|e| Error::internal("dropping a commit", e))
+    }
+
+    /// After a commit from `epoch` came into force.
+    pub(crate) fn entered(&mut self, from: Epoch, commit: CommitHash) -> Result<(), Error> {
+        self.branch.push(from, commit);
+        self.verified.clear();
+        self.discarded.clear();
+        self.authority = Authority::of(&self.group)?;
+        Ok(())
+    }
+}
+
+impl Member {
+    /// A peer in no session that forgets everything when the process ends. Draws a new MLS signature key, which `identity`
+    /// vouches for. `random` must be a seeded, cryptographically secure generator of its own; all secrets come from it.
     ///
     /// # Errors
-    /// [`Error::State`] when `identity` is not the one that this member was made with, [`Error::Internal`] when the
-    /// library fails.
-    pub fn key_package(&mut self, identity: &Identity) -> Result<SignedKeyPackage, Error> {
-        if identity.key_id() != self.key_id {
-            return Err(Error::State("the identity is not the one that this member was made with"));
-        }
-        let bundle = KeyPackage::builder()
-            .leaf_node_capabilities(capabilities())
-            .key_package_lifetime(Lifetime::new(KEY_PACKAGE_LIFETIME))
-            .build(SUITE, &self.provider, &self.signer, self.credential_with_key())
-            .map_err(|e| Error::internal("making a key package", e))?;
-        let reference = bundle
-            .key_package()
-            .hash_ref(self.provider.crypto())
-            .map_err(|e| Error::internal("naming a key package", e))?;
-        self.key_packages.push(reference);
-        if self.key_packages.len() > MAX_KEY_PACKAGES {
-            let oldest = self.key_packages.remove(0);
-            self.forget_key_package(&oldest)?;
-        }
-        SignedKeyPackage::sign(bundle.key_package(), identity)
+    /// [`Error::Internal`] when the library fails.
+    pub fn new(identity: &Identity, random: impl CryptoRng + Send + 'static) -> Result<Self, Error> {
+        Self::with_store(identity, SharedRandom::new(random), Box::new(NoStore))
+    }
+
+    /// A new peer in no session, without a look at what the store holds.
+    pub(crate) fn with_store(
+        identity: &Identity,
+        mut random: SharedRandom,
+        store: Box<dyn StateStore>,
+    ) -> Result<Self, Error> {
+        let mut seed = Zeroizing::new([0; 32]);
+        random.fill_bytes(seed.as_mut_slice());
+        let signer = signer(&seed)?;
+        Ok(Self {
+            random,
+            key_id: identity.key_id(),
+            vouch: Vouch::new(identity, *signer.public_key())?,
+            seed,
+            signer,
+            packages: KeptPackages::default(),
+            session: None,
+            store,
+            journal: Journal::default(),
+        })
     }
 
     /// Begins a session with this peer as host and only member, in epoch 0.
     ///
     /// # Errors
-    /// [`Error::State`] when in a session already, [`Error::Internal`] when the library fails.
+    /// [`Error::State`] when in a session already, [`Error::Internal`] when the library fails, [`Error::Store`].
     pub fn create(&mut self, session: SessionId) -> Result<Epoch, Error> {
         self.require_no_session()?;
         let config = MlsGroupCreateConfig::builder()
             .ciphersuite(SUITE)
             .capabilities(capabilities())
+            .with_group_context_extensions(Authority::host_alone(self.key_id).extensions()?)
             .use_ratchet_tree_extension(true)
             .build();
+        let provider = self.random.provider();
         let group = MlsGroup::new_with_group_id(
-            &self.provider,
+            &provider,
             &self.signer,
             &config,
             group_id(session),
             self.credential_with_key(),
         )
         .map_err(|e| Error::internal("creating a group", e))?;
-        let epoch = Epoch(group.epoch().as_u64());
-        self.session =
-            Some(Session { id: session, host: self.key_id, group, early: EarlyCommits::default() });
-        Ok(epoch)
+        self.begin(Session::new(session, provider, group, Branch::default())?)
     }
 
-    /// Prepares one commit that adds and removes, all or nothing. The session stays in its epoch until
-    /// [`merge_staged`](Self::merge_staged). A member can be replaced: removed and added again in one change.
+    /// Forgets the session and its keys, on this side only: somebody with the authority still has to remove this peer (see
+    /// [`leave_request`](Self::leave_request)). Afterwards another session can be joined, or the same one anew.
     ///
     /// # Errors
-    /// [`Error::EmptyChange`]; [`Error::NotAMember`] for an unknown removal; [`Error::AlreadyAMember`] for a second
-    /// membership; [`Error::Limit`] for more than [`MAX_BATCH`] additions or [`MAX_MEMBERS`] members; [`Error::State`]
-    /// when not the host, when the host is to be removed, or when a change is staged already; [`Error::BadMessage`] when
-    /// MLS refuses the additions together, say for a shared key. Nothing is staged then.
-    pub fn stage_change(&mut self, add: Vec<VerifiedKeyPackage>, remove: &[KeyId]) -> Result<Staged, Error> {
-        let session = self.session.as_mut().ok_or(NO_SESSION)?;
-        if session.host != self.key_id {
-            return Err(Error::State("only the host changes the roster"));
-        }
-        // The library would replace the staged commit without a word.
-        if session.group.pending_commit().is_some() {
-            return Err(Error::State("a change is staged already; merge or discard it first"));
-        }
-        if remove.contains(&self.key_id) {
-            return Err(Error::State("the host can't remove itself"));
-        }
-        if add.is_empty() && remove.is_empty() {
-            return Err(Error::EmptyChange);
-        }
-        limit("members added by one change", add.len(), MAX_BATCH)?;
-        let leaves = check_change(&roster_of(&session.group), &add, remove)?;
-
-        let built = session
-            .group
-            .commit_builder()
-            .consume_proposal_store(false)
-            .propose_removals(leaves)
-            .propose_adds(add.into_iter().map(|added| added.key_package))
-            .load_psks(self.provider.storage())
-            .map_err(refused)?
-            // Welcomes carry the tree; a GroupInfo for strangers is not made.
-            .use_ratchet_tree_extension(true)
-            .create_group_info(false)
-            .build(self.provider.rand(), self.provider.crypto(), &self.signer, |_| true)
-            .map_err(refused)?;
-        let result = built
-            .stage_commit(&self.provider)
-            .map_err(|e| Error::internal("staging a commit", e))
-            .and_then(|bundle| {
-                let encoding = |e| Error::internal("encoding a commit", e);
-                let welcome = bundle.to_welcome_msg().map(|message| message.to_bytes()).transpose();
-                let welcome = welcome.map_err(encoding)?.map(|bytes| self.vouch.wrap(&bytes)).transpose()?;
-                Ok((bundle.into_commit().to_bytes().map_err(encoding)?, welcome))
-            })
-            .and_then(|(commit, welcome)| {
-                limit("commit", commit.len(), crate::MAX_COMMIT_BYTES)?;
-                Ok((commit, welcome))
-            });
-        match result {
-            Ok((commit, welcome)) => {
-                let epoch = Epoch(session.group.epoch().as_u64()).next();
-                Ok(Staged { commit, welcome, epoch })
-            }
-            Err(error) => {
-                if self.is_staged() {
-                    self.discard_staged()?;
-                }
-                Err(error)
-            }
-        }
-    }
-
-    /// Moves on to the epoch of the staged change. Call it once the commit is accepted: sent to all when this host is
-    /// the only one to order commits.
-    ///
-    /// # Errors
-    /// [`Error::State`] when nothing is staged, [`Error::Internal`] when the library fails.
-    pub fn merge_staged(&mut self) -> Result<Epoch, Error> {
-        let session = self.session.as_mut().ok_or(NO_SESSION)?;
-        if session.group.pending_commit().is_none() {
-            return Err(NOTHING_STAGED);
-        }
-        session
-            .group
-            .merge_pending_commit(&self.provider)
-            .map_err(|e| Error::internal("merging a commit", e))?;
-        Ok(Epoch(session.group.epoch().as_u64()))
-    }
-
-    /// Drops the staged change. The session stays in its epoch and another change can be staged. Only for a commit that
-    /// no member has taken in: those who did have moved on, and would be cut off.
-    ///
-    /// # Errors
-    /// [`Error::State`] when nothing is staged, [`Error::Internal`] when the library fails.
-    pub fn discard_staged(&mut self) -> Result<(), Error> {
-        let session = self.session.as_mut().ok_or(NO_SESSION)?;
-        if session.group.pending_commit().is_none() {
-            return Err(NOTHING_STAGED);
-        }
-        session
-            .group
-            .clear_pending_commit(self.provider.storage())
-            .map_err(|e| Error::internal("dropping a commit", e))
-    }
-
-    /// Forgets the session and its keys, on this side only: the host still has to remove this peer. Afterwards another
-    /// session can be joined, or the same one anew.
-    ///
-    /// # Errors
-    /// [`Error::State`] when in no session, [`Error::Internal`] when the library fails.
+    /// [`Error::State`] when in no session, [`Error::Internal`] when the library fails, [`Error::Store`].
     pub fn leave(&mut self) -> Result<(), Error> {
-        let mut session = self.session.take().ok_or(NO_SESSION)?;
-        session.group.delete(self.provider.storage()).map_err(|e| Error::internal("deleting a group", e))
+        if self.session.is_none() {
+            return Err(NO_SESSION);
+        }
+        self.record_end()?;
+        self.session = None;
+        Ok(())
     }
 
     /// Whose member this is.
@@ -261,17 +182,22 @@ impl Member {
 
     /// Who hosts the session, if in one.
     pub fn host(&self) -> Option<KeyId> {
-        self.session.as_ref().map(|session| session.host)
+        self.authority().map(Authority::host)
+    }
+
+    /// Who may change the roster of the session, if in one.
+    pub fn authority(&self) -> Option<&Authority> {
+        self.session.as_ref().map(|session| &session.authority)
     }
 
     /// The current epoch, if in a session.
     pub fn epoch(&self) -> Option<Epoch> {
-        self.session.as_ref().map(|session| Epoch(session.group.epoch().as_u64()))
+        self.session.as_ref().map(Session::epoch)
     }
 
-    /// True while a staged change waits for acceptance.
+    /// True while an own commit waits for acceptance.
     pub fn is_staged(&self) -> bool {
-        self.session.as_ref().is_some_and(|session| session.group.pending_commit().is_some())
+        self.session.as_ref().is_some_and(|session| session.pending.is_some())
     }
 
     /// The secret of the current epoch, the same at all members.
@@ -282,7 +208,7 @@ impl Member {
         let session = self.session.as_ref().ok_or(NO_SESSION)?;
         let exported = session
             .group
-            .export_secret(self.provider.crypto(), EXPORTER_LABEL, b"", 32)
+            .export_secret(session.provider.crypto(), EXPORTER_LABEL, b"", 32)
             .map_err(|e| Error::internal("exporting a secret", e))?;
         EpochSecret::take(exported).ok_or_else(|| Error::internal("exporting a secret", "unexpected size"))
     }
@@ -306,17 +232,21 @@ impl Member {
         if self.session.is_some() { Err(Error::State("in a session already; leave() first")) } else { Ok(()) }
     }
 
-    pub(crate) fn forget_key_package(&self, reference: &KeyPackageRef) -> Result<(), Error> {
-        self.provider
-            .storage()
-            .delete_key_package(reference)
-            .map_err(|e| Error::internal("deleting a key package", e))
+    /// Takes up a session once it is in the store. On an error there is no trace of it.
+    pub(crate) fn begin(&mut self, session: Session) -> Result<Epoch, Error> {
+        let epoch = session.epoch();
+        self.session = Some(session);
+        if let Err(error) = self.checkpoint() {
+            self.session = None;
+            return Err(error);
+        }
+        Ok(epoch)
     }
 
-    fn credential_with_key(&self) -> CredentialWithKey {
+    pub(crate) fn credential_with_key(&self) -> CredentialWithKey {
         CredentialWithKey {
             credential: credential(self.key_id),
-            signature_key: self.signer.to_public_vec().into(),
+            signature_key: self.signer.public_key().to_vec().into(),
         }
     }
 }
@@ -332,50 +262,11 @@ impl fmt::Debug for Member {
 }
 
 pub(crate) const NO_SESSION: Error = Error::State("in no session; create() or join() first");
-const NOTHING_STAGED: Error = Error::State("no change is staged");
 
 pub(crate) fn group_id(session: SessionId) -> GroupId {
     GroupId::from_slice(session.as_bytes())
 }
 
-/// Exactly what this crate speaks. Other suites are left out, so that no other group can add such a leaf.
-fn capabilities() -> Capabilities {
-    Capabilities::new(
-        Some(&[ProtocolVersion::Mls10]),
-        Some(&[SUITE]),
-        None,
-        None,
-        Some(&[CredentialType::Basic]),
-    )
-}
-
-/// The leaves to remove. Refuses unknown and double members before the library is asked.
-fn check_change(
-    roster: &[RosterEntry],
-    add: &[VerifiedKeyPackage],
-    remove: &[KeyId],
-) -> Result<Vec<LeafNodeIndex>, Error> {
-    let mut present: BTreeSet<KeyId> = roster.iter().map(|entry| entry.key_id).collect();
-    let mut leaves = Vec::with_capacity(remove.len().min(roster.len()));
-    for key_id in remove {
-        let leaf = roster.iter().find(|entry| entry.key_id == *key_id).map(|entry| entry.leaf);
-        match leaf {
-            Some(leaf) if present.remove(key_id) => leaves.push(LeafNodeIndex::new(leaf.0)),
-            _ => return Err(Error::NotAMember(*key_id)),
-        }
-    }
-    for added in add {
-        if !present.insert(added.peer) {
-            return Err(Error::AlreadyAMember(added.peer));
-        }
-    }
-    limit("members", present.len(), MAX_MEMBERS)?;
-    Ok(leaves)
-}
-
-fn refused(error: CreateCommitError) -> Error {
-    match error {
-        CreateCommitError::ProposalValidationError(reason) => Error::bad("change", reason),
-        other => Error::internal("building a commit", other),
-    }
+pub(crate) fn signer(seed: &[u8; 32]) -> Result<Signer, Error> {
+    Signer::from_seed(seed).map_err(|e| Error::internal("making a signature key", e))
 }

@@ -1,194 +1,99 @@
-//! What `openmls` stands on: libcrux for cryptography and randomness, memory for storage.
+//! What `openmls` stands on here: one provider per group, all fed by the generator that the member was given.
 
-use crate::{Error, SUITE};
-use openmls::prelude::tls_codec::SecretVLBytes;
-use openmls_libcrux_crypto::CryptoProvider;
-use openmls_memory_storage::MemoryStorage;
-use openmls_traits::OpenMlsProvider;
-use openmls_traits::crypto::OpenMlsCrypto;
-use openmls_traits::types::{
-    AeadType, Ciphersuite, CryptoError, ExporterSecret, HashType, HpkeCiphertext, HpkeConfig, HpkeKemType,
-    HpkeKeyPair, KemOutput, SignatureScheme,
-};
+use crate::Error;
+use core::convert::Infallible;
+use core::fmt;
+use mls_provider::{Crypto, GroupStore, Provider, TreeWrites};
+use openmls::prelude::{GroupId, MlsGroup};
+use rand_core::{CryptoRng, Rng as _, TryCryptoRng, TryRng};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use zeroize::Zeroizing;
 
-pub(crate) struct Provider {
-    crypto: Crypto,
-    storage: MemoryStorage,
-}
+/// One generator for several providers.
+#[derive(Clone)]
+pub(crate) struct SharedRandom(Arc<Mutex<Box<dyn CryptoRng + Send>>>);
 
-impl Provider {
-    pub(crate) fn new() -> Result<Self, Error> {
-        Ok(Self { crypto: Crypto::new()?, storage: MemoryStorage::default() })
+impl SharedRandom {
+    pub(crate) fn new(random: impl CryptoRng + Send + 'static) -> Self {
+        Self(Arc::new(Mutex::new(Box::new(random))))
+    }
+
+    /// A provider with an empty store of its own.
+    pub(crate) fn provider(&self) -> Provider {
+        Provider::new(self.clone(), GroupStore::new(TreeWrites::Deferred))
+    }
+
+    /// A provider with what a snapshot holds, and the group in it. It writes trees eagerly until
+    /// [`set_tree_writes`](GroupStore::set_tree_writes).
+    pub(crate) fn restore(&self, snapshot: &[u8], id: &GroupId) -> Result<(Provider, MlsGroup), Error> {
+        let store = GroupStore::restore(snapshot).map_err(Error::damaged)?;
+        let provider = Provider::new(self.clone(), store);
+        let group = load(&provider, id)?;
+        Ok((provider, group))
     }
 }
 
-impl OpenMlsProvider for Provider {
-    type CryptoProvider = Crypto;
-    type RandProvider = CryptoProvider;
-    type StorageProvider = MemoryStorage;
+/// The group as the store has it.
+pub(crate) fn load(provider: &Provider, id: &GroupId) -> Result<MlsGroup, Error> {
+    MlsGroup::load(provider.storage(), id)
+        .map_err(Error::damaged)?
+        .ok_or_else(|| Error::damaged("there is no group in it"))
+}
 
-    fn storage(&self) -> &Self::StorageProvider {
-        &self.storage
+/// All that has to outlive the process for a group to go on.
+pub(crate) fn snapshot(provider: &Provider, group: &MlsGroup) -> Result<Zeroizing<Vec<u8>>, Error> {
+    provider.storage().snapshot([group]).map_err(|e| Error::internal("making a snapshot", e))
+}
+
+/// Cryptography for checking what others made, which needs no randomness.
+pub(crate) fn verifier() -> &'static Crypto {
+    static VERIFIER: LazyLock<Crypto> = LazyLock::new(|| Crypto::new(NoRandom));
+    &VERIFIER
+}
+
+/// Gives zeros. Only where nothing is drawn.
+struct NoRandom;
+
+impl TryRng for NoRandom {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(0)
     }
 
-    fn crypto(&self) -> &Self::CryptoProvider {
-        &self.crypto
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(0)
     }
 
-    fn rand(&self) -> &Self::RandProvider {
-        &self.crypto.libcrux
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        bytes.fill(0);
+        Ok(())
     }
 }
 
-/// libcrux behind a check of public key lengths. Peers choose those keys, and libcrux-kem slices an X-Wing key without
-/// looking at its length first: a short one would panic. It also offers this crate's ciphersuite alone.
-pub(crate) struct Crypto {
-    libcrux: CryptoProvider,
-}
+impl TryCryptoRng for NoRandom {}
 
-impl Crypto {
-    pub(crate) fn new() -> Result<Self, Error> {
-        let libcrux =
-            CryptoProvider::new().map_err(|e| Error::internal("seeding the random generator", e))?;
-        Ok(Self { libcrux })
+impl TryRng for SharedRandom {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).next_u32())
     }
 
-    /// True if something can be sealed to this public key: the length is right and the ML-KEM part is in range.
-    pub(crate) fn can_seal_to(&self, public_key: &[u8]) -> bool {
-        self.hpke_seal(SUITE.hpke_config(), public_key, b"", b"", b"").is_ok()
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).next_u64())
     }
-}
 
-/// Bytes of an X-Wing public key: 1,184 of ML-KEM-768, 32 of X25519 (draft-connolly-cfrg-xwing-kem section 5.1).
-const X_WING_PUBLIC_KEY: usize = 1_216;
-
-const fn check_public_key(config: &HpkeConfig, key: &[u8]) -> Result<(), CryptoError> {
-    match config.0 {
-        HpkeKemType::XWingKemDraft6 if key.len() == X_WING_PUBLIC_KEY => Ok(()),
-        HpkeKemType::XWingKemDraft6 => Err(CryptoError::InvalidPublicKey),
-        _ => Err(CryptoError::UnsupportedCiphersuite),
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(bytes);
+        Ok(())
     }
 }
 
-impl OpenMlsCrypto for Crypto {
-    fn supports(&self, ciphersuite: Ciphersuite) -> Result<(), CryptoError> {
-        if ciphersuite == SUITE { Ok(()) } else { Err(CryptoError::UnsupportedCiphersuite) }
-    }
+impl TryCryptoRng for SharedRandom {}
 
-    fn supported_ciphersuites(&self) -> Vec<Ciphersuite> {
-        vec![SUITE]
-    }
-
-    fn hkdf_extract(&self, hash: HashType, salt: &[u8], ikm: &[u8]) -> Result<SecretVLBytes, CryptoError> {
-        self.libcrux.hkdf_extract(hash, salt, ikm)
-    }
-
-    fn hmac(&self, hash: HashType, key: &[u8], message: &[u8]) -> Result<SecretVLBytes, CryptoError> {
-        self.libcrux.hmac(hash, key, message)
-    }
-
-    fn hkdf_expand(
-        &self,
-        hash: HashType,
-        prk: &[u8],
-        info: &[u8],
-        okm_len: usize,
-    ) -> Result<SecretVLBytes, CryptoError> {
-        self.libcrux.hkdf_expand(hash, prk, info, okm_len)
-    }
-
-    fn hash(&self, hash: HashType, data: &[u8]) -> Result<Vec<u8>, CryptoError> {
-        self.libcrux.hash(hash, data)
-    }
-
-    fn aead_encrypt(
-        &self,
-        aead: AeadType,
-        key: &[u8],
-        data: &[u8],
-        nonce: &[u8],
-        aad: &[u8],
-    ) -> Result<Vec<u8>, CryptoError> {
-        self.libcrux.aead_encrypt(aead, key, data, nonce, aad)
-    }
-
-    fn aead_decrypt(
-        &self,
-        aead: AeadType,
-        key: &[u8],
-        ct_tag: &[u8],
-        nonce: &[u8],
-        aad: &[u8],
-    ) -> Result<Vec<u8>, CryptoError> {
-        self.libcrux.aead_decrypt(aead, key, ct_tag, nonce, aad)
-    }
-
-    fn signature_key_gen(&self, scheme: SignatureScheme) -> Result<(Vec<u8>, Vec<u8>), CryptoError> {
-        self.libcrux.signature_key_gen(scheme)
-    }
-
-    fn verify_signature(
-        &self,
-        scheme: SignatureScheme,
-        data: &[u8],
-        key: &[u8],
-        signature: &[u8],
-    ) -> Result<(), CryptoError> {
-        self.libcrux.verify_signature(scheme, data, key, signature)
-    }
-
-    fn sign(&self, scheme: SignatureScheme, data: &[u8], key: &[u8]) -> Result<Vec<u8>, CryptoError> {
-        self.libcrux.sign(scheme, data, key)
-    }
-
-    fn hpke_seal(
-        &self,
-        config: HpkeConfig,
-        public_key: &[u8],
-        info: &[u8],
-        aad: &[u8],
-        plaintext: &[u8],
-    ) -> Result<HpkeCiphertext, CryptoError> {
-        check_public_key(&config, public_key)?;
-        self.libcrux.hpke_seal(config, public_key, info, aad, plaintext)
-    }
-
-    fn hpke_open(
-        &self,
-        config: HpkeConfig,
-        input: &HpkeCiphertext,
-        private_key: &[u8],
-        info: &[u8],
-        aad: &[u8],
-    ) -> Result<Vec<u8>, CryptoError> {
-        self.libcrux.hpke_open(config, input, private_key, info, aad)
-    }
-
-    fn hpke_setup_sender_and_export(
-        &self,
-        config: HpkeConfig,
-        public_key: &[u8],
-        info: &[u8],
-        context: &[u8],
-        length: usize,
-    ) -> Result<(KemOutput, ExporterSecret), CryptoError> {
-        check_public_key(&config, public_key)?;
-        self.libcrux.hpke_setup_sender_and_export(config, public_key, info, context, length)
-    }
-
-    fn hpke_setup_receiver_and_export(
-        &self,
-        config: HpkeConfig,
-        enc: &[u8],
-        private_key: &[u8],
-        info: &[u8],
-        context: &[u8],
-        length: usize,
-    ) -> Result<ExporterSecret, CryptoError> {
-        self.libcrux.hpke_setup_receiver_and_export(config, enc, private_key, info, context, length)
-    }
-
-    fn derive_hpke_keypair(&self, config: HpkeConfig, ikm: &[u8]) -> Result<HpkeKeyPair, CryptoError> {
-        self.libcrux.derive_hpke_keypair(config, ikm)
+impl fmt::Debug for SharedRandom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SharedRandom(..)")
     }
 }

@@ -4,12 +4,21 @@
 use av_mls::{Error, Fault, MAX_COMMIT_BYTES, MAX_WELCOME_BYTES, Member, SessionId, SignedKeyPackage};
 use identity::{Identity, Seed};
 use proptest::prelude::*;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const SESSION: SessionId = SessionId([9; 32]);
 
+/// A generator like no other in this process.
+fn random() -> StdRng {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    StdRng::seed_from_u64(NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
 fn peer(number: u8) -> (Identity, Member) {
     let identity = Identity::from_seed(&Seed([number; 64])).unwrap();
-    let member = Member::new(&identity).unwrap();
+    let member = Member::new(&identity, random()).unwrap();
     (identity, member)
 }
 

@@ -2,13 +2,23 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 use av_mls::{
-    CommitOutcome, Epoch, Error, Fault, KeyId, Member, SessionId, SignedKeyPackage, VerifiedKeyPackage,
+    CommitOutcome, Epoch, Error, Fault, KeyId, MAX_KEY_PACKAGES, Member, SessionId, SignedKeyPackage,
+    VerifiedKeyPackage, WallTime,
 };
 use identity::{Identity, Seed};
 use proptest::prelude::*;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const SESSION: SessionId = SessionId([9; 32]);
+
+/// A generator like no other in this process.
+fn random() -> StdRng {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    StdRng::seed_from_u64(NEXT.fetch_add(1, Ordering::Relaxed))
+}
 
 /// An identity and its member.
 struct Peer {
@@ -19,7 +29,7 @@ struct Peer {
 impl Peer {
     fn new(number: u8) -> Self {
         let identity = Identity::from_seed(&Seed([number; 64])).unwrap();
-        let member = Member::new(&identity).unwrap();
+        let member = Member::new(&identity, random()).unwrap();
         Self { identity, member }
     }
 
@@ -194,9 +204,6 @@ fn a_staged_change_is_neither_replaced_nor_in_force() {
     assert!(matches!(alice.member.stage_change(vec![carol.package()], &[]), Err(Error::State(_))));
     assert!(alice.member.is_staged());
     assert_eq!((alice.member.epoch(), alice.member.roster(), alice.secret()), before);
-    // An own commit that comes back is not somebody else's.
-    assert!(matches!(alice.member.process_commit(&staged.commit), Err(Error::State(_))));
-
     alice.member.merge_staged().unwrap();
     assert_eq!(alice.member.epoch(), Some(staged.epoch));
     bob.member.join(&staged.welcome.unwrap(), alice.id(), SESSION).unwrap();
@@ -208,11 +215,15 @@ fn a_discarded_change_can_be_staged_anew() {
     let (mut alice, mut bob, mut carol) = (Peer::host(), Peer::new(1), Peer::new(2));
     change(&mut alice, &mut [], &mut [&mut bob], &[]);
     let before = (alice.member.epoch(), alice.member.roster(), alice.secret());
-    let dropped = alice.member.stage_change(vec![carol.package()], &[bob.id()]).unwrap();
+    let package = carol.package();
+    let dropped = alice.member.stage_change(vec![package.clone()], &[bob.id()]).unwrap();
     alice.member.discard_staged().unwrap();
     assert_eq!((alice.member.epoch(), alice.member.roster(), alice.secret()), before);
 
-    change(&mut alice, &mut [&mut bob], &mut [&mut carol], &[]);
+    let live = alice.member.stage_change(vec![package], &[]).unwrap();
+    bob.take(&live.commit);
+    alice.member.merge_staged().unwrap();
+    carol.member.join(&live.welcome.unwrap(), alice.id(), SESSION).unwrap();
     assert_in_step(&[&alice, &bob, &carol]);
     assert!(matches!(bob.member.process_commit(&dropped.commit), Err(Error::StaleCommit { .. })));
     // A joiner can't be drawn to the dead branch either: the package went into the live one.
@@ -318,30 +329,57 @@ fn a_member_is_in_one_session_at_a_time() {
 }
 
 #[test]
-fn a_key_package_serves_one_join() {
+fn a_key_package_serves_one_join_and_one_of_last_resort_several() {
     let (mut alice, mut bob) = (Peer::host(), Peer::new(1));
-    let spare = bob.package();
-    change(&mut alice, &mut [], &mut [&mut bob], &[]);
     let id = bob.id();
-    change(&mut alice, &mut [&mut bob], &mut [], &[id]);
-    let staged = alice.member.stage_change(vec![spare], &[]).unwrap();
-    let refused = bob.member.join(&staged.welcome.unwrap(), alice.id(), SESSION);
-    assert!(matches!(refused, Err(Error::BadMessage { .. })), "{refused:?}");
+    let one_use = bob.package();
+    let last_resort = bob.member.last_resort_package(&bob.identity).unwrap().verify().unwrap();
+    assert!(last_resort.is_last_resort() && !one_use.is_last_resort());
+    assert!(last_resort.not_after() > one_use.not_after());
+    for (package, serves) in [(&one_use, true), (&one_use, false), (&last_resort, true), (&last_resort, true)]
+    {
+        let staged = alice.member.stage_change(vec![package.clone()], &[]).unwrap();
+        alice.member.merge_staged().unwrap();
+        let joined = bob.member.join(&staged.welcome.unwrap(), alice.id(), SESSION);
+        assert_eq!(joined.is_ok(), serves, "{joined:?}");
+        if serves {
+            assert_in_step(&[&alice, &bob]);
+            bob.member.leave().unwrap();
+        }
+        _ = alice.member.stage_change(vec![], &[id]).unwrap();
+        alice.member.merge_staged().unwrap();
+    }
 }
 
 #[test]
-fn only_the_last_eight_key_packages_are_kept() {
+fn only_the_last_key_packages_are_kept_and_one_of_last_resort_in_any_case() {
     let (mut alice, mut bob) = (Peer::host(), Peer::new(1));
-    let packages: Vec<_> = (0..9).map(|_| bob.package()).collect();
-    let mut welcomes = packages.into_iter().map(|package| {
+    let last_resort = bob.member.last_resort_package(&bob.identity).unwrap().verify().unwrap();
+    let packages: Vec<_> = (0..MAX_KEY_PACKAGES).map(|_| bob.package()).collect();
+    let first = packages.iter().take(2).cloned();
+    let welcomes = first.chain([last_resort]).map(|package| {
         let staged = alice.member.stage_change(vec![package], &[]).unwrap();
         alice.member.discard_staged().unwrap();
         staged.welcome.unwrap()
     });
-    let (oldest, next) = (welcomes.next().unwrap(), welcomes.next().unwrap());
-    drop(welcomes);
+    let welcomes: Vec<_> = welcomes.collect();
+    let [oldest, next, last_resort] = welcomes.try_into().unwrap();
     assert!(bob.member.join(&oldest, alice.id(), SESSION).is_err());
     assert_eq!(bob.member.join(&next, alice.id(), SESSION), Ok(Epoch(1)));
+    bob.member.leave().unwrap();
+    assert_eq!(bob.member.join(&last_resort, alice.id(), SESSION), Ok(Epoch(1)));
+}
+
+#[test]
+fn key_packages_out_of_date_are_forgotten() {
+    let (mut alice, mut bob) = (Peer::host(), Peer::new(1));
+    let packages = bob.member.key_packages(&bob.identity, 3).unwrap();
+    let end = packages[0].verify().unwrap().not_after();
+    assert_eq!(bob.member.kept_key_packages(WallTime(end.0 - 1)), 3);
+    assert_eq!(bob.member.kept_key_packages(WallTime(end.0 + 5_000)), 0);
+    bob.member.expire_key_packages(WallTime(end.0 + 5_000)).unwrap();
+    let staged = alice.member.stage_change(vec![packages[2].verify().unwrap()], &[]).unwrap();
+    assert!(bob.member.join(&staged.welcome.unwrap(), alice.id(), SESSION).is_err());
 }
 
 #[test]

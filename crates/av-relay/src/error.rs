@@ -6,14 +6,6 @@ use core_types::{LinkId, StreamId};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Bytes that are no chunk: the link's peer misbehaves.
-    #[error("link {link}: {source}")]
-    Malformed {
-        /// The link it came from.
-        link: LinkId,
-        /// What is wrong with the bytes.
-        source: av_wire::Error,
-    },
     /// A chunk for a stream that this link does not feed: the link's peer misbehaves.
     #[error("link {link} sent a chunk of stream {} which it does not feed", .stream.short())]
     NotUpstream {
@@ -62,6 +54,6 @@ pub enum Error {
 impl Error {
     /// True if the link's peer broke the protocol, rather than met a limit.
     pub const fn is_peer_fault(&self) -> bool {
-        matches!(self, Self::Malformed { .. } | Self::NotUpstream { .. } | Self::TooManyRequested { .. })
+        matches!(self, Self::NotUpstream { .. } | Self::TooManyRequested { .. })
     }
 }

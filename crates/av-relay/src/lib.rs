@@ -8,11 +8,13 @@
 //! The relay is a state machine without sockets or clocks. **Drain rule**: after every `handle_*` call, take
 //! [`Relay::poll_transmit`] until it gives `None`; what it gives is to be sent at once and in order.
 //!
-//! Chunks reach [`Relay::handle_chunks`] from links that are authenticated already, and only a stream's upstream links
-//! may feed it: a stranger's or a subscriber's chunk is refused before it can touch the dedup window.
+//! Chunks reach [`Relay::handle_chunks`] as [`FreshChunk`](av_wire::FreshChunk)s: authenticated on their link and checked
+//! for replay there. Only a stream's upstream links may feed it: a stranger's or a subscriber's chunk is refused before it
+//! can touch the dedup window.
 //!
 //! ```
 //! use av_relay::{Limits, Relay};
+//! use av_wire::{AwsLc, HopReceiver, HopSuite};
 //! use bytes::Bytes;
 //! use core_types::{LayerPolicy, LinkId, StreamId, StripeSet};
 //!
@@ -25,12 +27,15 @@
 //! let mut chunk = vec![0xaa; 100];
 //! chunk[..32].copy_from_slice(&[7; 32]);
 //! chunk[32..52].copy_from_slice(&[0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0]);
-//! relay.handle_chunks(publisher, [Bytes::from(chunk)])?;
+//!
+//! // It came over a link whose transport authenticates.
+//! let link = HopReceiver::<AwsLc>::new(HopSuite::TransportSealed);
+//! relay.handle_chunks(publisher, [link.take_whole(Bytes::from(chunk))?])?;
 //!
 //! let transmit = relay.poll_transmit().expect("one subscriber, one chunk");
 //! assert_eq!((transmit.link, transmit.chunks.len()), (watcher, 1));
 //! assert!(relay.poll_transmit().is_none());
-//! # Ok::<(), av_relay::Error>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod cache;

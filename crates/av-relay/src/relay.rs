@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::stream::{StreamState, Subscriber};
-use av_wire::ChunkHeader;
+use av_wire::{ChunkHeader, Dedup, FirstChunk, FreshChunk};
 use bytes::Bytes;
 use core_types::{ChunkSeq, Epoch, LayerPolicy, LinkId, StreamId, StripeSet};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -70,6 +70,7 @@ pub struct Stats {
 pub struct Relay {
     limits: Limits,
     streams: BTreeMap<StreamId, StreamState>,
+    dedup: Dedup,
     transmits: VecDeque<Transmit>,
     stats: Stats,
 }
@@ -80,6 +81,7 @@ impl Relay {
         Self {
             limits,
             streams: BTreeMap::new(),
+            dedup: Dedup::new(limits.streams),
             transmits: VecDeque::new(),
             stats: Stats {
                 chunks_in: 0,
@@ -117,6 +119,7 @@ impl Relay {
 
     /// Stops carrying a stream.
     pub fn remove_stream(&mut self, stream: StreamId) {
+        self.dedup.forget(stream);
         self.streams.remove(&stream);
     }
 
@@ -162,27 +165,28 @@ impl Relay {
     }
 
     /// Takes chunks that came on `link`, best a frame's worth at a time, and queues them for the subscribers that are
-    /// entitled to their stripe and admit their layer. Returns the first error; the other chunks are handled all the
-    /// same.
+    /// entitled to their stripe and admit their layer. The type says that they authenticated on their link and are fresh
+    /// there. Returns the first error; the other chunks are handled all the same.
     ///
     /// # Errors
-    /// [`Error::Malformed`], [`Error::NotUpstream`]: the peer's fault.
+    /// [`Error::NotUpstream`]: the peer's fault.
     pub fn handle_chunks(
         &mut self,
         link: LinkId,
-        chunks: impl IntoIterator<Item = Bytes>,
+        chunks: impl IntoIterator<Item = FreshChunk<Bytes>>,
     ) -> Result<(), Error> {
         let mut outcome = Ok(());
         // Runs of one stream are queued together: a transport sends a batch several times cheaper than one by one.
-        let mut run: Vec<(ChunkHeader, Bytes)> = Vec::new();
+        let mut run: Vec<FirstChunk<Bytes>> = Vec::new();
         for chunk in chunks {
-            match self.admit(link, &chunk) {
-                Ok(Some(header)) => {
-                    if run.last().is_some_and(|(former, _)| former.stream_id != header.stream_id) {
+            match self.admit(link, chunk) {
+                Ok(Some(first)) => {
+                    if run.last().is_some_and(|former| former.header().stream_id != first.header().stream_id)
+                    {
                         self.fan_out(&run);
                         run.clear();
                     }
-                    run.push((header, chunk));
+                    run.push(first);
                 }
                 Ok(None) => {}
                 Err(error) => {
@@ -250,33 +254,33 @@ impl Relay {
         self.streams.values().map(|state| state.cache.bytes()).sum()
     }
 
-    /// Parses, checks the source, and only then looks at the dedup window: `None` is a duplicate.
-    fn admit(&mut self, link: LinkId, chunk: &Bytes) -> Result<Option<ChunkHeader>, Error> {
-        let header = ChunkHeader::parse(chunk).map_err(|source| Error::Malformed { link, source })?;
-        let stream = header.stream_id;
+    /// Checks the source, and only then looks at the dedup window: `None` is a duplicate.
+    fn admit(&mut self, link: LinkId, chunk: FreshChunk<Bytes>) -> Result<Option<FirstChunk<Bytes>>, Error> {
+        let stream = chunk.header().stream_id;
         let Some(state) = self.streams.get_mut(&stream).filter(|s| s.upstreams.contains(&link)) else {
             return Err(Error::NotUpstream { link, stream });
         };
-        if !state.is_new(header.epoch, header.chunk_seq) {
+        let Ok(first) = self.dedup.first_chunk(chunk) else {
             self.stats.duplicates += 1;
             return Ok(None);
-        }
-        state.cache.keep(header.epoch, header.chunk_seq, chunk.clone());
+        };
+        let ChunkHeader { epoch, chunk_seq, .. } = *first.header();
+        state.cache.keep(epoch, chunk_seq, first.bytes().clone());
         self.stats.chunks_in += 1;
-        self.stats.bytes_in += chunk.len() as u64;
-        Ok(Some(header))
+        self.stats.bytes_in += first.bytes().len() as u64;
+        Ok(Some(first))
     }
 
-    fn fan_out(&mut self, run: &[(ChunkHeader, Bytes)]) {
-        let Some(state) = run.first().and_then(|(header, _)| self.streams.get(&header.stream_id)) else {
+    fn fan_out(&mut self, run: &[FirstChunk<Bytes>]) {
+        let Some(state) = run.first().and_then(|first| self.streams.get(&first.header().stream_id)) else {
             return;
         };
         let mut out = Vec::with_capacity(state.subscribers.len());
         for subscriber in &state.subscribers {
             let chunks: Vec<Bytes> = run
                 .iter()
-                .filter(|(header, _)| subscriber.wants(header))
-                .map(|(_, chunk)| chunk.clone())
+                .filter(|first| subscriber.wants(first.header()))
+                .map(|first| first.bytes().clone())
                 .collect();
             out.push((subscriber.link, chunks));
         }

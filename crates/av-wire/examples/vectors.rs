@@ -1,17 +1,22 @@
 //! Writes the conformance vectors of the chunk section as JSON: `vectors OUTDIR`.
 
-use av_wire::{AwsLc, ChunkHeader, Inner, Object, ObjectFlags, Sealer, StreamKeys};
+use av_wire::{AwsLc, ChunkHeader, FrameDuration, Inner, Object, ObjectFlags, Sealer, StreamKeys};
 use core_types::{ChunkSeq, CodecId, Epoch, Layer, LeafIndex, MediaTime, ObjectSeq, StreamId, SymbolId};
 use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 use std::{error::Error, fs, path::Path, time::Duration};
+
+#[path = "vectors/hop.rs"]
+mod hop;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let Some(out) = std::env::args_os().nth(1) else { return Err("usage: vectors OUTDIR".into()) };
     let dir = Path::new(&out).join("chunk");
     fs::create_dir_all(&dir)?;
     write(&dir.join("header.json"), &header()?)?;
-    write(&dir.join("inner_seal.json"), &inner_seal()?)
+    write(&dir.join("inner_seal.json"), &inner_seal()?)?;
+    write(&dir.join("hop_seal.json"), &hop::seals()?)?;
+    write(&dir.join("hop_header.json"), &hop::headers()?)
 }
 
 fn write(path: &Path, value: &Value) -> Result<(), Box<dyn Error>> {
@@ -73,8 +78,12 @@ fn inner_seal() -> Result<Value, Box<dyn Error>> {
         pts: MediaTime(40_000),
         duration: Duration::from_millis(40),
         payload: b"coded frame",
-    }
-    .to_bytes()?;
+    };
+    // At number 1 of a stream with objects of 40 ms, its time need not be said; at number 2 it must.
+    let regular = FrameDuration::from_micros(40_000);
+    let left_out = object.to_bytes_at(ObjectSeq(1), regular)?;
+    let said = object.to_bytes_at(ObjectSeq(2), regular)?;
+    let object = object.to_bytes()?;
     let symbol: [u8; 64] = counting(0x11);
     let contents = [
         Inner::Object { seq: ObjectSeq(0), bytes: &object },
@@ -112,6 +121,10 @@ fn inner_seal() -> Result<Value, Box<dyn Error>> {
         "id": "chunk/inner_seal", "spec": "20-chunk.md sections 3 to 5", "epoch_secret": hex(&epoch_secret),
         "stream_id": hex(stream.as_bytes()), "epoch": epoch.0.to_string(), "sender_leaf": sender.0,
         "object": { "flags": 1, "pts_us": 40_000, "duration_us": 40_000, "payload": hex(b"coded frame"), "bytes": hex(&object) },
+        "regular": [
+            { "frame_duration_us": 40_000, "object_seq": 1, "bytes": hex(&left_out) },
+            { "frame_duration_us": 40_000, "object_seq": 2, "bytes": hex(&said) },
+        ],
         "cases": cases, "negative": negative,
     }))
 }

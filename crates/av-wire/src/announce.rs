@@ -1,12 +1,12 @@
 //! What a publisher says of a stream before it sends: signed, so that nobody else can announce in its name.
 
-use crate::Error;
+use crate::{Error, FrameDuration};
 use core_types::{CodecId, FrameRate, FrameSize, KeyId, Layer, SessionId, StreamId, SymbolSize};
 use identity::canonical::{Reader, Writer};
 use identity::{Domain, HybridSignature, Identity, PublicIdentity};
 
 const DOMAIN: Domain = Domain::new("holomesh stream-announce v1");
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const MAX_LABEL: usize = 128;
 
 /// What a stream carries.
@@ -55,8 +55,8 @@ pub struct StreamAnnounce {
     pub symbol_size: SymbolSize,
     /// How many parents its repair is sized for: with the chunks dealt out to that many, any one of them may fail.
     pub parents: u8,
-    /// Time base: ticks a second of presentation times.
-    pub ticks_per_second: u32,
+    /// How long each object stands, if all stand equally long: one at its regular place need not say its time.
+    pub frame_duration: Option<FrameDuration>,
     /// What it carries.
     pub media: Media,
 }
@@ -112,7 +112,8 @@ impl StreamAnnounce {
         w.u8(VERSION).fixed(self.session.as_bytes()).fixed(self.publisher.as_bytes()).fixed(&self.random);
         w.bytes("label", self.label.as_bytes(), MAX_LABEL).map_err(wrong)?;
         w.u8(self.codec.into()).u8(self.layers.spatial).u8(self.layers.temporal).u8(self.layers.quality);
-        w.u16(self.symbol_size.bytes() as u16).u8(self.parents).u32(self.ticks_per_second);
+        w.u16(self.symbol_size.bytes() as u16).u8(self.parents);
+        w.u32(self.frame_duration.map_or(0, FrameDuration::micros));
         match self.media {
             Media::Video { size, rate } => {
                 w.u8(Media::VIDEO).u16(size.width() as u16).u16(size.height() as u16);
@@ -147,10 +148,7 @@ impl StreamAnnounce {
         if !(1..=16).contains(&parents) {
             return Err(bad("parents must be 1 to 16"));
         }
-        let ticks_per_second = r.u32().map_err(wrong)?;
-        if ticks_per_second == 0 {
-            return Err(bad("time base of zero ticks a second"));
-        }
+        let frame_duration = FrameDuration::from_micros(r.u32().map_err(wrong)?);
         let media = match r.u8().map_err(wrong)? {
             Media::VIDEO => {
                 let (width, height) = (r.u16().map_err(wrong)?, r.u16().map_err(wrong)?);
@@ -179,7 +177,7 @@ impl StreamAnnounce {
             layers,
             symbol_size,
             parents,
-            ticks_per_second,
+            frame_duration,
             media,
         })
     }
@@ -205,7 +203,7 @@ mod tests {
             layers: Layer::BASE,
             symbol_size: SymbolSize::DEFAULT,
             parents: 4,
-            ticks_per_second: 1_000_000,
+            frame_duration: None,
             media: Media::Video {
                 size: FrameSize::new(640, 360).unwrap(),
                 rate: FrameRate::new(25, 1).unwrap(),
@@ -218,8 +216,11 @@ mod tests {
         let alice = Identity::from_seed(&Seed([1; 64])).unwrap();
         let mallory = Identity::from_seed(&Seed([2; 64])).unwrap();
         let video = announce(alice.key_id());
-        let audio =
-            StreamAnnounce { media: Media::Audio { sample_rate: 48_000, channels: 1 }, ..video.clone() };
+        let audio = StreamAnnounce {
+            media: Media::Audio { sample_rate: 48_000, channels: 1 },
+            frame_duration: FrameDuration::from_micros(20_000),
+            ..video.clone()
+        };
         let data = StreamAnnounce { media: Media::Data, ..video.clone() };
         for said in [&video, &audio, &data] {
             let bytes = said.sign(&alice).unwrap();

@@ -1,5 +1,6 @@
 //! The one error type of this crate.
 
+use crate::{LinkRefusal, LinkSeq};
 use core_types::{ChunkSeq, Epoch, StreamId};
 
 /// Who is to blame for an [`Error`]: what a node scores peers by.
@@ -86,13 +87,18 @@ pub enum Error {
         /// Epoch named in the header.
         epoch: Epoch,
     },
-    /// All chunk numbers of the epoch are used up: a new epoch is needed before the next chunk.
-    #[error("stream {} has used all chunk numbers of epoch {epoch}: start a new epoch", .stream.short())]
+    /// All chunk numbers that may be used in the epoch are used up.
+    #[error(
+        "stream {} has used all its chunk numbers of epoch {epoch} below {end}: persist another reservation, or at 2^48 \
+         start a new epoch", .stream.short()
+    )]
     Exhausted {
         /// The stream.
         stream: StreamId,
         /// The epoch.
         epoch: Epoch,
+        /// The first number that may not be used.
+        end: ChunkSeq,
     },
     /// A signature or an identity in a signed structure is wrong.
     #[error("{what}: {source}")]
@@ -101,6 +107,14 @@ pub enum Error {
         what: &'static str,
         /// What the identity crate says.
         source: identity::Error,
+    },
+    /// A link did not take or send a datagram.
+    #[error("datagram {} of a link: {why}", .seq.map_or_else(|| "?".to_owned(), |seq| seq.to_string()))]
+    Link {
+        /// Its link number, as far as it is known.
+        seq: Option<LinkSeq>,
+        /// Why.
+        why: LinkRefusal,
     },
     /// The cryptographic library refused; does not happen with well-formed keys.
     #[error("{0} failed in the cryptographic library")]
@@ -117,9 +131,15 @@ impl Error {
             | Self::Value(_)
             | Self::Authentication { .. }
             | Self::Replayed { .. }
-            | Self::Identity { .. } => Fault::Peer,
-            Self::WrongKeys { .. } | Self::Crypto(_) => Fault::Caller,
-            Self::NoKey { .. } | Self::Exhausted { .. } => Fault::State,
+            | Self::Identity { .. }
+            | Self::Link {
+                why: LinkRefusal::NotAuthentic | LinkRefusal::Replayed | LinkRefusal::AliasInUse,
+                ..
+            } => Fault::Peer,
+            Self::WrongKeys { .. } | Self::Crypto(_) | Self::Link { why: LinkRefusal::WrongSuite, .. } => {
+                Fault::Caller
+            }
+            Self::NoKey { .. } | Self::Exhausted { .. } | Self::Link { .. } => Fault::State,
         }
     }
 }

@@ -32,6 +32,7 @@ impl ChunkHeader {
     /// # Errors
     /// [`Error::Truncated`] below 69 bytes (header, one byte of content, tag), [`Error::TooLarge`] above 64 KiB,
     /// [`Error::Value`] for an unknown codec id, [`Error::Malformed`] for an opaque chunk on another layer than (0,0,0).
+    #[inline]
     pub fn parse(chunk: &[u8]) -> Result<Self, Error> {
         const MIN: usize = HEADER_LEN + 1 + TAG_LEN;
         if chunk.len() < MIN {
@@ -50,6 +51,7 @@ impl ChunkHeader {
     ///
     /// # Errors
     /// As [`ChunkHeader::parse`], but for the lengths.
+    #[inline]
     pub fn from_bytes(bytes: &[u8; HEADER_LEN]) -> Result<Self, Error> {
         let mut stream = [0; 32];
         stream.copy_from_slice(&bytes[..32]);
@@ -68,6 +70,7 @@ impl ChunkHeader {
     ///
     /// # Errors
     /// [`Error::Malformed`] for an opaque chunk on another layer than (0,0,0).
+    #[inline]
     pub fn to_bytes(&self) -> Result<[u8; HEADER_LEN], Error> {
         self.check()?;
         let mut bytes = [0; HEADER_LEN];
@@ -82,6 +85,7 @@ impl ChunkHeader {
     }
 
     /// Spec 20 section 2: opaque content has no layers, so that no policy can single it out.
+    #[inline]
     fn check(&self) -> Result<(), Error> {
         if self.codec == CodecId::Opaque && self.layer != Layer::BASE {
             return Err(Error::Malformed {
@@ -93,8 +97,9 @@ impl ChunkHeader {
     }
 }
 
+#[inline]
 fn be_u64(bytes: &[u8; HEADER_LEN], at: usize) -> u64 {
-    bytes[at..at + 8].iter().fold(0, |value, byte| value << 8 | u64::from(*byte))
+    bytes[at..].first_chunk().map_or(0, |number| u64::from_be_bytes(*number))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What is inside the seal: a whole object, a fountain symbol of one, or a proof.
 
-use crate::{Error, varint};
+use crate::head::Head;
+use crate::{Error, FrameDuration, Object, varint};
 use core_types::{ObjectSeq, SymbolId};
 
 /// The content of a chunk once it is open (spec 20 section 4).
@@ -86,25 +87,67 @@ impl<'a> Inner<'a> {
     /// # Errors
     /// [`Error::Malformed`] for an object number above 62 bits.
     pub fn write(&self, out: &mut Vec<u8>) -> Result<(), Error> {
-        match self {
-            Self::Object { seq, bytes } => {
-                out.push(Self::OBJECT);
-                varint::write(out, seq.0)?;
-                out.extend_from_slice(bytes);
-            }
-            Self::Symbol { seq, object_len, id, bytes } => {
-                out.push(Self::SYMBOL);
-                varint::write(out, seq.0)?;
-                varint::write(out, u64::from(*object_len))?;
-                out.extend_from_slice(&id.value().to_be_bytes()[1..]);
-                out.extend_from_slice(bytes);
-            }
-            Self::Proof { bytes } => {
-                out.push(Self::PROOF);
-                out.extend_from_slice(bytes);
-            }
-        }
+        let content = Content::new(self)?;
+        out.extend_from_slice(content.head.bytes());
+        out.extend_from_slice(content.payload);
         Ok(())
+    }
+}
+
+/// Content that is about to be sealed: a few bytes that say what it is, and the payload where it lies.
+#[derive(Debug, Clone, Copy)]
+pub struct Content<'a> {
+    pub(crate) head: Head,
+    pub(crate) payload: &'a [u8],
+}
+
+impl<'a> Content<'a> {
+    /// Content as it is read after opening.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for an object number above 62 bits.
+    pub fn new(inner: &Inner<'a>) -> Result<Self, Error> {
+        let mut head = Head::new();
+        let payload = match inner {
+            Inner::Object { seq, bytes } => {
+                head.push(Inner::OBJECT);
+                head.varint(seq.0)?;
+                bytes
+            }
+            Inner::Symbol { seq, object_len, id, bytes } => {
+                head.push(Inner::SYMBOL);
+                head.varint(seq.0)?;
+                head.varint(u64::from(*object_len))?;
+                head.extend(&id.value().to_be_bytes()[1..]);
+                bytes
+            }
+            Inner::Proof { bytes } => {
+                head.push(Inner::PROOF);
+                bytes
+            }
+        };
+        Ok(Self { head, payload })
+    }
+
+    /// A whole object, with its coded bytes where they lie. `regular` is what the stream announced.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for a number or a time above 62 bits.
+    pub fn object(
+        seq: ObjectSeq,
+        object: &Object<'a>,
+        regular: Option<FrameDuration>,
+    ) -> Result<Self, Error> {
+        let mut head = Head::new();
+        head.push(Inner::OBJECT);
+        head.varint(seq.0)?;
+        head.extend(object.head(seq, regular)?.bytes());
+        Ok(Self { head, payload: object.payload })
+    }
+
+    /// Bytes that the content takes before the seal.
+    pub const fn encoded_len(&self) -> usize {
+        self.head.len() + self.payload.len()
     }
 }
 

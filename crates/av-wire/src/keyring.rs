@@ -1,6 +1,6 @@
 //! The keys of one received stream: the current epoch's, and for a while those of the last two.
 
-use crate::{Aead, AwsLc, ChunkHeader, Error, Opened, Opener, StreamKeys};
+use crate::{Aead, AwsLc, ChunkHeader, Error, HEADER_LEN, Opened, Opener, StreamKeys};
 use core::time::Duration;
 use core_types::{Epoch, LeafIndex, MonoTime, StreamId};
 
@@ -67,11 +67,24 @@ impl<A: Aead> Keyring<A> {
     /// # Errors
     /// [`Error::NoKey`] if that epoch's key is not there yet or not any more; otherwise as [`Opener::open`].
     pub fn open<'a>(&mut self, now: MonoTime, chunk: &'a mut [u8]) -> Result<Opened<'a>, Error> {
-        self.handle_timeout(now);
         let header = ChunkHeader::parse(chunk)?;
+        self.open_body(now, header, &mut chunk[HEADER_LEN..])
+    }
+
+    /// Opens in place a chunk whose header came apart from it: `body` is ciphertext and tag.
+    ///
+    /// # Errors
+    /// As [`Keyring::open`].
+    pub fn open_body<'a>(
+        &mut self,
+        now: MonoTime,
+        header: ChunkHeader,
+        body: &'a mut [u8],
+    ) -> Result<Opened<'a>, Error> {
+        self.handle_timeout(now);
         let newest = self.newest();
         match self.openers.iter_mut().find(|(opener, _)| opener.epoch() == header.epoch) {
-            Some((opener, _)) => opener.open(chunk),
+            Some((opener, _)) => opener.open_body(header, body),
             None => Err(Error::NoKey { stream: header.stream_id, epoch: header.epoch, newest }),
         }
     }

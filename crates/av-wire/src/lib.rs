@@ -3,8 +3,13 @@
 //! What is here: the chunk header ([`ChunkHeader`]), the sealed content ([`Inner`], [`Object`]), the seal itself
 //! ([`Sealer`], [`Opener`]) over AES-256-GCM in two implementations ([`AwsLc`], [`Portable`]), per-sender keys from an
 //! epoch secret ([`StreamKeys`]), the keys of the current and the last two epochs of a stream ([`Keyring`]), the replay
-//! window ([`ReplayWindow`]) and the signed [`StreamAnnounce`]. Not here yet: the hop seal for links whose transport does
-//! not seal by itself, compact headers, authorship proofs. The bytes are specified in `docs/spec/20-chunk.md`.
+//! window ([`ReplayWindow`]), numbers that survive a restart ([`HighWater`]) and the signed [`StreamAnnounce`]; for links the
+//! hop header and its suites ([`HopSender`], [`HopReceiver`]), what tells repeats of several parents ([`Dedup`]) and who gets a
+//! chunk ([`plan_layered`]); and proofs of authorship ([`proof`]). The bytes are specified in `docs/spec/20-chunk.md`,
+//! `25-proofs.md` and `30-links.md`.
+//!
+//! A chunk from a link goes through types in one order: bytes, [`HopReceiver::open`] (authenticate, then replay), [`Fresh`],
+//! [`Dedup::first`], [`First`], everything else.
 //!
 //! Everything is a state machine or a pure function: nothing reads a clock or draws randomness.
 //!
@@ -25,21 +30,33 @@
 
 mod aead;
 mod announce;
+mod dedup;
 mod error;
+mod head;
 mod header;
+mod hop;
 mod inner;
 mod keyring;
 mod object;
+mod plan;
+pub mod proof;
 mod replay;
+mod reserve;
 mod seal;
 mod varint;
 
 pub use aead::{Aead, AwsLc, Portable, TAG_LEN};
 pub use announce::{Media, StreamAnnounce};
+pub use dedup::{Dedup, First, FirstChunk};
 pub use error::{Error, Fault};
 pub use header::{ChunkHeader, HEADER_LEN, MAX_CHUNK_LEN, MAX_DATAGRAM_CHUNK_LEN};
-pub use inner::Inner;
+pub use hop::{
+    Fresh, FreshChunk, HopKeys, HopParts, HopReceiver, HopSender, HopSuite, LinkRefusal, LinkSeq, SealedChunk,
+};
+pub use inner::{Content, Inner};
 pub use keyring::{Keyring, OLD_EPOCH_LIFETIME, OLD_EPOCHS_KEPT};
-pub use object::{Object, ObjectFlags};
+pub use object::{FrameDuration, Object, ObjectFlags};
+pub use plan::{Receiver, plan_layered};
 pub use replay::ReplayWindow;
+pub use reserve::{Granted, HighWater, Reservation};
 pub use seal::{MAX_CHUNK_SEQ, Opened, Opener, Sealer, StreamKeys};

@@ -1,8 +1,47 @@
 //! An object: one coded frame or audio packet with its time. All that a relay need not know is in here, under the seal.
 
+use crate::head::Head;
 use crate::{Error, varint};
+use core::num::NonZeroU32;
 use core::time::Duration;
-use core_types::MediaTime;
+use core_types::{MediaTime, ObjectSeq};
+
+/// How long each object of a stream stands, if all stand equally long: announced once (spec 20 section 1), so that an object
+/// at its regular place need not say when it is and how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FrameDuration(NonZeroU32);
+
+impl FrameDuration {
+    /// From microseconds; `None` for 0.
+    pub const fn from_micros(micros: u32) -> Option<Self> {
+        match NonZeroU32::new(micros) {
+            Some(micros) => Some(Self(micros)),
+            None => None,
+        }
+    }
+
+    /// From a duration; `None` unless it is a whole number of microseconds, above 0 and below 2^32.
+    pub fn from_duration(duration: Duration) -> Option<Self> {
+        let micros = u32::try_from(duration.as_micros()).ok()?;
+        Self::from_micros(micros).filter(|whole| whole.duration() == duration)
+    }
+
+    /// In microseconds.
+    pub const fn micros(self) -> u32 {
+        self.0.get()
+    }
+
+    /// As a duration.
+    pub const fn duration(self) -> Duration {
+        Duration::from_micros(self.0.get() as u64)
+    }
+
+    /// Where object `seq` stands if every object before it was of this duration; `None` above 62 bits of microseconds.
+    fn place(self, seq: ObjectSeq) -> Option<MediaTime> {
+        let micros = seq.0.checked_mul(u64::from(self.micros()))?;
+        (micros <= varint::MAX).then_some(MediaTime(micros))
+    }
+}
 
 /// What an object is, one bit each (spec 20 section 5). Other bits must be zero.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -14,6 +53,9 @@ pub struct ObjectFlags {
     /// The last object of the stream; its payload may be empty.
     pub end_of_stream: bool,
 }
+
+/// Flag bit: time and duration are left out, because they follow from the object's number.
+const REGULAR: u8 = 8;
 
 impl ObjectFlags {
     const fn to_byte(self) -> u8 {
@@ -43,34 +85,68 @@ pub struct Object<'a> {
 }
 
 impl<'a> Object<'a> {
-    /// Reads an object.
+    /// Reads an object of a stream without an announced frame duration.
     ///
     /// # Errors
     /// [`Error::Truncated`] or [`Error::Malformed`]: the sender sealed something that is not an object.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
-        let Some((flags, mut rest)) = bytes.split_first() else {
+        Self::parse_at(bytes, ObjectSeq(0), None)
+    }
+
+    /// Reads object `seq` of a stream that announced `regular` as its frame duration.
+    ///
+    /// # Errors
+    /// As [`Object::parse`]; an object that leaves its time out is [`Error::Malformed`] where none was announced.
+    pub fn parse_at(bytes: &'a [u8], seq: ObjectSeq, regular: Option<FrameDuration>) -> Result<Self, Error> {
+        let malformed = |why| Error::Malformed { what: "object", why };
+        let Some((byte, mut rest)) = bytes.split_first() else {
             return Err(Error::Truncated { what: "object", need: 1, have: 0 });
         };
-        let Some(flags) = ObjectFlags::from_byte(*flags) else {
-            return Err(Error::Malformed { what: "object", why: "unknown flag bits" });
-        };
+        let flags = ObjectFlags::from_byte(*byte & !REGULAR).ok_or_else(|| malformed("unknown flag bits"))?;
+        if *byte & REGULAR != 0 {
+            let regular = regular.ok_or_else(|| malformed("its time is left out, and none was announced"))?;
+            let pts = regular.place(seq).ok_or_else(|| malformed("its time is above 62 bits"))?;
+            return Ok(Self { flags, pts, duration: regular.duration(), payload: rest });
+        }
         let pts = MediaTime(varint::read(&mut rest)?);
         let duration = Duration::from_micros(varint::read(&mut rest)?);
         Ok(Self { flags, pts, duration, payload: rest })
     }
 
-    /// The object as bytes.
+    /// The object as bytes, for a stream without an announced frame duration.
     ///
     /// # Errors
     /// [`Error::Malformed`] for a time above 62 bits of microseconds.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
-        let duration = u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX);
-        let mut out = Vec::with_capacity(17 + self.payload.len());
-        out.push(self.flags.to_byte());
-        varint::write(&mut out, self.pts.0)?;
-        varint::write(&mut out, duration)?;
+        self.to_bytes_at(ObjectSeq(0), None)
+    }
+
+    /// The object as bytes, as number `seq` of a stream that announced `regular`. Time and duration are left out if that
+    /// is what the number says anyway.
+    ///
+    /// # Errors
+    /// As [`Object::to_bytes`].
+    pub fn to_bytes_at(&self, seq: ObjectSeq, regular: Option<FrameDuration>) -> Result<Vec<u8>, Error> {
+        let head = self.head(seq, regular)?;
+        let mut out = Vec::with_capacity(head.bytes().len() + self.payload.len());
+        out.extend_from_slice(head.bytes());
         out.extend_from_slice(self.payload);
         Ok(out)
+    }
+
+    /// All but the payload.
+    pub(crate) fn head(&self, seq: ObjectSeq, regular: Option<FrameDuration>) -> Result<Head, Error> {
+        let mut head = Head::new();
+        let in_place = |d: &FrameDuration| d.duration() == self.duration && d.place(seq) == Some(self.pts);
+        if regular.as_ref().is_some_and(in_place) {
+            head.push(self.flags.to_byte() | REGULAR);
+        } else {
+            let duration = u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX);
+            head.push(self.flags.to_byte());
+            head.varint(self.pts.0)?;
+            head.varint(duration)?;
+        }
+        Ok(head)
     }
 }
 
@@ -95,5 +171,41 @@ mod tests {
                 prop_assert_eq!(object.to_bytes().unwrap(), bytes);
             }
         }
+
+        #[test]
+        fn a_regular_object_says_no_time_and_an_irregular_one_does(
+            seq in 0u64..1 << 40, micros in 1u32..1 << 22, late in 0u64..2, longer in 0u64..2, payload: Vec<u8>,
+        ) {
+            let (seq, regular) = (ObjectSeq(seq), FrameDuration::from_micros(micros));
+            let object = Object {
+                flags: ObjectFlags { key_frame: true, ..ObjectFlags::default() },
+                pts: MediaTime(seq.0 * u64::from(micros) + late),
+                duration: Duration::from_micros(u64::from(micros) + longer),
+                payload: &payload,
+            };
+            let bytes = object.to_bytes_at(seq, regular).unwrap();
+            prop_assert_eq!(Object::parse_at(&bytes, seq, regular), Ok(object));
+            let left_out = late == 0 && longer == 0;
+            prop_assert_eq!(bytes.len() == 1 + payload.len(), left_out);
+            prop_assert_eq!(Object::parse(&bytes).is_err(), left_out, "nothing was announced to it");
+        }
+    }
+
+    #[test]
+    fn frame_durations_are_whole_microseconds() {
+        assert_eq!(
+            FrameDuration::from_duration(Duration::from_millis(20)),
+            FrameDuration::from_micros(20_000)
+        );
+        for bad in [Duration::ZERO, Duration::from_nanos(33_366_700), Duration::from_secs(5_000)] {
+            assert_eq!(FrameDuration::from_duration(bad), None);
+        }
+    }
+
+    #[test]
+    fn a_time_above_62_bits_is_refused() {
+        let regular = FrameDuration::from_micros(u32::MAX);
+        assert!(Object::parse_at(&[REGULAR], ObjectSeq(1 << 61), regular).is_err());
+        assert!(Object::parse_at(&[REGULAR], ObjectSeq(u64::MAX), regular).is_err());
     }
 }

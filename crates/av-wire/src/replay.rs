@@ -26,7 +26,11 @@ impl ReplayWindow {
 
     /// Takes `seq`: true the first time, false if it was taken before or lies behind the window.
     pub const fn take(&mut self, seq: ChunkSeq) -> bool {
-        let seq = seq.0;
+        self.take_number(seq.0)
+    }
+
+    /// As [`ReplayWindow::take`], for other numbers than chunks'.
+    pub(crate) const fn take_number(&mut self, seq: u64) -> bool {
         if seq == u64::MAX {
             return false;
         }

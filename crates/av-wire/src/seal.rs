@@ -1,6 +1,9 @@
 //! The inner seal, end to end: AES-256-GCM per stream, sender and epoch, with the header as additional data.
 
-use crate::{Aead, AwsLc, ChunkHeader, Error, HEADER_LEN, Inner, MAX_CHUNK_LEN, ReplayWindow, TAG_LEN};
+use crate::reserve::{Granted, HighWater, Reservation};
+use crate::{
+    Aead, AwsLc, ChunkHeader, Content, Error, HEADER_LEN, Inner, MAX_CHUNK_LEN, ReplayWindow, TAG_LEN,
+};
 use core_types::{ChunkSeq, CodecId, Epoch, Layer, LeafIndex, StreamId};
 use hkdf::Hkdf;
 use sha2::Sha256;
@@ -47,7 +50,16 @@ impl<A: Aead> StreamKeys<A> {
 }
 
 /// Seals one stream's chunks in one epoch. Not `Clone`, and each number is given out once: two chunks under one nonce
-/// can't be expressed. A sender that restarts must open a new stream (its id is random) or a new epoch.
+/// can't be expressed.
+///
+/// A sender that may restart inside an epoch reserves its numbers before it uses them, see [`Sealer::resume`]. One that
+/// reserves nothing must open a new stream (its id is random) or enter a new epoch after a restart.
+///
+/// ```compile_fail
+/// fn twice(sealer: &av_wire::Sealer) -> (av_wire::Sealer, av_wire::Sealer) {
+///     (sealer.clone(), sealer.clone())
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Sealer<A = AwsLc> {
     keys: StreamKeys<A>,
@@ -55,12 +67,69 @@ pub struct Sealer<A = AwsLc> {
     epoch: Epoch,
     codec: CodecId,
     next: u64,
+    /// Numbers from here on may not be used yet.
+    end: u64,
 }
 
 impl<A: Aead> Sealer<A> {
-    /// Starts at chunk number 0 of `epoch`.
+    /// Starts at chunk number 0 of `epoch`, without reservations: only for a stream or an epoch that was never sealed in
+    /// before, in this process or an earlier one.
     pub const fn new(keys: StreamKeys<A>, stream: StreamId, epoch: Epoch, codec: CodecId) -> Self {
-        Self { keys, stream, epoch, codec, next: 0 }
+        Self { keys, stream, epoch, codec, next: 0, end: MAX_CHUNK_SEQ }
+    }
+
+    /// Goes on at a mark that was persisted, or starts at [`HighWater::start`]. No number may be used before it is
+    /// reserved.
+    ///
+    /// ```
+    /// # use av_wire::{AwsLc, HighWater, Inner, Sealer, StreamKeys};
+    /// # use core_types::{CodecId, Epoch, Layer, LeafIndex, ObjectSeq, StreamId};
+    /// # let (stream, epoch) = (StreamId([7; 32]), Epoch(3));
+    /// # let keys = || StreamKeys::<AwsLc>::derive(&[1; 32], stream, LeafIndex(0));
+    /// # let inner = Inner::Object { seq: ObjectSeq(0), bytes: b"x" };
+    /// let mut disk = HighWater::start(stream, epoch).to_bytes();
+    /// let mut sealer = Sealer::resume(keys()?, CodecId::Opus, HighWater::from_bytes(&disk)?);
+    /// let granted = sealer.reserve(1_000)?.persist(|mark| {
+    ///     disk = *mark; // and flushed: what is not on the disk is not reserved
+    ///     Ok::<(), av_wire::Error>(())
+    /// })?;
+    /// sealer.grant(granted)?;
+    /// sealer.seal(Layer::BASE, &inner)?;
+    ///
+    /// // After a restart the numbers go on above all that may have been used.
+    /// let again = Sealer::resume(keys()?, CodecId::Opus, HighWater::from_bytes(&disk)?);
+    /// assert_eq!(again.next_seq().0, 1_000);
+    /// # Ok::<(), av_wire::Error>(())
+    /// ```
+    pub const fn resume(keys: StreamKeys<A>, codec: CodecId, mark: HighWater) -> Self {
+        let HighWater { stream, epoch, next } = mark;
+        Self { keys, stream, epoch, codec, next, end: next }
+    }
+
+    /// Asks for `chunks` more numbers, or as many as there are. They can be used once the reservation is persisted and
+    /// granted.
+    ///
+    /// # Errors
+    /// [`Error::Exhausted`] if all numbers of the epoch are reserved.
+    pub fn reserve(&self, chunks: u64) -> Result<Reservation, Error> {
+        if self.end >= MAX_CHUNK_SEQ {
+            return Err(self.exhausted());
+        }
+        let next = self.end.saturating_add(chunks).min(MAX_CHUNK_SEQ);
+        Ok(Reservation { from: self.end, mark: HighWater { stream: self.stream, epoch: self.epoch, next } })
+    }
+
+    /// Takes numbers whose reservation was persisted.
+    ///
+    /// # Errors
+    /// [`Error::WrongKeys`] for another sealer's, or one that was overtaken by another reservation.
+    pub fn grant(&mut self, granted: Granted) -> Result<(), Error> {
+        let Reservation { from, mark } = granted.0;
+        if mark.stream != self.stream || mark.epoch != self.epoch || from != self.end {
+            return Err(Error::WrongKeys { stream: mark.stream, epoch: mark.epoch });
+        }
+        self.end = mark.next;
+        Ok(())
     }
 
     /// The epoch that this sealer works in.
@@ -73,31 +142,65 @@ impl<A: Aead> Sealer<A> {
         ChunkSeq(self.next)
     }
 
+    /// How many more chunks can be sealed before another reservation or another epoch is needed.
+    pub const fn remaining(&self) -> u64 {
+        self.end - self.next
+    }
+
     /// Seals `inner` as the next chunk: header, ciphertext, tag.
     ///
     /// # Errors
-    /// [`Error::Exhausted`] after 2^48 chunks, [`Error::TooLarge`] above 64 KiB, [`Error::Malformed`] for an opaque chunk
-    /// on a layer. The number is used up only on success.
+    /// As [`Sealer::seal_into`].
     pub fn seal(&mut self, layer: Layer, inner: &Inner<'_>) -> Result<Vec<u8>, Error> {
-        if self.next >= MAX_CHUNK_SEQ {
-            return Err(Error::Exhausted { stream: self.stream, epoch: self.epoch });
+        let content = Content::new(inner)?;
+        let mut chunk = vec![0; Self::chunk_len(&content)?];
+        self.seal_into(layer, &content, &mut chunk)?;
+        Ok(chunk)
+    }
+
+    /// Seals `content` as the next chunk into `out`, and returns how many bytes that took. The payload is encrypted from
+    /// where it lies; only the few bytes in front of it are copied.
+    ///
+    /// # Errors
+    /// [`Error::Exhausted`] when there are no numbers left, [`Error::TooLarge`] above 64 KiB, [`Error::Truncated`] if `out`
+    /// is too short, [`Error::Malformed`] for an opaque chunk on a layer. The number is used up only on success.
+    pub fn seal_into(&mut self, layer: Layer, content: &Content<'_>, out: &mut [u8]) -> Result<usize, Error> {
+        if self.next >= self.end {
+            return Err(self.exhausted());
         }
-        let len = HEADER_LEN + inner.encoded_len() + TAG_LEN;
-        if len > MAX_CHUNK_LEN {
-            return Err(Error::TooLarge { what: "chunk", limit: MAX_CHUNK_LEN, have: len });
-        }
+        let len = Self::chunk_len(content)?;
+        let have = out.len();
+        let Some(out) = out.get_mut(..len) else {
+            return Err(Error::Truncated { what: "buffer for a chunk", need: len, have });
+        };
         let chunk_seq = ChunkSeq(self.next);
         let header =
             ChunkHeader { stream_id: self.stream, epoch: self.epoch, chunk_seq, codec: self.codec, layer };
         let aad = header.to_bytes()?;
-        let mut chunk = Vec::with_capacity(len);
-        chunk.extend_from_slice(&aad);
-        inner.write(&mut chunk)?;
+        let (start, rest) = out.split_at_mut(HEADER_LEN + content.head.len());
+        let (front, head) = start.split_at_mut(HEADER_LEN);
+        front.copy_from_slice(&aad);
+        head.copy_from_slice(content.head.bytes());
         // The number is gone before the key is used: no error below can lead to a second seal under this nonce.
         self.next += 1;
-        let tag = self.keys.aead.seal(self.keys.nonce(chunk_seq), &aad, &mut chunk[HEADER_LEN..])?;
-        chunk.extend_from_slice(&tag);
-        Ok(chunk)
+        self.keys.aead.seal_scatter(self.keys.nonce(chunk_seq), &aad, head, content.payload, rest)?;
+        Ok(len)
+    }
+
+    /// Bytes of the chunk that `content` makes.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] above 64 KiB.
+    pub const fn chunk_len(content: &Content<'_>) -> Result<usize, Error> {
+        let len = HEADER_LEN + content.encoded_len() + TAG_LEN;
+        if len > MAX_CHUNK_LEN {
+            return Err(Error::TooLarge { what: "chunk", limit: MAX_CHUNK_LEN, have: len });
+        }
+        Ok(len)
+    }
+
+    const fn exhausted(&self) -> Error {
+        Error::Exhausted { stream: self.stream, epoch: self.epoch, end: ChunkSeq(self.end) }
     }
 }
 
@@ -137,16 +240,23 @@ impl<A: Aead> Opener<A> {
     /// [`Error::Replayed`] if the chunk was opened before.
     pub fn open<'a>(&mut self, chunk: &'a mut [u8]) -> Result<Opened<'a>, Error> {
         let header = ChunkHeader::parse(chunk)?;
+        self.open_body(header, &mut chunk[HEADER_LEN..])
+    }
+
+    /// Opens in place a chunk whose header came apart from it: `body` is ciphertext and tag.
+    ///
+    /// # Errors
+    /// As [`Opener::open`].
+    pub fn open_body<'a>(&mut self, header: ChunkHeader, body: &'a mut [u8]) -> Result<Opened<'a>, Error> {
         let ChunkHeader { stream_id: stream, epoch, chunk_seq: seq, .. } = header;
         if stream != self.stream || epoch != self.epoch {
             return Err(Error::WrongKeys { stream, epoch });
         }
-        let body_len = chunk.len() - TAG_LEN;
-        let (body, tag) = chunk.split_at_mut(body_len);
-        let (aad, content) = body.split_at_mut(HEADER_LEN);
-        let tag: &[u8; TAG_LEN] =
-            (&*tag).try_into().map_err(|_| Error::Truncated { what: "tag", need: TAG_LEN, have: 0 })?;
-        if !self.keys.aead.open(self.keys.nonce(seq), aad, content, tag) {
+        let have = body.len();
+        let Some((content, tag)) = body.split_last_chunk_mut::<TAG_LEN>() else {
+            return Err(Error::Truncated { what: "chunk", need: TAG_LEN + 1, have });
+        };
+        if !self.keys.aead.open(self.keys.nonce(seq), &header.to_bytes()?, content, tag) {
             return Err(Error::Authentication { stream, epoch, seq });
         }
         if !self.window.take(seq) {
@@ -157,101 +267,4 @@ impl<A: Aead> Opener<A> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Portable;
-    use core_types::ObjectSeq;
-    use proptest::prelude::*;
-
-    const STREAM: StreamId = StreamId([9; 32]);
-
-    fn pair(secret: u8, leaf: u32, epoch: u64) -> (Sealer, Opener) {
-        let keys = || StreamKeys::derive(&[secret; 32], STREAM, LeafIndex(leaf)).unwrap();
-        (Sealer::new(keys(), STREAM, Epoch(epoch), CodecId::Av1), Opener::new(keys(), STREAM, Epoch(epoch)))
-    }
-
-    fn object(bytes: &[u8]) -> Inner<'_> {
-        Inner::Object { seq: ObjectSeq(5), bytes }
-    }
-
-    proptest! {
-        #[test]
-        fn any_flipped_bit_is_noticed(payload in prop::collection::vec(any::<u8>(), 0..200), at: prop::sample::Index, bit in 0u8..8) {
-            let (mut sealer, mut opener) = pair(1, 0, 4);
-            let chunk = sealer.seal(Layer::BASE, &object(&payload)).unwrap();
-            let mut altered = chunk.clone();
-            altered[at.index(chunk.len())] ^= 1 << bit;
-            prop_assert!(opener.open(&mut altered).is_err());
-            // The forgery left no trace: the real chunk still opens.
-            let mut chunk = chunk;
-            prop_assert_eq!(opener.open(&mut chunk).unwrap().inner, object(&payload));
-        }
-
-        #[test]
-        fn opening_arbitrary_bytes_never_panics(mut bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let (_, mut opener) = pair(1, 0, 4);
-            prop_assert!(opener.open(&mut bytes).is_err());
-        }
-    }
-
-    #[test]
-    fn every_chunk_has_its_own_number_and_opens_once() {
-        let (mut sealer, mut opener) = pair(1, 0, 4);
-        for number in 0..10 {
-            assert_eq!(sealer.next_seq(), ChunkSeq(number));
-            let chunk = sealer.seal(Layer::BASE, &object(b"same content")).unwrap();
-            assert_eq!(opener.open(&mut chunk.clone()).unwrap().header.chunk_seq, ChunkSeq(number));
-            assert!(matches!(opener.open(&mut chunk.clone()), Err(Error::Replayed { .. })));
-        }
-    }
-
-    #[test]
-    fn two_senders_of_one_stream_id_do_not_share_a_key() {
-        let (mut alice, _) = pair(1, 0, 4);
-        let (_, mut opens_bob) = pair(1, 1, 4);
-        let mut chunk = alice.seal(Layer::BASE, &object(b"x")).unwrap();
-        assert!(matches!(opens_bob.open(&mut chunk), Err(Error::Authentication { .. })));
-    }
-
-    #[test]
-    fn another_epoch_or_secret_does_not_open() {
-        let (mut sealer, _) = pair(1, 0, 4);
-        let chunk = sealer.seal(Layer::BASE, &object(b"x")).unwrap();
-        let (_, mut other_epoch) = pair(1, 0, 5);
-        let (_, mut other_secret) = pair(2, 0, 4);
-        assert!(matches!(other_epoch.open(&mut chunk.clone()), Err(Error::WrongKeys { .. })));
-        assert!(matches!(other_secret.open(&mut chunk.clone()), Err(Error::Authentication { .. })));
-    }
-
-    #[test]
-    fn the_sealer_refuses_to_go_on_at_its_limit() {
-        let (mut sealer, _) = pair(1, 0, 4);
-        sealer.next = MAX_CHUNK_SEQ - 1;
-        assert!(sealer.seal(Layer::BASE, &object(b"last")).is_ok());
-        assert!(matches!(sealer.seal(Layer::BASE, &object(b"one more")), Err(Error::Exhausted { .. })));
-    }
-
-    #[test]
-    fn oversized_content_is_refused_and_costs_no_number() {
-        let (mut sealer, _) = pair(1, 0, 4);
-        let content = vec![0; MAX_CHUNK_LEN];
-        assert!(matches!(sealer.seal(Layer::BASE, &object(&content)), Err(Error::TooLarge { .. })));
-        assert_eq!(sealer.next_seq(), ChunkSeq(0));
-    }
-
-    #[test]
-    fn both_implementations_make_the_same_chunk() {
-        let fast: StreamKeys<AwsLc> = StreamKeys::derive(&[3; 32], STREAM, LeafIndex(2)).unwrap();
-        let portable: StreamKeys<Portable> = StreamKeys::derive(&[3; 32], STREAM, LeafIndex(2)).unwrap();
-        let mut a = Sealer::new(fast, STREAM, Epoch(1), CodecId::Opus);
-        let mut b = Sealer::new(portable, STREAM, Epoch(1), CodecId::Opus);
-        assert_eq!(a.seal(Layer::BASE, &object(b"x")).unwrap(), b.seal(Layer::BASE, &object(b"x")).unwrap());
-    }
-
-    #[test]
-    fn debug_output_shows_no_key() {
-        let (sealer, _) = pair(0x41, 0, 4);
-        let text = format!("{sealer:?}");
-        assert!(text.contains("redacted"), "{text}");
-    }
-}
+mod tests;

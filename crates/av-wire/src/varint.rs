@@ -15,14 +15,21 @@ pub(crate) const fn len(value: u64) -> usize {
     }
 }
 
-/// Appends `value`.
-pub(crate) fn write(out: &mut Vec<u8>, value: u64) -> Result<(), Error> {
+/// `value` as bytes: those from the returned position on.
+pub(crate) fn encode(value: u64) -> Result<([u8; 8], usize), Error> {
     if value > MAX {
         return Err(Error::Malformed { what: "varint", why: "value needs more than 62 bits" });
     }
     let len = len(value);
     let tagged = value | ((len.trailing_zeros() as u64) << (8 * len - 2));
-    out.extend_from_slice(&tagged.to_be_bytes()[8 - len..]);
+    Ok((tagged.to_be_bytes(), 8 - len))
+}
+
+/// Appends `value`.
+#[cfg(test)]
+pub(crate) fn write(out: &mut Vec<u8>, value: u64) -> Result<(), Error> {
+    let (bytes, start) = encode(value)?;
+    out.extend_from_slice(&bytes[start..]);
     Ok(())
 }
 

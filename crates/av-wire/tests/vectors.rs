@@ -1,8 +1,11 @@
 //! Every case of the committed chunk vectors, good and bad, against the crate.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
-use av_wire::{AwsLc, ChunkHeader, Error, Object, Opener, Portable, Sealer, StreamKeys};
-use core_types::{ChunkSeq, CodecId, Epoch, Layer, LeafIndex, StreamId};
+use av_wire::{
+    AwsLc, ChunkHeader, Error, FrameDuration, HopKeys, HopReceiver, HopSender, HopSuite, LinkRefusal, Object,
+    Opener, Portable, SealedChunk, Sealer, StreamKeys,
+};
+use core_types::{ChunkSeq, CodecId, Epoch, Layer, LeafIndex, ObjectSeq, StreamId};
 use data_encoding::HEXLOWER;
 use serde_json::Value;
 
@@ -36,6 +39,10 @@ fn class(error: &Error) -> &'static str {
         Error::Malformed { .. } => "malformed",
         Error::Authentication { .. } => "authentication",
         Error::Truncated { .. } => "truncated",
+        Error::Link { why: LinkRefusal::NotAuthentic, .. } => "not-authentic",
+        Error::Link { why: LinkRefusal::Replayed, .. } => "replayed",
+        Error::Link { why: LinkRefusal::Unbound, .. } => "unbound",
+        Error::Link { why: LinkRefusal::AliasInUse, .. } => "alias-in-use",
         _ => "another",
     }
 }
@@ -72,6 +79,12 @@ fn inner_seals() {
     assert_eq!(parsed.payload, hex(&file["object"]["payload"]));
     assert_eq!(parsed.pts.0, number(&file["object"]["pts_us"]));
     assert_eq!(parsed.to_bytes().unwrap(), object);
+    for case in list(&file, "regular") {
+        let (seq, bytes) = (ObjectSeq(number(&case["object_seq"])), hex(&case["bytes"]));
+        let regular = FrameDuration::from_micros(number(&case["frame_duration_us"]) as u32);
+        assert_eq!(parsed.to_bytes_at(seq, regular).unwrap(), bytes);
+        assert_eq!(Object::parse_at(&bytes, seq, regular).unwrap(), parsed);
+    }
 
     let keys = StreamKeys::<Portable>::derive(&secret, stream, sender).unwrap();
     let mut sealer = Sealer::new(keys, stream, epoch, CodecId::Av1);
@@ -91,5 +104,48 @@ fn inner_seals() {
         let mut chunk = hex(&case["chunk"]);
         let error = opener().open(&mut chunk).unwrap_err();
         assert_eq!(class(&error), case["error"], "{}", case["id"]);
+    }
+}
+
+#[test]
+fn hop_seals() {
+    links(&load("hop_seal.json"));
+}
+
+#[test]
+fn hop_headers() {
+    links(&load("hop_header.json"));
+}
+
+/// Sends what is sent, and takes what arrives, in the order of the file.
+fn links(file: &Value) {
+    let suite = |name: &Value| {
+        let keys = || {
+            let salt = hex(&file["salt"]).try_into().unwrap();
+            HopKeys::<Portable>::new(&hex(&file["key"]).try_into().unwrap(), &salt).unwrap()
+        };
+        match name.as_str().unwrap() {
+            "full" => HopSuite::Full(keys()),
+            "bind" => HopSuite::Bind(keys()),
+            _ => HopSuite::TransportSealed,
+        }
+    };
+    for sequence in list(file, "sequences") {
+        let mut sender = HopSender::new(suite(&sequence["suite"]));
+        for sent in sequence["sent"].as_array().unwrap() {
+            let chunk = hex(&sent["chunk"]);
+            let mut out = [0; 300];
+            let len = sender.seal_into(&SealedChunk::parse(&chunk).unwrap(), &mut out).unwrap();
+            assert_eq!(out[..len], hex(&sent["datagram"]), "{}", sequence["id"]);
+        }
+        let mut receiver = HopReceiver::new(suite(&sequence["suite"]));
+        for (at, case) in list(sequence, "arrives").iter().enumerate() {
+            let mut datagram = hex(&case["datagram"]);
+            let mut taken = Vec::new();
+            let result = receiver.open(&mut datagram).map(|fresh| fresh.write(&mut taken));
+            let outcome = result.as_ref().map_or_else(class, |()| "taken");
+            assert_eq!(outcome, case["outcome"], "{} {at}", sequence["id"]);
+            assert!(result.is_err() || taken == hex(&case["chunk"]), "{} {at}", sequence["id"]);
+        }
     }
 }

@@ -1,7 +1,7 @@
-//! The node's one monotonic clock: what turns `Instant` into the time that the state machines take.
+//! The node's clocks: what turns the system's time into the time that the state machines take.
 
-use core_types::MonoTime;
-use std::time::{Duration, Instant};
+use core_types::{MonoTime, WallTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A monotonic clock with its origin at creation.
 #[derive(Debug, Clone, Copy)]
@@ -32,4 +32,10 @@ impl Clock {
         let offset = time.since(MonoTime::default());
         self.origin.checked_add(offset).unwrap_or_else(|| self.origin + Duration::from_secs(86_400 * 365))
     }
+}
+
+/// The date, for what has to hold over restarts and between machines.
+pub(crate) fn wall_now() -> WallTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    WallTime(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

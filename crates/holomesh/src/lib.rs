@@ -32,6 +32,7 @@ pub mod keyfile;
 pub mod media;
 pub mod net;
 pub mod publish;
+mod random;
 pub mod relay;
 pub mod report;
 pub mod session;

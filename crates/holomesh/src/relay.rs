@@ -4,7 +4,7 @@ use crate::Error;
 use crate::net::{Control, Link, LinkEvent, Net, NetConfig, Role};
 use crate::ticket::Ticket;
 use av_relay::{Limits, Relay, Stats};
-use av_wire::StreamAnnounce;
+use av_wire::{AwsLc, FreshChunk, HopReceiver, HopSuite, StreamAnnounce};
 use bytes::Bytes;
 use core_types::{ChunkSeq, Epoch, LayerPolicy, LinkId, StreamId, StripeSet};
 use identity::Seed;
@@ -88,7 +88,7 @@ impl RelayNode {
             LinkEvent::Up(link) => self.core.add_link(*link),
             LinkEvent::Chunks(link, chunks) => {
                 if let Some(tap) = &self.tap {
-                    chunks.iter().for_each(|chunk| tap.received(chunk));
+                    chunks.iter().for_each(|chunk| tap.received(chunk.bytes()));
                 }
                 self.core.handle_chunks(link, chunks);
             }
@@ -171,7 +171,16 @@ impl RelayCore {
         self.relay.stats()
     }
 
-    pub(crate) fn handle_chunks(&mut self, from: LinkId, chunks: Vec<Bytes>) {
+    /// Chunks that this node has sealed itself: between publisher and relay there is nobody who could alter them.
+    pub(crate) fn publish(&mut self, publisher: LinkId, chunks: Vec<Bytes>) {
+        let inside = HopReceiver::<AwsLc>::new(HopSuite::TransportSealed);
+        match chunks.into_iter().map(|chunk| inside.take_whole(chunk)).collect() {
+            Ok(chunks) => self.handle_chunks(publisher, chunks),
+            Err(error) => tracing::warn!(%error, "a chunk of our own could not be sent"),
+        }
+    }
+
+    pub(crate) fn handle_chunks(&mut self, from: LinkId, chunks: Vec<FreshChunk<Bytes>>) {
         if let Err(error) = self.relay.handle_chunks(from, chunks) {
             tracing::debug!(%error, "chunks refused");
             if error.is_peer_fault() {

@@ -98,7 +98,7 @@ fn a_key_is_made_shown_and_never_overwritten() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("node.key");
     let path = path.to_str().unwrap();
-    let made = run(&["key", "new", path]);
+    let made = run(&["key", "new", path, "--no-passphrase"]);
     assert!(made.status.success());
     let shown = run(&["key", "show", path]);
     assert_eq!(made.stdout, shown.stdout);

@@ -126,3 +126,52 @@ fn pictures_go_in_through_standard_input() {
     assert!(ok, "{said}");
     feeder.join().unwrap().unwrap();
 }
+
+#[test]
+fn a_session_outlives_its_host_and_members_key_packages_can_be_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    for name in ["host.key", "watcher.key"] {
+        assert!(holomesh().args(["key", "new", "--no-passphrase"]).arg(at(name)).status().unwrap().success());
+    }
+    let shown = holomesh().args(["key", "show"]).arg(at("watcher.key")).output().unwrap();
+    let watcher = String::from_utf8(shown.stdout).unwrap().trim().to_owned();
+    let port = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let start = || {
+        let mut command = holomesh();
+        command.arg("host").arg(asset("clip.ivf")).args(["--loop", "--listen", &port, "--key"]);
+        command.arg(at("host.key")).arg("--state").arg(at("state"));
+        Node::spawn(&mut command)
+    };
+    let mut host = start();
+    let ticket = host.first_line();
+    let mut watch = holomesh();
+    watch.args(["watch", &ticket, "--seconds", "20", "--log", "info", "-o", "-", "--key"]);
+    watch.arg(at("watcher.key")).stdout(std::process::Stdio::null());
+    let watch = Node::spawn(&mut watch);
+    let ask = |name: &str| {
+        let mut command = holomesh();
+        command.args(["key", "package", &ticket, &watcher, "-o"]).arg(at(name));
+        command.output().unwrap()
+    };
+    // The watcher publishes its packages once it is in.
+    let deadline = std::time::Instant::now() + LIMIT;
+    while !ask("first.package").status.success() {
+        assert!(std::time::Instant::now() < deadline, "no package");
+    }
+    assert!(ask("second.package").status.success());
+    let (first, second) =
+        (std::fs::read(at("first.package")).unwrap(), std::fs::read(at("second.package")).unwrap());
+    assert!(first.len() > 8_000 && first != second, "each is handed out once");
+    drop(host);
+    drop(watch);
+
+    let mut host = start();
+    assert_eq!(host.first_line(), ticket, "the ticket is still good");
+    let file = at("after.mkv");
+    let mut watch = holomesh();
+    watch.args(["watch", &ticket, "--seconds", "2", "-o"]).arg(&file);
+    let (ok, said) = Node::spawn(&mut watch).finish(LIMIT);
+    assert!(ok, "{said}");
+    assert!(std::fs::metadata(&file).unwrap().len() > 10_000);
+}

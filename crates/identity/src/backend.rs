@@ -26,6 +26,11 @@ impl Backend {
         Self::Portable,
     ];
 
+    /// The Ed25519 rule of spec 10.3.4, but for the key: that was looked at when the public identity was read.
+    pub(crate) fn verify_ed25519(self, key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bool {
+        !small_order(signature.first_chunk()) && self.suite().verify_ed25519(key, message, signature)
+    }
+
     pub(crate) fn suite(self) -> &'static dyn Suite {
         match self {
             #[cfg(feature = "aws-lc")]
@@ -42,7 +47,8 @@ impl Default for Backend {
     }
 }
 
-/// The four operations that a backend brings. Callers keep the rules of [`acceptable_ed25519_key`] and [`small_order`].
+/// The operations that a backend brings. [`Backend::verify_ed25519`] and [`acceptable_ed25519_key`] add the rules that no
+/// library is trusted with.
 pub(crate) trait Suite {
     fn keys(&self, seed: &Seed) -> Result<Box<dyn HybridKeys>, Error>;
     /// Cofactorless, with S < L and a canonical R.
@@ -72,7 +78,7 @@ fn canonical(point: &[u8; 32]) -> bool {
 
 /// True if `point`, taken as canonical, has an order that divides the cofactor 8. Such a key verifies signatures that
 /// nobody made, and such an R is where cofactored and cofactorless verification part.
-pub(crate) fn small_order(point: Option<&[u8; 32]>) -> bool {
+fn small_order(point: Option<&[u8; 32]>) -> bool {
     let Some(point) = point else { return true };
     let mut y = *point;
     y[31] &= 0x7f;
@@ -104,3 +110,5 @@ const SMALL_ORDER_Y: [[u8; 32]; 5] = [
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;

@@ -37,7 +37,7 @@ impl fmt::Debug for Seed {
 /// A peer's own long-term hybrid key pair. Not `Clone`, shows only its [`KeyId`], and the library below wipes the
 /// secrets when it is dropped. There is no way to get a secret out of it again: keep the [`Seed`] to keep the identity.
 pub struct Identity {
-    keys: Box<dyn HybridKeys>,
+    pub(crate) keys: Box<dyn HybridKeys>,
     public: PublicIdentity,
 }
 
@@ -175,15 +175,12 @@ impl PublicIdentity {
         signature: &HybridSignature,
     ) -> Result<(), Error> {
         let bad = |half| Error::BadSignature { peer: self.key_id, domain: domain.as_str(), half };
-        let suite = backend.suite();
         let mut message = domain.message(payload, HybridSignature::ED25519_LEN);
-        if backend::small_order(signature.ed25519.first_chunk())
-            || !suite.verify_ed25519(&self.ed25519, &message, &signature.ed25519)
-        {
+        if !backend.verify_ed25519(&self.ed25519, &message, &signature.ed25519) {
             return Err(bad(Half::Ed25519));
         }
         message.extend_from_slice(&signature.ed25519);
-        if !suite.verify_ml_dsa(&self.ml_dsa, &message, &signature.ml_dsa) {
+        if !backend.suite().verify_ml_dsa(&self.ml_dsa, &message, &signature.ml_dsa) {
             return Err(bad(Half::MlDsa65));
         }
         Ok(())

@@ -33,6 +33,10 @@ pub(super) struct Options {
     /// Video bit rate in kbit/s.
     #[arg(long, default_value_t = 700, value_parser = clap::value_parser!(u64).range(20..=50_000))]
     bit_rate: u64,
+    /// A directory of this host's own in which the session outlives it: after a restart the ticket is still good. Needs
+    /// --key; give --listen a port as well, so that the address in the ticket stays true.
+    #[arg(long, value_name = "DIRECTORY", requires = "key")]
+    state: Option<PathBuf>,
     #[command(flatten)]
     node: NodeOptions,
 }
@@ -70,6 +74,7 @@ pub(super) async fn run(options: Options) -> Result<(), Error> {
         audio,
         parents: options.parents,
         symbol_size: SymbolSize::DEFAULT,
+        state: options.state,
         autostart: !options.wait,
         observer: Arc::new(Log),
     };

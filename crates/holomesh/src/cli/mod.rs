@@ -2,6 +2,7 @@
 
 mod host;
 mod key;
+mod passphrase;
 mod watch;
 
 use crate::demo;
@@ -32,7 +33,7 @@ enum Command {
     Watch(watch::Options),
     /// Forward a session's streams to its watchers.
     Relay(RelayOptions),
-    /// Make or show the key that a node is known by.
+    /// Make or show the key that a node is known by, or change its passphrase.
     Key(key::Options),
 }
 
@@ -54,14 +55,13 @@ struct NodeOptions {
     /// The node's key, made by `holomesh key new` [default: a new one each time].
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
+    #[command(flatten)]
+    passphrase: passphrase::PassphraseOptions,
 }
 
 impl NodeOptions {
     fn seed(&self) -> Result<identity::Seed, Error> {
-        match &self.key {
-            Some(path) => crate::keyfile::load(path),
-            None => crate::keyfile::random_seed(),
-        }
+        passphrase::seed(self.key.as_deref(), &self.passphrase)
     }
 }
 

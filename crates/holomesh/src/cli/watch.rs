@@ -3,7 +3,7 @@
 use super::NodeOptions;
 use crate::Error;
 use crate::ticket::Ticket;
-use crate::watch::{self, Command, Config, MatroskaSink, Sink, Y4mSink};
+use crate::watch::{self, Command, Config, MatroskaSink, Proofs, Sink, Y4mSink};
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,6 +24,10 @@ pub(super) struct Options {
     /// From when something could have arrived to when it is played, in milliseconds.
     #[arg(long, default_value_t = 120)]
     delay: u64,
+    /// What to do with pictures and sound that the publisher has not proven to be its own yet. `strict` plays everything
+    /// 1.1 seconds later.
+    #[arg(long, value_enum, default_value_t)]
+    proofs: Proofs,
     #[command(flatten)]
     node: NodeOptions,
 }
@@ -50,6 +54,7 @@ pub(super) async fn run(options: Options) -> Result<(), Error> {
         config.listen = listen;
     }
     config.delay = Duration::from_millis(options.delay.min(5_000));
+    config.proofs = options.proofs;
     let state = config.state.clone();
     let (commands, inbox) = mpsc::channel(1);
     let seconds = options.seconds.filter(|s| s.is_finite() && *s > 0.0).map(Duration::from_secs_f64);
@@ -88,7 +93,7 @@ pub(super) async fn run(options: Options) -> Result<(), Error> {
             }
         }
     };
-    let played = report.last.played;
+    let (played, proofs) = (report.last.played, report.last.proofs);
     eprintln!(
         "{} pictures shown ({} late, {} lost), {} packets of sound ({} concealed), {} chunks could not be opened",
         played.frames_shown,
@@ -98,5 +103,11 @@ pub(super) async fn run(options: Options) -> Result<(), Error> {
         played.audio_concealed,
         report.last.undecryptable,
     );
+    if proofs.objects > 0 {
+        eprintln!(
+            "of {} pictures and packets {} are proven to be the publisher's, {} by Ed25519 alone, {} not proven, {} forged",
+            proofs.objects, proofs.hybrid, proofs.interim, proofs.unproven, proofs.forged,
+        );
+    }
     Ok(())
 }

@@ -115,6 +115,7 @@ impl<'a> Stage<'a> {
             audio: Some((Box::new(sound), AudioConfig { opus })),
             parents: options.parents,
             symbol_size: SymbolSize::DEFAULT,
+            state: None,
             autostart: false,
             observer: board.clone(),
         };

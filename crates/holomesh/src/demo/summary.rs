@@ -9,7 +9,8 @@ use crate::media::frame_to_png;
 use crate::publish::{Published, StreamKind};
 use crate::report::checks::{Outcome as CheckOutcome, assess};
 use crate::report::model::{
-    DemoReport, Event, EventKind, Leaver, Machine, NodeName, RelayReport, Role, StagesMs, WatcherReport,
+    DemoReport, Event, EventKind, Leaver, Machine, NodeName, ProofReport, RelayReport, Role, StagesMs,
+    WatcherReport,
 };
 use crate::report::{Percentiles, PicturePair, Spread, Timeline, html, table};
 use crate::watch::Snapshot;
@@ -158,6 +159,16 @@ fn watcher_report(
         },
         downlink_ratio: (source > 0).then(|| last.bytes as f64 / source as f64),
         parents: 0,
+        proofs: ProofReport {
+            objects: last.proofs.objects,
+            hybrid: last.proofs.hybrid,
+            interim: last.proofs.interim,
+            unproven: last.proofs.unproven,
+            forged: last.proofs.forged,
+            lost_proofs: last.proofs.lost_proofs,
+            bytes: last.proofs.bytes,
+            downlink_percent: (last.bytes > 0).then(|| last.proofs.bytes as f64 * 100.0 / last.bytes as f64),
+        },
     }
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::net::SocketAddr;
 
 /// The version of the control protocol. Peers of another version are refused.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;
 /// The longest frame, in bytes.
 pub const FRAME_LIMIT: usize = 4 << 20;
 /// What is allocated at a time for a frame that is still coming: a length alone costs its sender's victim nothing.
@@ -33,8 +33,44 @@ pub enum Control {
     Join {
         /// From the ticket.
         invitation: [u8; 16],
-        /// A signed key package.
+        /// A signed key package, to be added with.
         key_package: Vec<u8>,
+    },
+    /// To the host: signed key packages of mine for its directory, of which others may ask for one.
+    KeyPackages {
+        /// At most 33: one of last resort may be among them.
+        packages: Vec<Vec<u8>>,
+    },
+    /// From the host: its directory runs out of the receiver's key packages.
+    KeyPackagesWanted {
+        /// How many it would take.
+        count: u8,
+    },
+    /// To the host: a key package of that peer, please.
+    TakeKeyPackage {
+        /// From the ticket.
+        invitation: [u8; 16],
+        /// Whose.
+        owner: [u8; 32],
+    },
+    /// From the host: a key package that was asked for.
+    KeyPackage {
+        /// Whose.
+        owner: [u8; 32],
+        /// It, signed by its owner; or why there is none.
+        package: Result<Vec<u8>, String>,
+    },
+    /// To the host: commits are missing here; where is the group?
+    GroupInfoWanted,
+    /// From the host: where the group is, vouched for.
+    GroupInfo {
+        /// What an external commit starts from.
+        group_info: Vec<u8>,
+    },
+    /// To the host: an external commit, by which a member that lost the thread comes back. Sent on as a commit if it holds.
+    Rejoin {
+        /// The MLS commit.
+        commit: Vec<u8>,
     },
     /// To the host from a relay: I forward for this session.
     Serve {
@@ -63,7 +99,10 @@ pub enum Control {
         epoch: u64,
     },
     /// To the host: I go.
-    Leave,
+    Leave {
+        /// A request signed with the member's MLS key; empty from who is not in yet.
+        request: Vec<u8>,
+    },
     /// From the host: these relays carry the session.
     Relays {
         /// Where they are.
@@ -218,7 +257,7 @@ mod tests {
     fn a_length_that_lies_costs_no_memory() {
         // A list said to have 2^40 elements in a frame of ten bytes.
         let mut frame = vec![1u8; 0];
-        frame.push(6); // Relays
+        frame.push(13); // Relays
         frame.extend_from_slice(&[0xff, 0xff, 0xff, 0xff, 0x7f]);
         assert!(decode::<Control>(&frame).is_err());
     }

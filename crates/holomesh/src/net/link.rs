@@ -4,7 +4,10 @@ use super::control::{self, Control, FRAME_LIMIT};
 use super::hello::Peer;
 use super::{Loss, LossConfig};
 use crate::Error;
-use av_wire::MAX_CHUNK_LEN;
+use av_wire::{
+    AwsLc, Fault, FreshChunk, HopReceiver, HopSender, HopSuite, LinkRefusal, MAX_CHUNK_LEN, SealedChunk,
+    TAG_LEN,
+};
 use bytes::{Buf, Bytes};
 use core_types::LinkId;
 use iroh::endpoint::{Connection, RecvStream, SendStream, VarInt};
@@ -20,6 +23,8 @@ const CONTROL_QUEUE: usize = 1_024;
 const BATCH: usize = 64;
 /// Bytes of oversize chunks on one stream.
 const OVERSIZE_LIMIT: usize = 1 << 20;
+/// Bytes that a datagram is longer than its chunk at most: QUIC seals, so there is no tag of ours.
+const GROWTH: usize = HopSender::<AwsLc>::MAX_GROWTH - TAG_LEN;
 /// Streams with oversize chunks under way at once on one link, and how long one may take.
 const OVERSIZE_STREAMS: usize = 8;
 const OVERSIZE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -31,8 +36,8 @@ pub enum LinkEvent {
     Up(Box<Link>),
     /// A control message came.
     Control(LinkId, Control),
-    /// Chunks came, as datagrams of an authenticated connection; their content is not looked at yet.
-    Chunks(LinkId, Vec<Bytes>),
+    /// Chunks came over an authenticated connection, and each for the first time on it.
+    Chunks(LinkId, Vec<FreshChunk<Bytes>>),
     /// The link is gone; nothing more comes from it.
     Down(LinkId, String),
 }
@@ -50,6 +55,15 @@ struct LinkCounters {
     oversize: AtomicU64,
 }
 
+/// What a link sends through: the hop headers, then the injected loss.
+#[derive(Debug)]
+struct Outlet {
+    hop: HopSender,
+    loss: Loss,
+    /// Datagrams are put together here.
+    buffer: Vec<u8>,
+}
+
 /// A link to a peer. Dropping it closes the connection.
 #[derive(Debug)]
 pub struct Link {
@@ -61,7 +75,7 @@ pub struct Link {
     control: mpsc::Sender<Vec<u8>>,
     /// What reading starts with, until it has started.
     reading: Mutex<Option<(RecvStream, mpsc::Sender<LinkEvent>)>>,
-    loss: Mutex<Loss>,
+    outlet: Mutex<Outlet>,
     counters: LinkCounters,
     oversize: Arc<Semaphore>,
     _permit: OwnedSemaphorePermit,
@@ -86,7 +100,11 @@ pub(super) fn start(
         connection,
         control,
         reading: Mutex::new(Some((recv, events))),
-        loss: Mutex::new(Loss::new(loss)),
+        outlet: Mutex::new(Outlet {
+            hop: HopSender::new(HopSuite::TransportSealed),
+            loss: Loss::new(loss),
+            buffer: Vec::new(),
+        }),
         counters: LinkCounters::default(),
         oversize: Arc::new(Semaphore::new(OVERSIZE_STREAMS)),
         _permit: permit,
@@ -125,42 +143,73 @@ impl Link {
     /// Sends chunks as datagrams, together: several times cheaper than one by one. What does not fit the transport's
     /// buffer is dropped from the end, where a frame has its repair symbols. Chunks larger than a datagram take a stream.
     pub fn send_chunks(&self, chunks: Vec<Bytes>) {
-        let chunks = self.spared(chunks);
         let Some(largest) = self.connection.max_datagram_size() else {
             self.close("media needs datagrams, which this peer does not take");
             return;
         };
-        let (mut datagrams, oversize): (Vec<Bytes>, Vec<Bytes>) =
-            chunks.into_iter().partition(|chunk| chunk.len() <= largest);
-        if !oversize.is_empty() {
-            // A peer that lets streams wait gets no more of them: what is late is of no use.
-            if let Ok(permit) = self.oversize.clone().try_acquire_owned() {
-                self.counters.oversize.fetch_add(oversize.len() as u64, Ordering::Relaxed);
-                let connection = self.connection.clone();
-                tokio::spawn(async move {
-                    let _ = timeout(OVERSIZE_TIMEOUT, send_oversize(connection, oversize)).await;
-                    drop(permit);
-                });
-            } else {
-                self.counters.overflowed.fetch_add(oversize.len() as u64, Ordering::Relaxed);
-            }
-        }
+        // By the longest header: if only compact ones fitted, the peer would never learn what they stand for.
+        let (small, large): (Vec<Bytes>, Vec<Bytes>) =
+            chunks.into_iter().partition(|chunk| chunk.len() + GROWTH <= largest);
+        self.send_oversize(large);
         let mut space = self.connection.datagram_send_buffer_space();
-        let fitting = datagrams
+        let fitting = small
             .iter()
             .take_while(|chunk| {
-                let fits = chunk.len() <= space;
-                space = space.saturating_sub(chunk.len());
+                let longest = chunk.len() + GROWTH;
+                let fits = longest <= space;
+                space = space.saturating_sub(longest);
                 fits
             })
             .count();
-        self.counters.overflowed.fetch_add((datagrams.len() - fitting) as u64, Ordering::Relaxed);
-        datagrams.truncate(fitting);
+        self.counters.overflowed.fetch_add((small.len() - fitting) as u64, Ordering::Relaxed);
+        let datagrams = self.datagrams(&small[..fitting]);
         if datagrams.is_empty() {
             return;
         }
         if let Ok(sent) = self.connection.send_many_datagrams(&datagrams) {
             self.counters.sent.fetch_add(sent as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// Chunks with their hop headers, less what injected loss takes: on the wire, where a link number is lost with it.
+    fn datagrams(&self, chunks: &[Bytes]) -> Vec<Bytes> {
+        let mut outlet = self.outlet.lock().unwrap_or_else(PoisonError::into_inner);
+        let Outlet { hop, loss, buffer } = &mut *outlet;
+        let mut datagrams = Vec::with_capacity(chunks.len());
+        for chunk in chunks {
+            buffer.resize(chunk.len() + HopSender::<AwsLc>::MAX_GROWTH, 0);
+            let sealed = SealedChunk::parse(chunk).and_then(|chunk| hop.seal_into(&chunk, buffer));
+            match sealed {
+                Ok(_) if loss.strikes() => {
+                    self.counters.lost.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok(len) => datagrams.push(Bytes::copy_from_slice(&buffer[..len])),
+                Err(error) => tracing::warn!(%error, link = %self.id, "a chunk could not be sent"),
+            }
+        }
+        datagrams
+    }
+
+    fn send_oversize(&self, mut chunks: Vec<Bytes>) {
+        let before = chunks.len();
+        {
+            let mut outlet = self.outlet.lock().unwrap_or_else(PoisonError::into_inner);
+            chunks.retain(|_| !outlet.loss.strikes());
+        }
+        self.counters.lost.fetch_add((before - chunks.len()) as u64, Ordering::Relaxed);
+        if chunks.is_empty() {
+            return;
+        }
+        // A peer that lets streams wait gets no more of them: what is late is of no use.
+        if let Ok(permit) = self.oversize.clone().try_acquire_owned() {
+            self.counters.oversize.fetch_add(chunks.len() as u64, Ordering::Relaxed);
+            let connection = self.connection.clone();
+            tokio::spawn(async move {
+                let _ = timeout(OVERSIZE_TIMEOUT, write_oversize(connection, chunks)).await;
+                drop(permit);
+            });
+        } else {
+            self.counters.overflowed.fetch_add(chunks.len() as u64, Ordering::Relaxed);
         }
     }
 
@@ -186,15 +235,6 @@ impl Link {
     /// Waits until the peer has closed the link, but no longer than `deadline`.
     pub async fn closed_by(&self, deadline: std::time::Instant) {
         let _ = tokio::time::timeout_at(deadline.into(), self.connection.closed()).await;
-    }
-
-    /// What injected loss leaves.
-    fn spared(&self, mut chunks: Vec<Bytes>) -> Vec<Bytes> {
-        let before = chunks.len();
-        let mut loss = self.loss.lock().unwrap_or_else(PoisonError::into_inner);
-        chunks.retain(|_| !loss.strikes());
-        self.counters.lost.fetch_add((before - chunks.len()) as u64, Ordering::Relaxed);
-        chunks
     }
 }
 
@@ -248,17 +288,40 @@ async fn read_control(
 }
 
 async fn read_datagrams(id: LinkId, connection: Connection, events: mpsc::Sender<LinkEvent>) {
+    let mut hop = HopReceiver::<AwsLc>::new(HopSuite::TransportSealed);
     let mut batch = vec![Bytes::new(); BATCH];
     while let Ok(count) = connection.read_many_datagrams(&mut batch).await {
-        let chunks = batch[..count].iter_mut().map(std::mem::take).collect();
+        let mut chunks = Vec::with_capacity(count);
+        for datagram in batch[..count].iter_mut().map(std::mem::take) {
+            let mut datagram = datagram.to_vec();
+            match hop.open(&mut datagram) {
+                Ok(fresh) => chunks.push(fresh.to_chunk().convert()),
+                Err(error) if is_late_or_lost(&error) => {
+                    tracing::trace!(%error, link = %id, "a datagram of no use")
+                }
+                Err(error) => return blame(id, &connection, &error),
+            }
+        }
         if events.send(LinkEvent::Chunks(id, chunks)).await.is_err() {
             return;
         }
     }
 }
 
+/// What loss and reordering do to an honest peer's datagrams.
+const fn is_late_or_lost(error: &av_wire::Error) -> bool {
+    matches!(error, av_wire::Error::Link { why: LinkRefusal::Replayed, .. })
+        || !matches!(error.fault(), Fault::Peer)
+}
+
+/// A peer that breaks the protocol loses its link; nobody else notices. Reading of control messages tells the node.
+fn blame(id: LinkId, connection: &Connection, error: &av_wire::Error) {
+    tracing::info!(link = %id, %error, "link closed");
+    connection.close(VarInt::from_u32(1), error.to_string().as_bytes());
+}
+
 /// Chunks too large for a datagram, each with a u32 length in front, on a stream of their own.
-async fn send_oversize(connection: Connection, chunks: Vec<Bytes>) -> Result<(), Error> {
+async fn write_oversize(connection: Connection, chunks: Vec<Bytes>) -> Result<(), Error> {
     let failed = |e: &dyn std::fmt::Display| Error::Network(e.to_string());
     let mut stream = connection.open_uni().await.map_err(|e| failed(&e))?;
     for chunk in chunks {
@@ -270,11 +333,17 @@ async fn send_oversize(connection: Connection, chunks: Vec<Bytes>) -> Result<(),
 
 async fn read_oversize(id: LinkId, connection: Connection, events: mpsc::Sender<LinkEvent>) {
     while let Ok(mut stream) = connection.accept_uni().await {
-        let events = events.clone();
+        let (events, connection) = (events.clone(), connection.clone());
         tokio::spawn(async move {
             let Ok(bytes) = stream.read_to_end(OVERSIZE_LIMIT).await else { return };
-            let chunks = split_oversize(bytes.into());
-            let _ = events.send(LinkEvent::Chunks(id, chunks)).await;
+            let hop = HopReceiver::<AwsLc>::new(HopSuite::TransportSealed);
+            let chunks = split_oversize(bytes.into()).into_iter().map(|chunk| hop.take_whole(chunk));
+            match chunks.collect() {
+                Ok(chunks) => {
+                    let _ = events.send(LinkEvent::Chunks(id, chunks)).await;
+                }
+                Err(error) => blame(id, &connection, &error),
+            }
         });
     }
 }

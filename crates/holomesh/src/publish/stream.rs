@@ -1,10 +1,11 @@
-//! One outgoing stream: objects to sealed chunks, epoch after epoch.
+//! One outgoing stream: objects to sealed chunks, epoch after epoch, and the proofs of who sent them.
 
 use crate::Error;
+use av_wire::proof::{Grade, Prover, ProverConfig};
 use av_wire::{AwsLc, Inner, Media, Object, Sealer, StreamAnnounce, StreamKeys};
 use bytes::Bytes;
 use codec_fountain::{Encoder, repair_symbols};
-use core_types::{CodecId, Epoch, Layer, LeafIndex, ObjectSeq, StreamId};
+use core_types::{CodecId, Epoch, Layer, LeafIndex, MonoTime, ObjectSeq, StreamId};
 use identity::Identity;
 
 /// Which of a publisher's streams.
@@ -22,6 +23,14 @@ impl StreamKind {
         match self {
             Self::Video => CodecId::Av1,
             Self::Audio => CodecId::Opus,
+        }
+    }
+
+    /// How often its objects are proven, and how finely (spec 25 section 4).
+    pub const fn proofs(self) -> ProverConfig {
+        match self {
+            Self::Video => ProverConfig::VIDEO,
+            Self::Audio => ProverConfig::AUDIO,
         }
     }
 }
@@ -47,6 +56,7 @@ pub struct OutStream {
     fountain: Encoder,
     sealer: Option<Sealer>,
     next_object: u64,
+    prover: Prover,
 }
 
 impl OutStream {
@@ -58,7 +68,8 @@ impl OutStream {
         let signed = announce.sign(identity)?;
         let id = announce.stream_id()?;
         let fountain = Encoder::new(announce.symbol_size);
-        Ok(Self { kind, announce, signed, id, fountain, sealer: None, next_object: 0 })
+        let prover = Prover::new(id, kind.proofs());
+        Ok(Self { kind, announce, signed, id, fountain, sealer: None, next_object: 0, prover })
     }
 
     /// Its id.
@@ -81,7 +92,8 @@ impl OutStream {
         self.sealer.as_ref().map(Sealer::epoch)
     }
 
-    /// Goes on in a new epoch: chunk numbers start at 0 again, under a new key.
+    /// Goes on in a new epoch: chunk numbers start at 0 again, under a new key. What was sent in the old one has to be
+    /// proven in it: call [`prove_epoch`](Self::prove_epoch) first.
     ///
     /// # Errors
     /// [`Error::Wire`] if keys can't be derived.
@@ -99,10 +111,10 @@ impl OutStream {
     ///
     /// # Errors
     /// [`Error::Ended`] before the first epoch; [`Error::Codec`] and [`Error::Wire`] for an object above the limits.
-    pub fn seal(&mut self, object: &Object<'_>) -> Result<SealedObject, Error> {
+    pub fn seal(&mut self, now: MonoTime, object: &Object<'_>) -> Result<SealedObject, Error> {
         let sealer = self.sealer.as_mut().ok_or(Error::Ended("sealing before the first epoch"))?;
         let seq = ObjectSeq(self.next_object);
-        let bytes = object.to_bytes()?;
+        let bytes = object.to_bytes_at(seq, self.announce.frame_duration)?;
         let sealed = match self.kind {
             StreamKind::Audio => {
                 let chunk = sealer.seal(Layer::BASE, &Inner::Object { seq, bytes: &bytes })?;
@@ -125,6 +137,56 @@ impl OutStream {
             }
         };
         self.next_object += 1;
+        self.prover.handle_object(now, seq, &bytes)?;
         Ok(sealed)
+    }
+
+    /// When [`prove_due`](Self::prove_due) has something to do next.
+    pub fn poll_timeout(&self) -> Option<MonoTime> {
+        self.prover.poll_timeout()
+    }
+
+    /// The proof that is due by now, as sealed chunks.
+    ///
+    /// # Errors
+    /// [`Error::Wire`] if it can't be signed or sealed.
+    pub fn prove_due(&mut self, now: MonoTime, identity: &Identity) -> Result<Vec<Bytes>, Error> {
+        let Some(grade) = self.prover.due(now) else { return Ok(Vec::new()) };
+        self.prove(grade, identity)
+    }
+
+    /// A proof of what the current epoch has left unproven, as sealed chunks.
+    ///
+    /// # Errors
+    /// [`Error::Wire`] if it can't be signed or sealed.
+    pub fn prove_epoch(&mut self, identity: &Identity) -> Result<Vec<Bytes>, Error> {
+        self.prove(Grade::Hybrid, identity)
+    }
+
+    /// The last proof, after the last object, as sealed chunks, and its last piece twice more: nothing else follows by
+    /// which a receiver would notice what it has lost, and no later proof makes good for this one.
+    ///
+    /// # Errors
+    /// [`Error::Wire`] if it can't be signed or sealed.
+    pub fn prove_end(&mut self, identity: &Identity) -> Result<Vec<Bytes>, Error> {
+        let Some(epoch) = self.epoch() else { return Ok(Vec::new()) };
+        let Some(proof) = self.prover.finish(epoch, identity)? else { return Ok(Vec::new()) };
+        let mut parts = proof.parts_with_small_last()?;
+        parts.extend(parts.last().cloned().map(|last| [last.clone(), last]).into_iter().flatten());
+        self.seal_parts(&parts)
+    }
+
+    fn prove(&mut self, grade: Grade, identity: &Identity) -> Result<Vec<Bytes>, Error> {
+        let Some(epoch) = self.epoch() else { return Ok(Vec::new()) };
+        match self.prover.prove(grade, epoch, identity)? {
+            Some(proof) => self.seal_parts(&proof.parts()?),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn seal_parts(&mut self, parts: &[Vec<u8>]) -> Result<Vec<Bytes>, Error> {
+        let sealer = self.sealer.as_mut().ok_or(Error::Ended("sealing before the first epoch"))?;
+        let mut seal = |part: &Vec<u8>| sealer.seal(Layer::BASE, &Inner::Proof { bytes: part });
+        parts.iter().map(|part| Ok(Bytes::from(seal(part)?))).collect()
     }
 }

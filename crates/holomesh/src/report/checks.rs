@@ -7,6 +7,8 @@ use super::{
 
 /// Least share of the expected frames, and of the expected audio packets, that a watcher that stayed must show, in %.
 pub const SHOWN_PERCENT: f64 = 99.0;
+/// Least share of what a watcher that stayed received that is proven to be the publisher's, in %.
+pub const PROVEN_PERCENT: f64 = 99.0;
 /// Most bytes received per byte of source symbols published.
 pub const DOWNLINK_RATIO: f64 = 1.6;
 /// Least mean luma PSNR against the published source, in dB.
@@ -48,6 +50,8 @@ pub fn assess(report: &DemoReport) -> Vec<Check> {
         undecryptable(&stayed),
         opened_after_leave(report),
         keys_at_relays(report),
+        proven(&stayed),
+        forged(&stayed),
         downlink(&stayed),
         picture(&stayed),
     ]
@@ -145,6 +149,30 @@ fn keys_at_relays(report: &DemoReport) -> Check {
     }
 }
 
+fn proven(stayed: &[&WatcherReport]) -> Check {
+    let worst = worst(stayed, |w| text::percent(w.proofs.hybrid, w.proofs.objects), f64::total_cmp);
+    Check {
+        name: "proven to be the publisher's",
+        figure: text::percentage(worst),
+        basis: worst_of(stayed.len()),
+        promise: format!("at least {PROVEN_PERCENT} %"),
+        outcome: decide(worst.map(|share| share >= PROVEN_PERCENT)),
+    }
+}
+
+fn forged(stayed: &[&WatcherReport]) -> Check {
+    let forged = stayed.iter().fold(0u64, |sum, w| sum.saturating_add(w.proofs.forged));
+    let objects = stayed.iter().fold(0u64, |sum, w| sum.saturating_add(w.proofs.objects));
+    let measured = objects > 0 || forged > 0;
+    Check {
+        name: "forged objects",
+        figure: if measured { text::count(forged) } else { text::DASH.to_owned() },
+        basis: format!("of {} received", text::count(objects)),
+        promise: "none".to_owned(),
+        outcome: decide(measured.then_some(forged == 0)),
+    }
+}
+
 fn downlink(stayed: &[&WatcherReport]) -> Check {
     let worst = worst(stayed, |w| w.downlink_ratio, |a, b| b.total_cmp(a));
     Check {
@@ -190,26 +218,28 @@ mod tests {
     fn a_good_run_holds_throughout() {
         let checks = assess(&fixture::report());
         assert!(checks.iter().all(|c| c.outcome == Outcome::Holds), "{checks:#?}");
-        assert_eq!(summary(&checks), "All 7 checks hold");
+        assert_eq!(summary(&checks), "All 9 checks hold");
     }
 
     #[test]
     fn each_defect_fails_its_own_check_and_no_other() {
-        let defects: [fn(&mut DemoReport); 7] = [
+        let defects: [fn(&mut DemoReport); 9] = [
             |r| r.watchers[1].frames_shown = r.watchers[1].frames_expected * 98 / 100,
             |r| r.watchers[2].audio_shown = 0,
             |r| r.watchers[0].undecryptable_chunks = 1,
             |r| r.leaver.chunks_opened_after_leave = 1,
             |r| r.relays[3].content_keys_held = 1,
+            |r| r.watchers[1].proofs.hybrid = r.watchers[1].proofs.objects * 98 / 100,
+            |r| r.watchers[4].proofs.forged = 1,
             |r| r.watchers[1].downlink_ratio = Some(1.61),
             |r| r.watchers[1].psnr_y_db = Some(29.9),
         ];
         for (i, defect) in defects.into_iter().enumerate() {
             let mut report = fixture::report();
             defect(&mut report);
-            let failed: Vec<_> = (0..7).filter(|c| outcomes(&report)[*c] == Outcome::Fails).collect();
+            let failed: Vec<_> = (0..9).filter(|c| outcomes(&report)[*c] == Outcome::Fails).collect();
             assert_eq!(failed, [i]);
-            assert!(summary(&assess(&report)).starts_with("1 of 7 checks fails: "));
+            assert!(summary(&assess(&report)).starts_with("1 of 9 checks fails: "));
         }
     }
 
@@ -227,9 +257,10 @@ mod tests {
         report.watchers[0].psnr_y_db = None;
         report.watchers[1].downlink_ratio = Some(f64::NAN);
         report.watchers[2].frames_expected = 0;
-        let open: Vec<_> = (0..7).filter(|c| outcomes(&report)[*c] == Outcome::NotMeasured).collect();
-        assert_eq!(open, [0, 5, 6]);
-        assert!(summary(&assess(&report)).starts_with("4 of 7 checks hold; not measured: frames shown, "));
+        report.watchers[3].proofs.objects = 0;
+        let open: Vec<_> = (0..9).filter(|c| outcomes(&report)[*c] == Outcome::NotMeasured).collect();
+        assert_eq!(open, [0, 5, 7, 8]);
+        assert!(summary(&assess(&report)).starts_with("5 of 9 checks hold; not measured: frames shown, "));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! A run that never took place, for the tests: seven watchers, four relays, a kill, a join and a removal.
 
 use crate::report::{
-    DemoReport, Event, EventKind, Leaver, Machine, NodeName, Percentiles, PublisherSample, RelayReport, Role,
-    Spread, StagesMs, Timeline, WatcherReport, WatcherSample, WatcherSeries,
+    DemoReport, Event, EventKind, Leaver, Machine, NodeName, Percentiles, ProofReport, PublisherSample,
+    RelayReport, Role, Spread, StagesMs, Timeline, WatcherReport, WatcherSample, WatcherSeries,
 };
 
 use proptest::prelude::*;
@@ -127,6 +127,16 @@ fn watcher(n: u64) -> WatcherReport {
         },
         downlink_ratio: Some(1.375),
         parents: if role == Role::Left { 0 } else { 4 - u32::from(n == 5) },
+        proofs: ProofReport {
+            objects: expected * 3,
+            hybrid: expected * 3 - n % 2,
+            interim: n % 2,
+            unproven: 0,
+            forged: 0,
+            lost_proofs: n % 4,
+            bytes: expected * 170,
+            downlink_percent: Some(4.25 + n as f64 / 8.0),
+        },
     }
 }
 

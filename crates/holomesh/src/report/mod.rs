@@ -35,7 +35,8 @@ mod fixture;
 
 pub use html::PicturePair;
 pub use model::{
-    DemoReport, Event, EventKind, Leaver, Machine, NodeName, RelayReport, Role, StagesMs, WatcherReport,
+    DemoReport, Event, EventKind, Leaver, Machine, NodeName, ProofReport, RelayReport, Role, StagesMs,
+    WatcherReport,
 };
 pub use percentiles::{Percentiles, Spread};
 pub use timeline::{PublisherSample, Timeline, WatcherSample, WatcherSeries};

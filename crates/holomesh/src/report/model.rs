@@ -108,6 +108,31 @@ pub struct WatcherReport {
     pub downlink_ratio: Option<f64>,
     /// Parents that fed it at the end of the run or when it left.
     pub parents: u32,
+    /// What the proofs of authorship said.
+    #[serde(default)]
+    pub proofs: ProofReport,
+}
+
+/// What a watcher found out about who had sent what it received. Objects are frames and audio packets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct ProofReport {
+    /// Objects received and held against proofs.
+    pub objects: u64,
+    /// Of these, proven to be the publisher's by Ed25519 and ML-DSA-65.
+    pub hybrid: u64,
+    /// By Ed25519 alone.
+    pub interim: u64,
+    /// By nothing.
+    pub unproven: u64,
+    /// Proven to be somebody else's.
+    pub forged: u64,
+    /// Proofs that never came.
+    pub lost_proofs: u64,
+    /// Bytes of the chunks that carried proofs.
+    pub bytes: u64,
+    /// The same in per cent of all bytes of chunks received.
+    #[serde(serialize_with = "measured")]
+    pub downlink_percent: Option<f64>,
 }
 
 /// When a watcher was a member.
@@ -303,7 +328,9 @@ mod tests {
                 watcher,
                 &["downlink_ratio", "parents", "stayed", "role", "stages_ms", "chunks_received"],
             );
-            assert_has(watcher, &["chunks_repaired", "audio_concealed", "psnr_frames"]);
+            assert_has(watcher, &["chunks_repaired", "audio_concealed", "psnr_frames", "proofs"]);
+            assert_has(&watcher["proofs"], &["objects", "hybrid", "interim", "unproven", "forged"]);
+            assert_has(&watcher["proofs"], &["lost_proofs", "bytes", "downlink_percent"]);
             assert_eq!(keys(&watcher["latency_ms"]), ["p50", "p95", "p99"]);
             assert_eq!(keys(&watcher["stages_ms"]), ["decode", "encode", "send", "wait"]);
             assert_eq!(keys(&watcher["stages_ms"]["wait"]), ["p50", "p95"]);

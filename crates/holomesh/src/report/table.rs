@@ -21,6 +21,10 @@ pub fn render(report: &DemoReport) -> String {
         out.push(String::new());
         out.extend(latencies(&report.watchers));
         out.push(String::new());
+        if report.watchers.iter().any(|w| w.proofs.objects > 0) {
+            out.extend(authorship(&report.watchers));
+            out.push(String::new());
+        }
     }
     if !report.relays.is_empty() {
         out.extend(relays(&report.relays));
@@ -89,6 +93,27 @@ fn latencies(watchers: &[WatcherReport]) -> Vec<String> {
         ]
     };
     align(std::iter::once(head.map(str::to_owned).into()).chain(watchers.iter().map(row)).collect(), 1)
+}
+
+/// What the proofs said of who had sent what was received.
+fn authorship(watchers: &[WatcherReport]) -> Vec<String> {
+    let head = ["who sent it", "objects", "proven", "", "interim", "unproven", "forged", "lost proofs"];
+    let head = head.into_iter().chain(["bytes", "of downlink"]).map(str::to_owned).collect();
+    let row = |w: &WatcherReport| {
+        vec![
+            name(&w.id),
+            count(w.proofs.objects),
+            count(w.proofs.hybrid),
+            percentage(percent(w.proofs.hybrid, w.proofs.objects)),
+            count(w.proofs.interim),
+            count(w.proofs.unproven),
+            count(w.proofs.forged),
+            count(w.proofs.lost_proofs),
+            bytes(w.proofs.bytes),
+            percentage(w.proofs.downlink_percent),
+        ]
+    };
+    align(std::iter::once(head).chain(watchers.iter().map(row)).collect(), 1)
 }
 
 fn name(id: &NodeName) -> String {
@@ -181,7 +206,7 @@ mod tests {
         for node in ["watcher-1", "watcher-7", "relay-4"] {
             assert!(page.contains(node), "{page}");
         }
-        assert!(page.ends_with("All 7 checks hold.\n"));
+        assert!(page.ends_with("All 9 checks hold.\n"));
     }
 
     #[test]
@@ -207,6 +232,8 @@ mod tests {
             watcher.id = NodeName::new(name.clone());
             (watcher.frames_shown, watcher.frames_expected, watcher.chunks_repaired) = (n, 1, n);
             (watcher.psnr_y_db, watcher.downlink_ratio, watcher.latency_ms.p99) = (odd, odd, odd);
+            (watcher.proofs.objects, watcher.proofs.hybrid, watcher.proofs.forged) = (1, n, n);
+            (watcher.proofs.bytes, watcher.proofs.downlink_percent) = (n, odd);
             report.relays[0].bytes_out = n;
             report.cpu_seconds = odd;
             report.version = name.clone();

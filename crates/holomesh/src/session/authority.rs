@@ -2,14 +2,12 @@
 //! the first chunk is sealed under it.
 
 use crate::Error;
-use av_mls::{EpochSecret, Member, SignedKeyPackage, VerifiedKeyPackage};
-use core_types::{Epoch, KeyId, LeafIndex, LinkId, SessionId};
+use av_mls::{Batcher, CommitKind, EpochSecret, Member, SignedKeyPackage, StateStore};
+use core_types::{Epoch, KeyId, LeafIndex, LinkId, MonoTime, SessionId};
 use identity::Identity;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-/// Joins within this time share one commit.
-const BATCH_WINDOW: Duration = Duration::from_millis(200);
 /// A member that has not said by then that it has the new key is not waited for.
 const READY_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -39,29 +37,60 @@ struct Switch {
 pub(super) struct Authority {
     member: Member,
     links: BTreeMap<KeyId, LinkId>,
-    joining: Vec<(LinkId, VerifiedKeyPackage)>,
-    leaving: BTreeSet<KeyId>,
-    /// Set when a batch failed: its joiners then come one by one, so that a bad one spoils it for nobody else.
-    one_by_one: bool,
+    waiting: Batcher<LinkId>,
     refused: Vec<(LinkId, String)>,
-    batch_due: Option<Instant>,
+    /// Where the batcher's time begins.
+    origin: Option<Instant>,
     switch: Option<Switch>,
 }
 
 impl Authority {
-    pub(super) fn new(identity: &Identity, session: SessionId) -> Result<Self, Error> {
-        let mut member = Member::new(identity)?;
-        member.create(session)?;
+    /// Hosts `session`; with a store that knows it already, goes on with it. Who was in it then has to go: their links are
+    /// gone, and they come back as joiners.
+    pub(super) fn open(
+        identity: &Identity,
+        session: SessionId,
+        store: Box<dyn StateStore>,
+    ) -> Result<Self, Error> {
+        let mut member = Member::open(identity, crate::random::generator()?, store)?;
+        match member.session() {
+            Some(known) if known == session => {
+                if member.is_staged() {
+                    // It was stopped between staging and sending.
+                    member.discard_staged()?;
+                }
+                let gone: Vec<KeyId> = member
+                    .roster()
+                    .iter()
+                    .map(|e| e.key_id)
+                    .filter(|who| *who != identity.key_id())
+                    .collect();
+                if !gone.is_empty() {
+                    let _nobody_hears_it = member.stage_change(Vec::new(), &gone)?;
+                    member.merge_staged()?;
+                }
+            }
+            Some(_) => {
+                return Err(Error::input("--state", "it holds another session; use another directory"));
+            }
+            None => {
+                member.create(session)?;
+            }
+        }
         Ok(Self {
             member,
             links: BTreeMap::new(),
-            joining: Vec::new(),
-            leaving: BTreeSet::new(),
-            one_by_one: false,
+            waiting: Batcher::new(),
             refused: Vec::new(),
-            batch_due: None,
+            origin: None,
             switch: None,
         })
+    }
+
+    /// In memory alone.
+    #[cfg(test)]
+    pub(super) fn new(identity: &Identity, session: SessionId) -> Result<Self, Error> {
+        Self::open(identity, session, Box::new(av_mls::MemoryStore::default()))
     }
 
     /// Takes a join request. The key package must be the peer's own: signed by the identity that the link proved.
@@ -81,14 +110,13 @@ impl Authority {
         if package.key_id() != peer {
             return Err("the key package belongs to somebody else".into());
         }
-        if self.links.contains_key(&peer) || self.joining.iter().any(|(_, p)| p.key_id() == peer) {
+        if self.links.contains_key(&peer) || self.waiting.is_joining(peer) {
             return Err(
                 "this identity is in the session already; leave there first, or wait until it is gone".into(),
             );
         }
-        self.joining.push((link, package));
-        self.batch_due.get_or_insert(now + BATCH_WINDOW);
-        Ok(())
+        let now = self.time(now);
+        self.waiting.join(now, link, package).map_err(|e| e.to_string())
     }
 
     /// Joiners whose key package could not be added, and why.
@@ -98,7 +126,7 @@ impl Authority {
 
     /// A link is gone: its member leaves, or its join request is taken back. Returns the member.
     pub(super) fn link_down(&mut self, now: Instant, link: LinkId) -> Option<KeyId> {
-        self.joining.retain(|(l, _)| *l != link);
+        self.waiting.withdraw(|l, _| *l == link);
         let who = self.member_at(link)?;
         self.leave(now, who);
         Some(who)
@@ -106,62 +134,128 @@ impl Authority {
 
     /// Takes a member out, or a join request back.
     pub(super) fn leave(&mut self, now: Instant, who: KeyId) -> bool {
-        self.joining.retain(|(_, package)| package.key_id() != who);
+        self.waiting.withdraw(|_, joiner| joiner == who);
         let is_member = self.links.contains_key(&who);
         if is_member {
-            self.leaving.insert(who);
-            // Leaving is urgent where joining can wait: nothing new is to be read by who has gone.
-            self.batch_due = Some(now);
+            let now = self.time(now);
+            self.waiting.remove(now, who);
         }
         is_member
     }
 
-    /// The commit that is due, if one is: only one epoch change is under way at a time.
-    pub(super) fn commit_due(&mut self, now: Instant) -> Result<Option<Committed>, Error> {
-        if self.switch.is_some() || self.batch_due.is_none_or(|due| now < due) {
+    /// A member's own wish to go, in its own hand: whoever is at the other end of its link can't say so in its name.
+    ///
+    /// # Errors
+    /// A sentence for the peer.
+    pub(super) fn leave_by_request(
+        &mut self,
+        now: Instant,
+        peer: KeyId,
+        request: &[u8],
+    ) -> Result<(), String> {
+        if self.links.contains_key(&peer) {
+            let who = self.member.check_leave_request(request).map_err(|e| e.to_string())?;
+            if who != peer {
+                return Err("the leave request is another member's".into());
+            }
+        }
+        self.leave(now, peer);
+        Ok(())
+    }
+
+    /// Where the group is, for a member that lost the thread.
+    pub(super) fn group_info(&self, link: LinkId) -> Result<Vec<u8>, String> {
+        if !self.is_member(link) {
+            return Err("join first".into());
+        }
+        self.member.group_info().map_err(|e| e.to_string())
+    }
+
+    /// A member comes back by an external commit. `None` while another epoch change is under way, or when one came first:
+    /// the member tries again.
+    ///
+    /// # Errors
+    /// A sentence for the peer.
+    pub(super) fn rejoin(
+        &mut self,
+        now: Instant,
+        link: LinkId,
+        commit: &[u8],
+    ) -> Result<Option<Committed>, String> {
+        let peer = self.member_at(link).ok_or("join first")?;
+        if self.switch.is_some() {
             return Ok(None);
         }
-        let most = if self.one_by_one { 1 } else { av_mls::MAX_BATCH };
-        let leaving: Vec<KeyId> = self.leaving.iter().copied().collect();
-        let joining: Vec<_> = self.joining.drain(..self.joining.len().min(most)).collect();
-        self.batch_due = (!self.joining.is_empty()).then_some(now);
-        if leaving.is_empty() && joining.is_empty() {
-            return Ok(None);
-        }
-        let added: Vec<(LinkId, KeyId)> = joining.iter().map(|(link, p)| (*link, p.key_id())).collect();
-        let packages = joining.iter().map(|(_, package)| package.clone()).collect();
-        let staged = match self.member.stage_change(packages, &leaving) {
-            Ok(staged) => staged,
-            Err(error) if joining.is_empty() => {
-                self.leaving.clear();
-                return Err(error.into());
-            }
-            // Whoever leaves must go all the same: the next attempt is without these joiners, or with one of them.
-            Err(error) => {
-                match <[_; 1]>::try_from(joining) {
-                    Ok([(link, _)]) => self.refused.push((link, error.to_string())),
-                    Err(several) => {
-                        self.one_by_one = true;
-                        self.joining.splice(..0, several);
-                    }
-                }
-                self.batch_due = Some(now);
-                return self.commit_due(now);
-            }
+        let hash = match self.member.verify_commit(commit) {
+            Ok(hash) => hash,
+            Err(av_mls::Error::StaleCommit { .. }) => return Ok(None),
+            Err(error) => return Err(error.to_string()),
         };
-        self.member.merge_staged()?;
-        self.leaving.clear();
-        self.one_by_one &= !self.joining.is_empty();
-        let informed = self.links.values().copied().collect();
-        let removed_links = leaving.iter().filter_map(|who| self.links.get(who).copied()).collect();
-        self.links.retain(|who, _| !leaving.contains(who));
-        self.links.extend(added.iter().map(|(link, who)| (*who, *link)));
+        let outcome = self.member.accept_commit(hash).map_err(|e| e.to_string())?;
+        if outcome.kind != CommitKind::Rejoin || outcome.by != peer {
+            tracing::warn!(by = %outcome.by.short(), "a commit by another member than the one that sent it");
+        }
+        let committed = Committed {
+            epoch: outcome.epoch,
+            commit: commit.to_vec(),
+            welcome: Vec::new(),
+            added: Vec::new(),
+            // It comes back to its sender too: that is how it learns that it holds.
+            informed: self.links.values().copied().collect(),
+            removed: Vec::new(),
+            removed_links: Vec::new(),
+        };
+        self.begin_switch(now, outcome.epoch).map_err(|e| e.to_string())?;
+        Ok(Some(committed))
+    }
+
+    fn begin_switch(&mut self, now: Instant, epoch: Epoch) -> Result<(), Error> {
         self.switch = Some(Switch {
-            epoch: staged.epoch,
+            epoch,
             secret: self.member.epoch_secret()?,
             waiting: self.links.values().copied().collect(),
             deadline: now + READY_TIMEOUT,
         });
+        Ok(())
+    }
+
+    /// Makes what was recorded since the last snapshot part of one. For when nothing is waiting.
+    pub(super) fn checkpoint(&mut self) {
+        if self.member.journal_len() > 0
+            && let Err(error) = self.member.checkpoint()
+        {
+            tracing::warn!(%error, "the group's state could not be compacted");
+        }
+    }
+
+    /// The commit that is due, if one is: only one epoch change is under way at a time.
+    pub(super) fn commit_due(&mut self, now: Instant) -> Result<Option<Committed>, Error> {
+        if self.switch.is_some() {
+            return Ok(None);
+        }
+        let at = self.time(now);
+        let (batch, staged) = loop {
+            let Some(batch) = self.waiting.due(at) else { return Ok(None) };
+            let packages = batch.joining.iter().map(|(_, package)| package.clone()).collect();
+            match self.member.stage_change(packages, &batch.leaving) {
+                Ok(staged) => break (batch, staged),
+                Err(error) if batch.joining.is_empty() => return Err(error.into()),
+                // Whoever leaves must go all the same: the next attempt is without these joiners, or with one of them.
+                Err(error) => {
+                    if let Some((link, _)) = self.waiting.failed(at, batch) {
+                        self.refused.push((link, error.to_string()));
+                    }
+                }
+            }
+        };
+        let leaving = batch.leaving;
+        let added: Vec<(LinkId, KeyId)> = batch.joining.iter().map(|(link, p)| (*link, p.key_id())).collect();
+        self.member.merge_staged()?;
+        let informed = self.links.values().copied().collect();
+        let removed_links = leaving.iter().filter_map(|who| self.links.get(who).copied()).collect();
+        self.links.retain(|who, _| !leaving.contains(who));
+        self.links.extend(added.iter().map(|(link, who)| (*who, *link)));
+        self.begin_switch(now, staged.epoch)?;
         Ok(Some(Committed {
             epoch: staged.epoch,
             commit: staged.commit,
@@ -202,7 +296,7 @@ impl Authority {
 
     /// Nothing is under way.
     pub(super) fn is_settled(&self) -> bool {
-        self.switch.is_none() && self.batch_due.is_none()
+        self.switch.is_none() && self.waiting.is_empty()
     }
 
     pub(super) fn is_member(&self, link: LinkId) -> bool {
@@ -213,6 +307,10 @@ impl Authority {
         self.links.values().copied()
     }
 
+    pub(super) fn link_of(&self, who: KeyId) -> Option<LinkId> {
+        self.links.get(&who).copied()
+    }
+
     fn member_at(&self, link: LinkId) -> Option<KeyId> {
         self.links.iter().find(|(_, l)| **l == link).map(|(who, _)| *who)
     }
@@ -221,138 +319,19 @@ impl Authority {
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         match &self.switch {
             Some(switch) => Some(switch.deadline),
-            None => self.batch_due,
+            None => self
+                .waiting
+                .next_timeout()
+                .zip(self.origin)
+                .map(|(due, origin)| origin + Duration::from_micros(due.0)),
         }
+    }
+
+    fn time(&mut self, now: Instant) -> MonoTime {
+        let origin = *self.origin.get_or_insert(now);
+        MonoTime::from_micros(now.saturating_duration_since(origin).as_micros() as u64)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use identity::Seed;
-
-    const SESSION: SessionId = SessionId([5; 32]);
-
-    fn identity(n: u8) -> Identity {
-        Identity::from_seed(&Seed([n; 64])).unwrap()
-    }
-
-    fn package(who: &Identity) -> (Member, Vec<u8>) {
-        let mut member = Member::new(who).unwrap();
-        let bytes = member.key_package(who).unwrap().to_bytes();
-        (member, bytes)
-    }
-
-    #[test]
-    fn joins_within_the_window_share_a_commit_and_the_key_waits_for_the_members() {
-        let host = identity(1);
-        let mut authority = Authority::new(&host, SESSION).unwrap();
-        let start = Instant::now();
-        let mut members = Vec::new();
-        for n in 2..4u8 {
-            let who = identity(n);
-            let (member, bytes) = package(&who);
-            authority.join(start, LinkId(n.into()), who.key_id(), &bytes).unwrap();
-            members.push(member);
-        }
-        assert!(authority.commit_due(start + BATCH_WINDOW / 2).unwrap().is_none());
-        let committed = authority.commit_due(start + BATCH_WINDOW).unwrap().unwrap();
-        assert_eq!((committed.epoch, committed.added.len()), (Epoch(1), 2));
-        for member in &mut members {
-            member.join(&committed.welcome, host.key_id(), SESSION).unwrap();
-        }
-        let now = start + BATCH_WINDOW;
-        assert!(!authority.switch_due(now));
-        authority.ready(LinkId(2), Epoch(1));
-        assert!(!authority.switch_due(now), "one of two");
-        authority.ready(LinkId(3), Epoch(1));
-        assert!(authority.switch_due(now));
-        let (epoch, secret) = authority.finish_switch().unwrap();
-        assert_eq!(epoch, Epoch(1));
-        assert!(members.iter().all(|m| m.epoch_secret().unwrap().expose() == secret.expose()));
-    }
-
-    #[test]
-    fn a_member_that_does_not_answer_is_not_waited_for_long() {
-        let mut authority = Authority::new(&identity(1), SESSION).unwrap();
-        let start = Instant::now();
-        let who = identity(2);
-        authority.join(start, LinkId(2), who.key_id(), &package(&who).1).unwrap();
-        let at = start + BATCH_WINDOW;
-        authority.commit_due(at).unwrap().unwrap();
-        assert!(!authority.switch_due(at + READY_TIMEOUT / 2));
-        assert!(authority.switch_due(at + READY_TIMEOUT));
-    }
-
-    #[test]
-    fn a_removal_does_not_wait_and_the_one_removed_is_not_waited_for() {
-        let mut authority = Authority::new(&identity(1), SESSION).unwrap();
-        let start = Instant::now();
-        let who = identity(2);
-        authority.join(start, LinkId(2), who.key_id(), &package(&who).1).unwrap();
-        authority.commit_due(start + BATCH_WINDOW).unwrap().unwrap();
-        authority.finish_switch();
-        assert!(authority.leave(start + BATCH_WINDOW, who.key_id()));
-        let committed = authority.commit_due(start + BATCH_WINDOW).unwrap().unwrap();
-        assert_eq!((committed.removed, committed.informed), (vec![who.key_id()], vec![LinkId(2)]));
-        assert!(authority.switch_due(start + BATCH_WINDOW), "nobody is left to wait for");
-    }
-
-    #[test]
-    fn a_joiner_whose_link_dies_before_its_commit_does_not_become_a_ghost() {
-        let mut authority = Authority::new(&identity(1), SESSION).unwrap();
-        let now = Instant::now();
-        let who = identity(2);
-        let bytes = package(&who).1;
-        authority.join(now, LinkId(2), who.key_id(), &bytes).unwrap();
-        assert_eq!(authority.link_down(now, LinkId(2)), None);
-        assert!(authority.commit_due(now + BATCH_WINDOW).unwrap().is_none());
-        authority.join(now, LinkId(3), who.key_id(), &bytes).expect("may come back on a new link");
-    }
-
-    #[test]
-    fn a_bad_joiner_holds_up_neither_a_removal_nor_the_other_joiners() {
-        let mut authority = Authority::new(&identity(1), SESSION).unwrap();
-        let mut now = Instant::now();
-        let (bob, carol, dave) = (identity(2), identity(3), identity(4));
-        authority.join(now, LinkId(2), bob.key_id(), &package(&bob).1).unwrap();
-        now += BATCH_WINDOW;
-        authority.commit_due(now).unwrap().unwrap();
-        authority.finish_switch();
-        // Carol's package is added twice under two names on the inside: her MLS keys are the same both times.
-        let bytes = package(&carol).1;
-        authority.join(now, LinkId(3), carol.key_id(), &bytes).unwrap();
-        let twin = authority.joining[0].1.clone();
-        authority.joining.push((LinkId(4), twin));
-        authority.join(now, LinkId(5), dave.key_id(), &package(&dave).1).unwrap();
-        authority.leave(now, bob.key_id());
-        let mut added = Vec::new();
-        let mut removed = Vec::new();
-        for _ in 0..4 {
-            now += BATCH_WINDOW;
-            if let Some(committed) = authority.commit_due(now).unwrap() {
-                added.extend(committed.added.into_iter().map(|(link, _)| link));
-                removed.extend(committed.removed);
-                authority.finish_switch();
-            }
-        }
-        assert_eq!(added, [LinkId(3), LinkId(5)]);
-        assert_eq!(removed, [bob.key_id()]);
-        assert_eq!(authority.take_refused().len(), 1, "the twin is told");
-        assert!(authority.is_settled());
-    }
-
-    #[test]
-    fn somebody_elses_key_package_and_a_second_join_are_refused() {
-        let mut authority = Authority::new(&identity(1), SESSION).unwrap();
-        let now = Instant::now();
-        let (bob, carol) = (identity(2), identity(3));
-        let bytes = package(&bob).1;
-        assert!(
-            authority.join(now, LinkId(3), carol.key_id(), &bytes).unwrap_err().contains("somebody else")
-        );
-        authority.join(now, LinkId(2), bob.key_id(), &bytes).unwrap();
-        assert!(authority.join(now, LinkId(4), bob.key_id(), &bytes).unwrap_err().contains("already"));
-        assert!(authority.join(now, LinkId(5), bob.key_id(), b"rubbish").is_err());
-    }
-}
+mod tests;

@@ -1,6 +1,8 @@
 //! The host node.
 
 use super::authority::{Authority, Committed};
+use super::packages::Packages;
+use super::state::State;
 use crate::net::{Control, Link, LinkEvent, LossConfig, Net, NetConfig, PeerAddress, Role};
 use crate::publish::{
     AudioConfig, BlockSource, Capture, Encoded, EncoderControl, FrameSource, Observer, OutStream, Published,
@@ -8,12 +10,13 @@ use crate::publish::{
 };
 use crate::relay::{EVENT_QUEUE, RelayCore};
 use crate::ticket::Ticket;
-use crate::{Error, keyfile, publish};
-use av_wire::{Media, Object, ObjectFlags, StreamAnnounce};
-use core_types::{Epoch, KeyId, Layer, LinkId, MediaTime, SessionId, SymbolSize};
+use crate::{Clock, Error, keyfile, publish};
+use av_wire::{FrameDuration, Media, Object, ObjectFlags, StreamAnnounce};
+use core_types::{Epoch, KeyId, Layer, LinkId, MediaTime, SymbolSize};
 use identity::Seed;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq;
@@ -47,6 +50,9 @@ pub struct Config {
     pub parents: u8,
     /// Bytes of a fountain symbol.
     pub symbol_size: SymbolSize,
+    /// A directory that is the host's own, for a session that outlives it: tickets stay good, and no epoch comes twice. Only
+    /// with a seed that is the same each time. Without it the session ends with the host.
+    pub state: Option<PathBuf>,
     /// Start publishing at once instead of at [`Command::Start`].
     pub autostart: bool,
     /// Is told what is published.
@@ -120,9 +126,11 @@ pub async fn run(
 }
 
 struct Host {
+    clock: Clock,
     net: Net,
     ticket: Ticket,
     authority: Authority,
+    packages: Packages,
     core: RelayCore,
     /// Relays that carry the streams, and where they are.
     relays: BTreeMap<LinkId, (PeerAddress, bool)>,
@@ -153,15 +161,11 @@ impl Host {
         capture_out: mpsc::Sender<Capture>,
     ) -> Result<Self, Error> {
         let Config { seed, listen, loss, .. } = config;
+        let State { session, invitation, store, packages } = State::open(config.state.as_deref(), &seed)?;
         let net = Net::bind(NetConfig { seed, role: Role::Host, listen, loss }, events).await?;
-        let mut session = [0; 32];
-        let mut invitation = [0; 16];
-        keyfile::fill_random(&mut session)?;
-        keyfile::fill_random(&mut invitation)?;
-        let session = SessionId(session);
         let PeerAddress { endpoint, addresses } = net.address();
         let ticket = Ticket { host: net.identity().key_id(), session, endpoint, addresses, invitation };
-        let authority = Authority::new(net.identity(), session)?;
+        let authority = Authority::open(net.identity(), session, store)?;
 
         let mut core = RelayCore::new();
         let mut streams = BTreeMap::new();
@@ -173,6 +177,10 @@ impl Host {
             sample_rate: audio.opus.sample_rate.hz(),
             channels: audio.opus.channels.count() as u8,
         });
+        let audio_frame = config
+            .audio
+            .as_ref()
+            .and_then(|(_, audio)| FrameDuration::from_duration(audio.opus.frame.duration()));
         for (kind, label, media) in
             [(StreamKind::Video, "camera", video), (StreamKind::Audio, "microphone", audio)]
         {
@@ -188,7 +196,7 @@ impl Host {
                 layers: Layer::BASE,
                 symbol_size: config.symbol_size,
                 parents: config.parents,
-                ticks_per_second: 1_000_000,
+                frame_duration: if kind == StreamKind::Audio { audio_frame } else { None },
                 media,
             };
             let stream = OutStream::new(kind, announce, net.identity())?;
@@ -196,9 +204,11 @@ impl Host {
             streams.insert(kind, stream);
         }
         Ok(Self {
+            clock: Clock::start(),
             net,
             ticket,
             authority,
+            packages,
             core,
             relays: BTreeMap::new(),
             streams,
@@ -240,6 +250,8 @@ impl Host {
         if self.start_wanted && self.sources.is_some() && self.authority.is_settled() {
             self.start()?;
         }
+        self.prove()?;
+        self.packages.write_due(Some(now));
         if self.stop_wanted && self.capturing == 0 && self.ending.is_none() {
             self.end_streams()?;
         }
@@ -278,13 +290,27 @@ impl Host {
         self.awaiting_key_frame = false;
         let Some((epoch, secret)) = self.authority.finish_switch() else { return Ok(()) };
         self.enter_epoch(epoch, secret.expose())?;
+        self.authority.checkpoint();
         self.observer.event("epoch", format!("sealing in epoch {epoch}"));
+        Ok(())
+    }
+
+    /// Sends the proofs that are due.
+    fn prove(&mut self) -> Result<(), Error> {
+        let now = self.clock.now();
+        for stream in self.streams.values_mut() {
+            let chunks = stream.prove_due(now, self.net.identity())?;
+            self.core.publish(PUBLISHER, chunks);
+        }
         Ok(())
     }
 
     fn enter_epoch(&mut self, epoch: Epoch, secret: &[u8; 32]) -> Result<(), Error> {
         let own_leaf = self.authority.own_leaf()?;
         for stream in self.streams.values_mut() {
+            // Under the old key, for those that have it.
+            let chunks = stream.prove_epoch(self.net.identity())?;
+            self.core.publish(PUBLISHER, chunks);
             stream.enter_epoch(epoch, secret, own_leaf)?;
         }
         self.observer.epoch_secret(epoch, secret);
@@ -331,7 +357,7 @@ impl Host {
         self.last_pts = self.last_pts.max(pts);
         let flags = ObjectFlags { key_frame, ..ObjectFlags::default() };
         let Some(stream) = self.streams.get_mut(&kind) else { return Ok(()) };
-        let sealed = stream.seal(&Object { flags, pts, duration, payload: &payload })?;
+        let sealed = stream.seal(self.clock.now(), &Object { flags, pts, duration, payload: &payload })?;
         let published = Published {
             kind,
             seq: sealed.seq,
@@ -343,7 +369,7 @@ impl Host {
             coded_bytes: payload.len(),
         };
         self.observer.published(published);
-        self.core.handle_chunks(PUBLISHER, sealed.chunks);
+        self.core.publish(PUBLISHER, sealed.chunks);
         Ok(())
     }
 
@@ -357,8 +383,9 @@ impl Host {
             payload: &[],
         };
         for stream in self.streams.values_mut().filter(|s| s.epoch().is_some()) {
-            let chunks = stream.seal(&object)?.chunks;
-            self.core.handle_chunks(PUBLISHER, chunks);
+            let mut chunks = stream.seal(self.clock.now(), &object)?.chunks;
+            chunks.extend(stream.prove_end(self.net.identity())?);
+            self.core.publish(PUBLISHER, chunks);
         }
         Ok(())
     }
@@ -370,10 +397,14 @@ impl Host {
     fn next_timeout(&self) -> Option<Instant> {
         let waits_for_encoder = self.awaiting_key_frame;
         let authority = self.authority.next_timeout().filter(|_| !waits_for_encoder);
-        authority.into_iter().chain(self.ending).min()
+        let proofs = self.streams.values().filter_map(OutStream::poll_timeout).min();
+        let proofs = proofs.map(|at| self.clock.instant(at));
+        authority.into_iter().chain(self.ending).chain(proofs).chain(self.packages.next_timeout()).min()
     }
 
-    async fn close(self) {
+    async fn close(mut self) {
+        self.packages.write_due(None);
+        self.authority.checkpoint();
         for link in self.core.links.values() {
             link.send(&Control::End);
         }
@@ -431,10 +462,23 @@ impl Host {
                 self.authority.ready(link, Epoch(epoch));
                 Ok(())
             }
-            Control::Leave => {
-                self.authority.leave(now, peer);
-                Ok(())
+            Control::Leave { request } => self.authority.leave_by_request(now, peer, &request),
+            Control::KeyPackages { packages } if self.authority.is_member(link) => {
+                self.packages.publish(now, peer, &packages).map(drop)
             }
+            Control::TakeKeyPackage { invitation, owner } => {
+                self.check_invitation(invitation).map(|()| self.hand_out(link, peer, KeyId(owner)))
+            }
+            Control::GroupInfoWanted => self.authority.group_info(link).map(|group_info| {
+                self.send(link, &Control::GroupInfo { group_info });
+            }),
+            Control::Rejoin { commit } => self.authority.rejoin(now, link, &commit).map(|committed| {
+                if let Some(committed) = committed {
+                    self.observer
+                        .event("rejoined", format!("{} with epoch {}", peer.short(), committed.epoch));
+                    self.announce_commit(committed);
+                }
+            }),
             Control::KeyFrame { .. } if self.authority.is_member(link) => {
                 self.key_frame_wanted(now);
                 Ok(())
@@ -448,6 +492,20 @@ impl Host {
         if let Err(why) = outcome {
             self.core.refuse(link, why);
         }
+    }
+
+    /// A key package of a member, for whoever wants it in a session of its own.
+    fn hand_out(&mut self, link: LinkId, requester: KeyId, owner: KeyId) {
+        let package = self.packages.take(Instant::now(), requester, owner).map(|(package, refill)| {
+            if refill > 0
+                && let Some(owner) = self.authority.link_of(owner)
+            {
+                let count = u8::try_from(refill).unwrap_or(u8::MAX);
+                self.send(owner, &Control::KeyPackagesWanted { count });
+            }
+            package
+        });
+        self.send(link, &Control::KeyPackage { owner: owner.0, package });
     }
 
     fn check_invitation(&self, invitation: [u8; 16]) -> Result<(), String> {

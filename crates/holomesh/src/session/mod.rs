@@ -1,6 +1,10 @@
 //! The host of a session: owns the roster, orders commits, publishes, and feeds its relays.
 
 mod authority;
+mod fetch;
 mod host;
+mod packages;
+mod state;
 
+pub use fetch::take_key_package;
 pub use host::{Command, Config, run};

@@ -1,6 +1,7 @@
 //! How a watcher is set up, and how it is doing.
 
 use super::player::PlayStats;
+use super::proofs::{ProofStats, Proofs};
 use crate::net::LossConfig;
 use crate::ticket::Ticket;
 use core_types::Epoch;
@@ -20,8 +21,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Loss to inject into what it sends.
     pub loss: LossConfig,
-    /// From when an object could have arrived to when it is played.
+    /// From when an object could have arrived to when it is played. [`Proofs::added_delay`] comes on top.
     pub delay: Duration,
+    /// What to do with objects that are not proven to be the publisher's yet.
+    pub proofs: Proofs,
     /// Go on receiving after being removed, and try to open what comes: for showing that it can't.
     pub linger_after_removal: bool,
     /// Is kept up to date while the watcher runs.
@@ -37,6 +40,7 @@ impl Config {
             ticket,
             loss: LossConfig::NONE,
             delay: Duration::from_millis(100),
+            proofs: Proofs::default(),
             linger_after_removal: false,
             state: Arc::default(),
         }
@@ -79,6 +83,10 @@ pub struct Snapshot {
     pub missing: u64,
     /// Chunks that came after they were asked for.
     pub repaired: u64,
+    /// What the proofs of authorship said.
+    pub proofs: ProofStats,
+    /// Times that a commit was missing or did not fit, so that it had to come back by an external commit.
+    pub rejoins: u64,
     /// Parents that fell silent.
     pub suspected: u64,
     /// Chunks seen of epochs after the removal.

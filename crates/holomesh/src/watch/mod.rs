@@ -3,6 +3,7 @@
 mod config;
 mod node;
 mod player;
+mod proofs;
 mod receive;
 mod sink;
 mod video;
@@ -11,4 +12,5 @@ pub(crate) use config::reachable_from;
 pub use config::{Config, Report, Snapshot, WatchState};
 pub use node::{Command, run, run_with};
 pub use player::PlayStats;
+pub use proofs::{ProofStats, Proofs};
 pub use sink::{MatroskaSink, ShownPicture, ShownSound, Sink, Y4mSink};

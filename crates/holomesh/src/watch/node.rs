@@ -2,15 +2,17 @@
 
 use super::config::{Config, Report, Snapshot, WatchState};
 use super::player::{Message, PlayerHandle};
+use super::proofs::{ProofStats, Proofs};
 use super::receive::InStream;
 use super::sink::Sink;
+use crate::clock::wall_now;
 use crate::net::{Control, Link, LinkEvent, Net, NetConfig, PeerAddress, Role};
 use crate::relay::EVENT_QUEUE;
 use crate::ticket::Ticket;
 use crate::{Clock, Error};
 use alm::Action;
-use av_mls::{CommitOutcome, EpochSecret, Member};
-use av_wire::{ChunkHeader, Keyring, StreamAnnounce};
+use av_mls::{CommitOutcome, EpochSecret, Member, SignedKeyPackage};
+use av_wire::{ChunkHeader, FreshChunk, Keyring, StreamAnnounce};
 use bytes::Bytes;
 use core_types::{Epoch, LayerPolicy, LeafIndex, LinkId, SessionId, StreamId, StripeSet};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +25,10 @@ use tokio::time::sleep_until;
 const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// A relay that could not be reached, or went away, is dialled again after this time, for as long as the host names it.
 const REDIAL: Duration = Duration::from_secs(1);
+/// Key packages that are left with the host, for others to ask for.
+const KEY_PACKAGES: usize = 8;
+/// While commits are missing, the host is asked so often where the group is.
+const REJOIN: Duration = Duration::from_secs(1);
 /// Relays that are kept ready beyond those that carry stripes.
 const SPARES: usize = 2;
 
@@ -55,7 +61,7 @@ pub async fn run_with(
     let (events, mut incoming) = mpsc::channel(EVENT_QUEUE);
     let (dialled, mut dials) = mpsc::channel(16);
     let (ask, mut key_frames) = mpsc::channel(4);
-    let player = PlayerHandle::start(config.delay, sinks, move || {
+    let player = PlayerHandle::start(config.delay + config.proofs.added_delay(), sinks, move || {
         // A request that is waiting already says it all.
         let _ = ask.try_send(());
     })?;
@@ -101,10 +107,13 @@ struct Watcher {
     /// Relays that we have a link to, or are dialling.
     reached: BTreeMap<[u8; 32], Option<LinkId>>,
     redial_at: Option<Instant>,
+    /// Commits are missing: when to ask the host again where the group is.
+    rejoin_at: Option<Instant>,
     dialled: mpsc::Sender<(PeerAddress, Result<Link, Error>)>,
     streams: BTreeMap<StreamId, InStream>,
     parents: BTreeSet<LinkId>,
     player: PlayerHandle,
+    proofs: Proofs,
     joined_by: Option<Instant>,
     linger: bool,
     /// Secrets of former epochs, kept only to show after a removal that they open nothing.
@@ -120,11 +129,11 @@ impl Watcher {
         events: mpsc::Sender<LinkEvent>,
         dialled: mpsc::Sender<(PeerAddress, Result<Link, Error>)>,
     ) -> Result<Self, Error> {
-        let Config { seed, ticket, listen, loss, linger_after_removal, state, .. } = config;
+        let Config { seed, ticket, listen, loss, proofs, linger_after_removal, state, .. } = config;
         let net = Net::bind(NetConfig { seed, role: Role::Watcher, listen, loss }, events).await?;
         let host = net.connect(&ticket.address()).await?;
         ticket.check_host(&host)?;
-        let mut member = Member::new(net.identity())?;
+        let mut member = Member::new(net.identity(), crate::random::generator()?)?;
         let key_package = member.key_package(net.identity())?.to_bytes();
         host.begin();
         host.send(&Control::Join { invitation: ticket.invitation, key_package });
@@ -138,10 +147,12 @@ impl Watcher {
             relays: Vec::new(),
             reached: BTreeMap::new(),
             redial_at: None,
+            rejoin_at: None,
             dialled,
             streams: BTreeMap::new(),
             parents: BTreeSet::new(),
             player,
+            proofs,
             joined_by: Some(Instant::now() + JOIN_TIMEOUT),
             linger: linger_after_removal,
             old_secrets: Vec::new(),
@@ -155,7 +166,7 @@ impl Watcher {
         match event {
             // Watchers do not serve others yet.
             LinkEvent::Up(link) => link.refuse("this node serves nobody"),
-            LinkEvent::Chunks(link, chunks) => self.handle_chunks(link, &chunks),
+            LinkEvent::Chunks(link, chunks) => self.handle_chunks(link, chunks),
             LinkEvent::Control(link, message) if link == self.host => return self.handle_host(message),
             LinkEvent::Control(link, Control::Refused { why }) => {
                 tracing::info!(%link, why, "a relay refused us");
@@ -183,6 +194,8 @@ impl Watcher {
                 self.enter(&welcome, SessionId(session), &announces)?
             }
             Control::Commit { commit } => self.handle_commit(&commit)?,
+            Control::GroupInfo { group_info } => self.handle_group_info(&group_info)?,
+            Control::KeyPackagesWanted { count } => self.publish_key_packages(count.into())?,
             Control::Relays { relays } => {
                 self.relays = relays;
                 self.reach_relays();
@@ -212,29 +225,65 @@ impl Watcher {
             if announce.session != session {
                 continue;
             }
-            let stream = InStream::new(announce.clone())?;
+            let stream = InStream::new(announce.clone(), &publisher, self.proofs)?;
             self.streams.insert(stream.id, stream);
             self.player.send(Message::Stream(Box::new(announce)));
         }
         self.snapshot.first_epoch = Some(epoch);
         let secret = self.member.epoch_secret()?;
         self.enter_epoch(epoch, secret)?;
+        self.publish_key_packages(KEY_PACKAGES)?;
         self.serve_by_host_if_alone();
         Ok(())
     }
 
     fn handle_commit(&mut self, commit: &[u8]) -> Result<(), Error> {
-        let outcome = match self.member.process_commit(commit) {
-            Ok(outcome) => outcome,
-            // One that is early waits inside the group for the one before it; one that is late was replaced by a welcome.
-            Err(error @ (av_mls::Error::EarlyCommit { .. } | av_mls::Error::StaleCommit { .. })) => {
-                tracing::info!(%error, "a commit out of order");
-                return Ok(());
+        match self.member.process_commit(commit) {
+            Ok(outcome) => {
+                self.rejoin_at = None;
+                self.follow(outcome)
             }
-            // Without this epoch's keys nothing more can be seen: better to end than to sit there deaf.
-            Err(error) => return Err(error.into()),
-        };
-        self.follow(outcome)
+            // It was replaced by a welcome or by our own return.
+            Err(error @ av_mls::Error::StaleCommit { .. }) => {
+                tracing::info!(%error, "a commit out of order");
+                Ok(())
+            }
+            Err(error @ av_mls::Error::State(_)) => Err(error.into()),
+            // Without this epoch's keys nothing more can be seen. The host's commits come in order, so what is missing will
+            // not come by itself.
+            Err(error) => {
+                tracing::warn!(%error, "a commit does not fit: coming back by an external commit");
+                self.snapshot.rejoins += 1;
+                self.ask_for_group_info();
+                Ok(())
+            }
+        }
+    }
+
+    fn ask_for_group_info(&mut self) {
+        self.rejoin_at = Some(Instant::now() + REJOIN);
+        self.send(self.host, &Control::GroupInfoWanted);
+    }
+
+    /// Comes back to where the group is, if it is not here.
+    fn handle_group_info(&mut self, group_info: &[u8]) -> Result<(), Error> {
+        if self.rejoin_at.is_none() {
+            return Ok(());
+        }
+        self.member.abandon_staged()?;
+        let commit = self.member.stage_rejoin(group_info)?.commit;
+        self.send(self.host, &Control::Rejoin { commit });
+        Ok(())
+    }
+
+    /// Leaves key packages with the host, so that others can add this peer to sessions of theirs.
+    fn publish_key_packages(&mut self, count: usize) -> Result<(), Error> {
+        self.member.expire_key_packages(wall_now())?;
+        let mut packages = self.member.key_packages(self.net.identity(), count.min(KEY_PACKAGES))?;
+        packages.push(self.member.last_resort_package(self.net.identity())?);
+        let packages = packages.iter().map(SignedKeyPackage::to_bytes).collect();
+        self.send(self.host, &Control::KeyPackages { packages });
+        Ok(())
     }
 
     /// Enters the epochs of a commit and of those that had waited for it, oldest first.
@@ -259,9 +308,8 @@ impl Watcher {
         let now = self.clock.now();
         for stream in self.streams.values_mut() {
             let leaf = self.member.leaf_of(stream.announce.publisher).unwrap_or(LeafIndex(0));
-            for object in stream.install(now, epoch, secret.expose(), leaf)? {
-                self.player.send(Message::Object(object));
-            }
+            stream.install(now, epoch, secret.expose(), leaf)?;
+            play(&self.player, stream);
         }
         self.player.send(Message::Epoch(epoch));
         self.snapshot.epoch = Some(epoch);
@@ -273,26 +321,17 @@ impl Watcher {
         Ok(())
     }
 
-    fn handle_chunks(&mut self, link: LinkId, chunks: &[Bytes]) {
+    fn handle_chunks(&mut self, link: LinkId, chunks: Vec<FreshChunk<Bytes>>) {
         let now = self.clock.now();
-        let mut misbehaved = false;
         for chunk in chunks {
-            let Ok(header) = ChunkHeader::parse(chunk) else {
-                misbehaved = true;
-                break;
-            };
+            let (header, chunk) = (*chunk.header(), chunk.into_bytes());
             if self.snapshot.removed_in.is_some_and(|epoch| header.epoch >= epoch) {
-                self.try_after_removal(&header, chunk);
+                self.try_after_removal(&header, &chunk);
                 continue;
             }
             let Some(stream) = self.streams.get_mut(&header.stream_id) else { continue };
-            if let Some(object) = stream.handle_chunk(now, link, chunk) {
-                self.player.send(Message::Object(object));
-            }
-        }
-        if misbehaved {
-            tracing::info!(%link, "link closed: it sent bytes that are no chunk");
-            self.drop_parent(link);
+            stream.handle_chunk(now, link, &chunk);
+            play(&self.player, stream);
         }
         self.act();
     }
@@ -442,7 +481,8 @@ impl Watcher {
     }
 
     fn leave(&self) {
-        self.send(self.host, &Control::Leave);
+        let request = self.member.leave_request().unwrap_or_default();
+        self.send(self.host, &Control::Leave { request });
     }
 
     fn send(&self, link: LinkId, message: &Control) {
@@ -457,11 +497,17 @@ impl Watcher {
             let why = format!("not let in within {} s", JOIN_TIMEOUT.as_secs());
             return Err(Error::Refused { peer: self.ticket.host, why });
         }
+        if self.rejoin_at.is_some_and(|at| now >= at) {
+            self.ask_for_group_info();
+        }
         if self.redial_at.is_some_and(|at| now >= at) {
             self.reach_relays();
         }
         let time = self.clock.now();
-        self.streams.values_mut().for_each(|stream| stream.handle_timeout(time));
+        for stream in self.streams.values_mut() {
+            stream.handle_timeout(time);
+            play(&self.player, stream);
+        }
         self.act();
         Ok(())
     }
@@ -470,16 +516,24 @@ impl Watcher {
         let streams =
             self.streams.values().filter_map(InStream::poll_timeout).map(|at| self.clock.instant(at));
         let refresh = Instant::now() + Duration::from_millis(100);
-        streams.chain(self.joined_by).chain(self.redial_at).chain([refresh]).min().unwrap_or(refresh)
+        streams
+            .chain(self.joined_by)
+            .chain(self.redial_at)
+            .chain(self.rejoin_at)
+            .chain([refresh])
+            .min()
+            .unwrap_or(refresh)
     }
 
     fn publish_state(&mut self) {
         let mut s = self.snapshot;
         (s.chunks, s.bytes, s.undecryptable, s.missing, s.repaired) = (0, 0, 0, 0, 0);
+        s.proofs = ProofStats::default();
         for stream in self.streams.values() {
             s.chunks += stream.stats.chunks;
             s.bytes += stream.stats.bytes;
             s.undecryptable += stream.stats.undecryptable;
+            s.proofs += stream.proofs.stats();
             let repair = stream.subscription.stats();
             s.missing += repair.missing;
             s.repaired += repair.repaired;
@@ -507,5 +561,12 @@ impl Watcher {
         let last = Snapshot { played: played?, ..self.snapshot };
         self.state.set(last);
         Ok(Report { frames_shown: last.played.frames_shown, last })
+    }
+}
+
+/// Hands on what a stream has ready.
+fn play(player: &PlayerHandle, stream: &mut InStream) {
+    while let Some(object) = stream.proofs.poll_object() {
+        player.send(Message::Object(object));
     }
 }

@@ -1,5 +1,6 @@
 //! One incoming stream: chunks of several parents in, objects out.
 
+use super::proofs::{ProofCheck, Proofs};
 use crate::Error;
 use crate::publish::StreamKind;
 use alm::Subscription;
@@ -7,6 +8,7 @@ use av_wire::{Inner, Keyring, Media, Object, ObjectFlags, StreamAnnounce};
 use bytes::Bytes;
 use codec_fountain::{BlockShape, Reassembler, ReassemblyLimits, repair_symbols};
 use core_types::{ChunkSeq, Epoch, LeafIndex, LinkId, MediaTime, MonoTime, ObjectSeq, StreamId};
+use identity::PublicIdentity;
 use std::collections::VecDeque;
 use std::time::Instant;
 
@@ -40,6 +42,7 @@ pub(super) struct InStream {
     pub(super) announce: StreamAnnounce,
     pub(super) subscription: Subscription,
     pub(super) stats: ReceiveStats,
+    pub(super) proofs: ProofCheck,
     first_epoch: Option<Epoch>,
     keyring: Keyring,
     reassembler: Reassembler,
@@ -48,7 +51,12 @@ pub(super) struct InStream {
 }
 
 impl InStream {
-    pub(super) fn new(announce: StreamAnnounce) -> Result<Self, Error> {
+    /// A stream as announced by `publisher`, who must have been verified to have said so.
+    pub(super) fn new(
+        announce: StreamAnnounce,
+        publisher: &PublicIdentity,
+        proofs: Proofs,
+    ) -> Result<Self, Error> {
         let kind = match announce.media {
             Media::Video { .. } => StreamKind::Video,
             Media::Audio { .. } => StreamKind::Audio,
@@ -64,6 +72,7 @@ impl InStream {
             id,
             subscription: Subscription::new(config).map_err(|e| Error::codec("stream", e))?,
             stats: ReceiveStats::default(),
+            proofs: ProofCheck::new(id, kind, publisher, proofs),
             first_epoch: None,
             keyring: Keyring::new(id),
             reassembler: Reassembler::new(announce.symbol_size, ReassemblyLimits::default())
@@ -74,35 +83,35 @@ impl InStream {
         })
     }
 
-    /// Puts a new epoch's key in place, and opens what came before it.
+    /// Puts a new epoch's key in place, and opens what came before it. What comes of it is for
+    /// [`ProofCheck::poll_object`].
     pub(super) fn install(
         &mut self,
         now: MonoTime,
         epoch: Epoch,
         secret: &[u8; 32],
         sender: LeafIndex,
-    ) -> Result<Vec<Received>, Error> {
+    ) -> Result<(), Error> {
         self.keyring.install(now, epoch, secret, sender)?;
         self.first_epoch.get_or_insert(epoch);
-        let mut received = Vec::new();
         for (link, chunk_epoch, chunk) in std::mem::take(&mut self.stash) {
             if chunk_epoch <= epoch {
-                received.extend(self.open(now, link, &chunk));
+                self.open(now, link, &chunk);
             } else {
                 self.stash.push_back((link, chunk_epoch, chunk));
             }
         }
-        Ok(received)
+        Ok(())
     }
 
-    /// Takes a chunk of this stream from a link.
-    pub(super) fn handle_chunk(&mut self, now: MonoTime, link: LinkId, chunk: &Bytes) -> Option<Received> {
+    /// Takes a chunk of this stream from a link. What comes of it is for [`ProofCheck::poll_object`].
+    pub(super) fn handle_chunk(&mut self, now: MonoTime, link: LinkId, chunk: &Bytes) {
         self.stats.chunks += 1;
         self.stats.bytes += chunk.len() as u64;
-        self.open(now, link, chunk)
+        self.open(now, link, chunk);
     }
 
-    fn open(&mut self, now: MonoTime, link: LinkId, chunk: &Bytes) -> Option<Received> {
+    fn open(&mut self, now: MonoTime, link: LinkId, chunk: &Bytes) {
         self.scratch.clear();
         self.scratch.extend_from_slice(chunk);
         let opened = match self.keyring.open(now, &mut self.scratch) {
@@ -116,27 +125,27 @@ impl InStream {
                     self.stats.undecryptable += 1;
                 }
                 self.stash.push_back((link, epoch, chunk.clone()));
-                return None;
+                return;
             }
             Err(av_wire::Error::NoKey { epoch, .. })
                 if self.first_epoch.is_some_and(|first| epoch < first) =>
             {
                 self.stats.foreign += 1;
-                return None;
+                return;
             }
             Err(av_wire::Error::Replayed { epoch, seq, .. }) => {
                 self.subscription.handle_duplicate(now, link, epoch, seq);
-                return None;
+                return;
             }
             Err(av_wire::Error::NoKey { .. } | av_wire::Error::Authentication { .. }) => {
                 // Anybody on the way may have altered it, so nobody is blamed.
                 self.stats.undecryptable += 1;
-                return None;
+                return;
             }
             Err(other) => {
                 // The header was sound, so this is what the publisher sealed: not the fault of who passed it on.
                 tracing::debug!(error = %other, "a chunk of no use");
-                return None;
+                return;
             }
         };
         let (epoch, chunk_seq) = (opened.header.epoch, opened.header.chunk_seq);
@@ -144,9 +153,11 @@ impl InStream {
         let (seq, bytes) = match opened.inner {
             Inner::Object { seq, bytes } => (seq, bytes.to_vec()),
             Inner::Symbol { seq, object_len, id, bytes } => {
-                let pushed = self.reassembler.push(seq, object_len as usize, id, bytes);
-                let object =
-                    pushed.inspect_err(|error| tracing::debug!(%error, "a symbol of no use")).ok()??;
+                let object = match self.reassembler.push(seq, object_len as usize, id, bytes) {
+                    Ok(Some(object)) => object,
+                    Ok(None) => return,
+                    Err(error) => return tracing::debug!(%error, "a symbol of no use"),
+                };
                 // Symbols are sent in order of their ids, under consecutive numbers: the rest is not needed.
                 if let Ok(shape) = BlockShape::new(object.len(), self.announce.symbol_size) {
                     let k = shape.source_symbols();
@@ -156,27 +167,32 @@ impl InStream {
                 }
                 (seq, object)
             }
-            Inner::Proof { .. } => return None,
+            Inner::Proof { bytes } => return self.proofs.handle_part(now, bytes, chunk.len()),
         };
-        let object =
-            Object::parse(&bytes).inspect_err(|error| tracing::debug!(%error, "an object of no use")).ok()?;
-        Some(Received {
+        let object = match Object::parse_at(&bytes, seq, self.announce.frame_duration) {
+            Ok(object) => object,
+            Err(error) => return tracing::debug!(%error, "an object of no use"),
+        };
+        let received = Received {
             kind: self.kind,
             seq,
             flags: object.flags,
             pts: object.pts,
             payload: object.payload.to_vec(),
             assembled_at: Instant::now(),
-        })
+        };
+        self.proofs.handle_object(now, &bytes, received);
     }
 
     pub(super) fn handle_timeout(&mut self, now: MonoTime) {
         self.keyring.handle_timeout(now);
         self.subscription.handle_timeout(now);
+        self.proofs.handle_timeout(now);
     }
 
     pub(super) fn poll_timeout(&self) -> Option<MonoTime> {
-        self.keyring.poll_timeout().into_iter().chain(self.subscription.poll_timeout()).min()
+        let own = self.keyring.poll_timeout().into_iter().chain(self.proofs.poll_timeout());
+        own.chain(self.subscription.poll_timeout()).min()
     }
 
     /// Chunks whose key never came, at the end.
@@ -205,13 +221,13 @@ mod tests {
             layers: Layer::BASE,
             symbol_size: SymbolSize::DEFAULT,
             parents: 4,
-            ticks_per_second: 1_000_000,
+            frame_duration: None,
             media: Media::Video {
                 size: FrameSize::new(64, 64).unwrap(),
                 rate: FrameRate::new(25, 1).unwrap(),
             },
         };
-        let incoming = InStream::new(announce.clone()).unwrap();
+        let incoming = InStream::new(announce.clone(), identity.public(), Proofs::Flag).unwrap();
         (OutStream::new(StreamKind::Video, announce, &identity).unwrap(), incoming)
     }
 
@@ -222,11 +238,16 @@ mod tests {
             duration: Duration::from_millis(40),
             payload: content,
         };
-        stream.seal(&object).unwrap().chunks
+        stream.seal(MonoTime(0), &object).unwrap().chunks
     }
 
     fn feed(stream: &mut InStream, chunks: &[Bytes]) -> Vec<Received> {
-        chunks.iter().filter_map(|chunk| stream.handle_chunk(MonoTime(1), LinkId(1), chunk)).collect()
+        chunks.iter().for_each(|chunk| stream.handle_chunk(MonoTime(1), LinkId(1), chunk));
+        played(stream)
+    }
+
+    fn played(stream: &mut InStream) -> Vec<Received> {
+        std::iter::from_fn(|| stream.proofs.poll_object()).collect()
     }
 
     #[test]
@@ -255,8 +276,8 @@ mod tests {
         incoming.install(MonoTime(0), Epoch(1), &[7; 32], LeafIndex(0)).unwrap();
         let chunks = frame(&mut out, b"early");
         assert!(feed(&mut incoming, &chunks).is_empty());
-        let received = incoming.install(MonoTime(0), Epoch(2), &[8; 32], LeafIndex(0)).unwrap();
-        assert_eq!(received[0].payload, b"early");
+        incoming.install(MonoTime(0), Epoch(2), &[8; 32], LeafIndex(0)).unwrap();
+        assert_eq!(played(&mut incoming)[0].payload, b"early");
         incoming.drain_stash(None);
         assert_eq!(incoming.stats.undecryptable, 0);
     }
@@ -285,8 +306,9 @@ mod tests {
     #[test]
     fn a_stream_of_another_publisher_is_another_stream() {
         let (out, _) = streams();
-        let mut announce = InStream::new(streams().1.announce).unwrap().announce;
+        let mut announce = streams().1.announce;
         announce.publisher = KeyId([9; 32]);
-        assert_ne!(InStream::new(announce).unwrap().id, out.id());
+        let other = Identity::from_seed(&Seed([9; 64])).unwrap();
+        assert_ne!(InStream::new(announce, other.public(), Proofs::Flag).unwrap().id, out.id());
     }
 }

@@ -1,5 +1,6 @@
 //! The report as one self-contained page: inline SVG and CSS, pictures as data URIs, no script, nothing loaded.
 
+mod authorship;
 mod axis;
 mod charts;
 mod marks;
@@ -39,6 +40,7 @@ pub fn render(report: &DemoReport, timeline: &Timeline, pictures: &[PicturePair]
         sections::pictures(pictures),
         sections::stages(report),
         sections::watchers(report, &charts::colours(report, timeline)),
+        authorship::authorship(report),
         sections::relays(report),
         sections::events(&events),
         sections::run(report),

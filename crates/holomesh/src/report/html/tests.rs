@@ -72,11 +72,12 @@ fn a_real_run_gives_well_formed_markup_with_all_its_parts() {
     let html = page();
     check_markup(&html).unwrap();
     for part in [
-        "All 7 checks hold",
+        "All 9 checks hold",
         "Over time",
         "The picture",
         "Where the latency goes",
         "Watchers",
+        "Who sent it",
         "Relays",
         "Events",
     ] {
@@ -155,10 +156,12 @@ fn a_defect_stands_out() {
     let mut report = fixture::report();
     report.watchers[0].undecryptable_chunks = 3;
     report.relays[1].content_keys_held = 1;
+    report.watchers[1].proofs.forged = 2;
     let html = render(&report, &fixture::timeline(), &[]);
-    assert!(html.contains("<h1>2 of 7 checks fail: undecryptable chunks, content keys held by relays</h1>"));
-    assert_eq!(html.matches("<li class=\"fails\">").count(), 2);
-    assert_eq!(html.matches("<td class=\"bad\">").count(), 2);
+    let named = "undecryptable chunks, content keys held by relays, forged objects";
+    assert!(html.contains(&format!("<h1>3 of 9 checks fail: {named}</h1>")));
+    assert_eq!(html.matches("<li class=\"fails\">").count(), 3);
+    assert_eq!(html.matches("<td class=\"bad\">").count(), 3);
     assert!(!page().contains("<td class=\"bad\">"));
 }
 

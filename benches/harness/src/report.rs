@@ -33,10 +33,14 @@ fn table(rows: &[Row]) -> String {
         "stage", "unit", "ours", "baseline", "ratio", "n"
     );
     for row in rows {
-        let Row { name, unit, ours, baseline, baseline_name, ratio, n } = row;
+        let Row { name, unit, ours, baseline, baseline_name, ratio, n, target, met } = row;
         text.push_str(&format!(
-            "{name:<names$}  {unit:<units$}  {ours:>10.2}  {baseline:>10.2}  {ratio:>6.3}  {n:>5}  {baseline_name}\n"
+            "{name:<names$}  {unit:<units$}  {ours:>10.2}  {baseline:>10.2}  {ratio:>6.3}  {n:>5}  {baseline_name}"
         ));
+        if let (Some(target), Some(met)) = (target, met) {
+            text.push_str(&format!("; {}: {target}", if *met { "met" } else { "MISSED" }));
+        }
+        text.push('\n');
     }
     text
 }
@@ -44,6 +48,7 @@ fn table(rows: &[Row]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Limit;
 
     fn row() -> Row {
         Row {
@@ -54,6 +59,8 @@ mod tests {
             baseline_name: "the other".into(),
             ratio: 0.5,
             n: 7,
+            target: None,
+            met: None,
         }
     }
 
@@ -61,13 +68,16 @@ mod tests {
     fn json_has_the_keys_that_readers_count_on() {
         let folder = std::env::temp_dir().join(format!("benches-report-{}", std::process::id()));
         let path = folder.join("new").join("rows.json");
-        write_json(&[row()], &path).unwrap();
+        write_json(&[row(), row().target(&[Limit::Ours(1.0)])], &path).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::remove_dir_all(folder).unwrap();
         let rows: serde_json::Value = serde_json::from_str(&text).unwrap();
         let expected = serde_json::json!([{
             "name": "a-long-stage", "unit": "us/frame", "ours": 1.5, "baseline": 3.0, "baseline_name": "the other",
             "ratio": 0.5, "n": 7,
+        }, {
+            "name": "a-long-stage", "unit": "us/frame", "ours": 1.5, "baseline": 3.0, "baseline_name": "the other",
+            "ratio": 0.5, "n": 7, "target": "<= 1 us/frame", "met": false,
         }]);
         assert_eq!(rows, expected);
     }
@@ -82,5 +92,13 @@ mod tests {
         assert_eq!(column(lines[1]), lines[0].rfind("baseline"));
         assert_eq!(column(lines[1]), column(lines[2]));
         assert!(lines[2].contains("12345.68"));
+    }
+
+    #[test]
+    fn a_missed_target_stands_out() {
+        let text = table(&[row().target(&[Limit::Ratio(0.5)]), row().target(&[Limit::Ratio(0.4)])]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[1].ends_with("; met: ratio <= 0.5"), "{text}");
+        assert!(lines[2].ends_with("; MISSED: ratio <= 0.4"), "{text}");
     }
 }

@@ -31,7 +31,7 @@ impl Clock {
     }
 }
 
-/// Samples of ours and of a baseline, in microseconds of CPU time a frame.
+/// Samples of ours and of a baseline, in microseconds of CPU time a frame or operation.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Pair {
     ours: Vec<f64>,
@@ -70,23 +70,65 @@ impl Pair {
         self.baseline.push(a_frame(baseline));
     }
 
-    /// The medians as a row.
+    /// The medians as a row, in microseconds a frame.
     ///
     /// # Errors
     /// When there is no sample, or the baseline takes no time that the clock can show.
     pub fn row(&self, name: &str, baseline_name: &str) -> Result<Row> {
-        let (ours, baseline) = (median(&self.ours), median(&self.baseline));
-        ensure!(baseline > 0.0, "{name}: nothing was measured");
-        Ok(Row {
-            name: name.to_owned(),
-            unit: "us/frame".to_owned(),
-            ours,
-            baseline,
-            baseline_name: baseline_name.to_owned(),
-            ratio: ours / baseline,
-            n: self.ours.len(),
-        })
+        self.row_in(Unit::MicrosPerFrame, name, baseline_name)
     }
+
+    /// The medians as a row in another unit.
+    ///
+    /// # Errors
+    /// As [`row`](Self::row).
+    pub fn row_in(&self, unit: Unit, name: &str, baseline_name: &str) -> Result<Row> {
+        let scale = unit.per_micro();
+        let (ours, baseline) = (median(&self.ours) * scale, median(&self.baseline) * scale);
+        ensure!(baseline > 0.0, "{name}: nothing was measured");
+        Ok(Row::of(name, unit.name(), (ours, baseline), baseline_name, self.ours.len()))
+    }
+}
+
+/// What a time is shown in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// `us/frame`: microseconds for each frame of media.
+    MicrosPerFrame,
+    /// `ns`: nanoseconds for each operation.
+    Nanos,
+    /// `us`: microseconds for each operation.
+    Micros,
+    /// `ms`: milliseconds for each operation.
+    Millis,
+}
+
+impl Unit {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::MicrosPerFrame => "us/frame",
+            Self::Nanos => "ns",
+            Self::Micros => "us",
+            Self::Millis => "ms",
+        }
+    }
+
+    const fn per_micro(self) -> f64 {
+        match self {
+            Self::MicrosPerFrame | Self::Micros => 1.0,
+            Self::Nanos => 1e3,
+            Self::Millis => 1e-3,
+        }
+    }
+}
+
+/// What a row should keep to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Limit {
+    /// Ours is at most this, in the row's unit.
+    Ours(f64),
+    /// Ours is at most this many times the baseline.
+    Ratio(f64),
 }
 
 /// One line of a group: smaller is better.
@@ -106,6 +148,45 @@ pub struct Row {
     pub ratio: f64,
     /// Samples of each.
     pub n: usize,
+    /// What the row should keep to, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Whether it does, if it should keep to anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub met: Option<bool>,
+}
+
+impl Row {
+    /// A row from two figures that are known: sizes, say. `figures` are ours and the baseline's.
+    pub fn of(name: &str, unit: &str, figures: (f64, f64), baseline_name: &str, n: usize) -> Self {
+        let (ours, baseline) = figures;
+        Self {
+            name: name.to_owned(),
+            unit: unit.to_owned(),
+            ours,
+            baseline,
+            baseline_name: baseline_name.to_owned(),
+            ratio: ours / baseline,
+            n,
+            target: None,
+            met: None,
+        }
+    }
+
+    /// The same row with a target: all of `limits`. It is met or missed by the figures of this row alone.
+    #[must_use]
+    pub fn target(mut self, limits: &[Limit]) -> Self {
+        let words = limits.iter().map(|limit| match limit {
+            Limit::Ours(most) => format!("<= {most} {}", self.unit),
+            Limit::Ratio(most) => format!("ratio <= {most}"),
+        });
+        self.target = Some(words.collect::<Vec<_>>().join(", "));
+        self.met = Some(limits.iter().all(|limit| match limit {
+            Limit::Ours(most) => self.ours <= *most,
+            Limit::Ratio(most) => self.ratio <= *most,
+        }));
+        self
+    }
 }
 
 /// Zero of no samples.
@@ -148,6 +229,20 @@ mod tests {
         assert_eq!(calls.into_inner(), ['a', 'b', 'a', 'b', 'a', 'b', 'a', 'b']);
         let row = pair.row("stage", "other").unwrap();
         assert_eq!((row.ours, row.baseline, row.ratio, row.n), (4.0, 1.0, 4.0, 3));
+    }
+
+    #[test]
+    fn a_target_is_met_when_every_limit_is_and_says_what_it_was() {
+        let mut pair = Pair::default();
+        pair.push(1, Duration::from_micros(30), Duration::from_micros(40));
+        let row = pair.row_in(Unit::Nanos, "seal", "other").unwrap();
+        assert_eq!((row.ours, row.unit.as_str(), row.met), (30_000.0, "ns", None));
+        let at = |limits: &[Limit]| row.clone().target(limits);
+        let good = at(&[Limit::Ours(30_000.0), Limit::Ratio(0.75)]);
+        assert_eq!(good.target.as_deref(), Some("<= 30000 ns, ratio <= 0.75"));
+        assert_eq!(good.met, Some(true));
+        assert_eq!(at(&[Limit::Ours(29_999.0), Limit::Ratio(0.75)]).met, Some(false));
+        assert_eq!(at(&[Limit::Ours(30_000.0), Limit::Ratio(0.74)]).met, Some(false));
     }
 
     #[test]
