@@ -48,8 +48,10 @@ fn envelope(scene: &Scene, kind: u8, message: &[u8]) -> Vec<u8> {
     bytes.push(0);
     bytes.extend_from_slice(&(message.len() as u32).to_be_bytes());
     bytes.extend_from_slice(message);
-    let signature =
-        scene.signer.sign(&[b"holomesh mls envelope v2\0", &bytes[..]].concat()).expect("anything can be signed");
+    let signature = scene
+        .signer
+        .sign(&[b"holomesh mls envelope v2\0", &bytes[..]].concat())
+        .expect("anything can be signed");
     bytes.extend_from_slice(&signature);
     bytes
 }

@@ -32,7 +32,7 @@ struct Law {
     except_through: Option<&'static str>,
 }
 
-const LAWS: [Law; 6] = [
+const LAWS: [Law; 7] = [
     Law {
         says: "nothing but `benches` depends on `holomesh`",
         binds: |name| !matches!(name, "holomesh" | "benches"),
@@ -44,6 +44,7 @@ const LAWS: [Law; 6] = [
         binds: |name| matches!(name, "av-relay" | "alm"),
         forbids: |node| {
             node.is_ours("av-mls")
+                || node.is_ours("mls-provider")
                 || node.is_ours("av1-backends")
                 || (node.ours && node.name.starts_with("codec-"))
         },
@@ -62,6 +63,12 @@ const LAWS: [Law; 6] = [
         except_through: None,
     },
     Law {
+        says: "`mls-provider` depends on nothing of ours but `core-types`",
+        binds: |name| name == "mls-provider",
+        forbids: |node| node.ours && node.name != "core-types",
+        except_through: None,
+    },
+    Law {
         says: "`core-types` depends on nothing of ours",
         binds: |name| name == "core-types",
         forbids: |node| node.ours,
@@ -76,8 +83,8 @@ const LAWS: [Law; 6] = [
 ];
 
 /// The crates that the laws name: were one renamed, its laws would hold for want of anybody to break them.
-const NAMED: [&str; 8] =
-    ["alm", "av-link", "av-mls", "av-relay", "av-wire", "benches", "core-types", "holomesh"];
+const NAMED: [&str; 9] =
+    ["alm", "av-link", "av-mls", "av-relay", "av-wire", "benches", "core-types", "holomesh", "mls-provider"];
 
 /// What is wrong, one line for each pair of a crate and a law that it breaks.
 fn check(graph: &Graph) -> Vec<String> {
@@ -173,12 +180,13 @@ fn graph(metadata: &Metadata) -> Result<Graph> {
 mod tests {
     use super::*;
 
-    const OURS: [(&str, &[&str]); 11] = [
+    const OURS: [(&str, &[&str]); 12] = [
         ("core-types", &["thiserror"]),
         ("identity", &["core-types"]),
         ("av-wire", &["core-types", "identity"]),
         ("av-link", &["core-types", "identity"]),
-        ("av-mls", &["core-types", "openmls"]),
+        ("mls-provider", &["openmls"]),
+        ("av-mls", &["core-types", "mls-provider", "openmls"]),
         ("av-relay", &["core-types", "av-wire"]),
         ("alm", &["core-types", "identity"]),
         ("codec-opus", &["core-types"]),
@@ -226,6 +234,7 @@ mod tests {
         let law = "`av-relay` and `alm` reach neither";
         assert_broken(&[("av-relay", "av-mls")], law, ": av-relay -> av-mls");
         assert_broken(&[("identity", "av-mls")], law, ": alm -> identity -> av-mls");
+        assert_broken(&[("alm", "mls-provider")], law, ": alm -> mls-provider");
         assert_broken(&[("av-wire", "codec-opus")], law, ": av-relay -> av-wire -> codec-opus");
     }
 
@@ -238,6 +247,13 @@ mod tests {
     fn the_link_handshake_knows_no_media() {
         let law = "`av-link` reaches `core-types` and `identity` alone of ours";
         assert_broken(&[("av-link", "av-wire")], law, ": av-link -> av-wire");
+    }
+
+    #[test]
+    fn what_openmls_stands_on_knows_nothing_of_sessions() {
+        let law = "`mls-provider` depends on nothing of ours but `core-types`";
+        assert_broken(&[("mls-provider", "identity")], law, ": mls-provider -> identity");
+        assert_eq!(check(&with(&[("mls-provider", "core-types")])), Vec::<String>::new());
     }
 
     #[test]

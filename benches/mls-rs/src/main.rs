@@ -79,7 +79,9 @@ fn client(number: u32) -> Result<Client<Config>> {
     let mut name = vec![0; 32];
     name[..4].copy_from_slice(&number.to_be_bytes());
     let rules = DefaultMlsRules::new()
-        .with_commit_options(CommitOptions::new().with_path_required(false).with_ratchet_tree_extension(false))
+        .with_commit_options(
+            CommitOptions::new().with_path_required(false).with_ratchet_tree_extension(false),
+        )
         .with_encryption_options(EncryptionOptions::new(true, PaddingMode::None));
     let identity = SigningIdentity::new(BasicCredential::new(name).into_credential(), public);
     Ok(Client::builder()

@@ -519,3 +519,60 @@ fn the_epoch_secret_is_the_exporter_of_the_stated_label() {
     assert_ne!(exported("holomesh av epoch v2", b""), secret.expose());
     assert_ne!(exported("holomesh av epoch v1", b"x"), secret.expose());
 }
+
+/// With a new MLS key the library removes no old leaf: the member would be in twice, or in somebody else's place.
+#[test]
+fn a_rejoin_that_does_not_take_the_own_old_place_is_refused_by_everybody() {
+    let (mut alice, bob, mut carol) = trio();
+    let info = alice.group_info().unwrap();
+    let opened = vouch::open(Kind::GroupInfo, &info).unwrap();
+    let message = openmls::prelude::MlsMessageIn::tls_deserialize_exact_bytes(opened.message).unwrap();
+    let openmls::prelude::MlsMessageBodyIn::GroupInfo(info) = message.extract() else { panic!() };
+    let signer = Signer::from_seed(&[78; 32]).unwrap();
+    let vouch = Vouch::new(&peer(2).0, *signer.public_key()).unwrap();
+    let provider = bob.random.provider();
+    let owner = CredentialWithKey {
+        credential: credential(bob.key_id()),
+        signature_key: signer.public_key().to_vec().into(),
+    };
+    let (_, bundle) = openmls::prelude::MlsGroup::external_commit_builder()
+        .with_aad(vouch.to_bytes())
+        .build_group(&provider, info, owner)
+        .unwrap()
+        .leaf_node_parameters(LeafNodeParameters::builder().with_capabilities(capabilities()).build())
+        .load_psks(provider.storage())
+        .unwrap()
+        .build(provider.rand(), provider.crypto(), &signer, |_| true)
+        .unwrap()
+        .finalize(&provider)
+        .unwrap();
+    let commit = bundle.into_commit().to_bytes().unwrap();
+    for receiver in [&mut alice, &mut carol] {
+        let error = receiver.process_commit(&commit).unwrap_err();
+        let expected = "it does not take the place of the sender's own leaf";
+        assert_eq!(error, Error::bad_from("commit", bob.key_id(), expected));
+    }
+}
+
+#[test]
+fn another_committers_envelope_around_a_welcome_or_a_group_info_is_refused() {
+    let (mut alice, mut bob, mut carol) = trio();
+    let named = alice.stage_committers(&peer(1).0, &[bob.key_id()]).unwrap();
+    alice.merge_staged().unwrap();
+    bob.process_commit(&named.commit).unwrap();
+    carol.process_commit(&named.commit).unwrap();
+    let (joiner_id, mut joiner) = peer(9);
+    let package = joiner.key_package(&joiner_id).unwrap().verify().unwrap();
+    let welcome = alice.stage_change(vec![package], &[]).unwrap().welcome.unwrap();
+    let info = alice.group_info().unwrap();
+    let by_bob = |kind, bytes: &[u8]| {
+        let opened = vouch::open(kind, bytes).unwrap();
+        bob.vouch.seal(kind, &opened.branch, opened.message, &bob.signer).unwrap()
+    };
+    let expected = "its sender is not who vouches for it";
+    let refused = joiner.join(&by_bob(Kind::Welcome, &welcome), alice.key_id(), SESSION).unwrap_err();
+    assert_eq!(refused, Error::bad_from("welcome", bob.key_id(), expected));
+    let refused = carol.stage_rejoin(&by_bob(Kind::GroupInfo, &info)).unwrap_err();
+    assert_eq!(refused, Error::bad_from("group info", bob.key_id(), expected));
+    joiner.join(&welcome, alice.key_id(), SESSION).unwrap();
+}

@@ -7,8 +7,8 @@ use av_mls::{Arbiter, CATCH_UP_TIME, Change, Event, KeyId, MonoTime};
 use common::{Peer, session_of};
 use core::time::Duration;
 use proptest::prelude::*;
+use rand::SeedableRng as _;
 use rand::rngs::StdRng;
-use rand::{RngExt as _, SeedableRng as _};
 
 /// How long a message takes at most; below the time that commits are waited for.
 const SLOWEST: u64 = 250;

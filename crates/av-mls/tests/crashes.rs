@@ -339,6 +339,51 @@ fn cases() -> Vec<Case> {
             },
         },
         Case {
+            name: "merge a rejoin that is then given up",
+            running: true,
+            prepare: |world| {
+                let info = world.alice.peer().member.group_info().unwrap();
+                world.staged = Some(world.bob.peer().member.stage_rejoin(&info).unwrap());
+            },
+            subject: bob,
+            run: |world| world.bob.peer().member.merge_staged().map(drop),
+            finish: |world| {
+                let rejoin = world.staged.take().unwrap();
+                if world.bob.peer().member.is_staged() {
+                    world.bob.peer().member.discard_staged().unwrap();
+                } else {
+                    world.alice.peer().member.process_commit(&rejoin.commit).unwrap();
+                }
+                // Through the store before anything else is written.
+                let state = world.bob.state();
+                world.bob.restart();
+                assert_eq!(world.bob.state(), state);
+            },
+        },
+        Case {
+            name: "leave",
+            running: true,
+            prepare: NOTHING,
+            subject: bob,
+            run: |world| world.bob.peer().member.leave(),
+            finish: |world| world.bring_bob_back(),
+        },
+        Case {
+            name: "be removed",
+            running: true,
+            prepare: |world| {
+                let bob = world.bob.id();
+                world.staged = Some(world.alice.peer().member.stage_change(vec![], &[bob]).unwrap());
+                world.alice.peer().member.merge_staged().unwrap();
+            },
+            subject: bob,
+            run: |world| {
+                let commit = world.staged.clone().unwrap().commit;
+                world.bob.peer().member.process_commit(&commit).map(drop)
+            },
+            finish: |world| world.bring_bob_back(),
+        },
+        Case {
             name: "checkpoint",
             running: true,
             prepare: NOTHING,
@@ -370,6 +415,23 @@ fn cases() -> Vec<Case> {
 }
 
 impl World {
+    /// Bob leaves if he has not, and comes in again.
+    fn bring_bob_back(&mut self) {
+        self.staged = None;
+        let bob = self.bob.id();
+        if self.bob.peer().member.session().is_some() {
+            self.bob.peer().member.leave().unwrap();
+        }
+        if self.alice.peer().member.leaf_of(bob).is_some() {
+            _ = self.alice.peer().member.stage_change(vec![], &[bob]).unwrap();
+            self.alice.peer().member.merge_staged().unwrap();
+        }
+        let package = self.bob.peer().package();
+        let staged = self.alice.peer().member.stage_change(vec![package], &[]).unwrap();
+        self.alice.peer().member.merge_staged().unwrap();
+        self.join_bob(&staged);
+    }
+
     fn settle_after_merge(&mut self) {
         self.alice.peer().member.merge_staged().unwrap();
         let commit = self.staged.clone().unwrap().commit;

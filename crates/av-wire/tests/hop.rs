@@ -300,6 +300,43 @@ fn defect_hash_truncated_nonces() {
     }
 }
 
+/// What suite `bind` covers, put together from the specification and checked by an independent AES-GCM.
+#[test]
+fn bind_covers_header_tag_length_and_prefix() {
+    use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit};
+    let (mut sender, _) = link(Kind::Bind);
+    let mut lengths = std::collections::BTreeSet::new();
+    for seq in 0..12u64 {
+        let layer = Layer { spatial: (seq % 2) as u8, ..Layer::BASE };
+        let sent = chunk(1, 1, seq, layer);
+        let datagram = send(&mut sender, &sent);
+        let whole = datagram[0] & 0x80 != 0;
+        let prefix = if whole {
+            8
+        } else if datagram[0] & 0x40 != 0 {
+            10
+        } else {
+            7
+        };
+        let (head, tag) = datagram.split_at(datagram.len() - 16);
+        let body = &head[if whole { 60 } else { prefix }..];
+        assert_eq!(body, &sent[HEADER_LEN..]);
+        let mut aad = sent[..48].to_vec();
+        aad.extend_from_slice(&body[body.len() - 16..]);
+        aad.extend_from_slice(&sent[48..52]);
+        aad.extend_from_slice(&(body.len() as u32).to_be_bytes());
+        aad.extend_from_slice(&head[..prefix]);
+        aad.resize(if prefix == 10 { 96 } else { 80 }, 0);
+        let mut nonce = [0x51; 12];
+        nonce[11] ^= seq as u8;
+        let cipher = Aes256Gcm::new(&[0x6b; 32].into());
+        let mut nothing = tag.to_vec();
+        cipher.decrypt_in_place(&nonce.into(), &aad, &mut nothing).unwrap();
+        lengths.insert(prefix);
+    }
+    assert_eq!(lengths.into_iter().collect::<Vec<_>>(), [7, 8, 10]);
+}
+
 #[test]
 fn defect_no_size_limits() {
     let (mut sender, mut receiver) = link(Kind::Transport);

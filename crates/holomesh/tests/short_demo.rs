@@ -38,6 +38,8 @@ fn three_seconds_with_a_death_a_join_and_a_removal_keep_every_promise() {
     for watcher in figures["watchers"].as_array().unwrap() {
         assert_eq!(watcher["undecryptable_chunks"], 0, "{said}");
         assert!(watcher["frames_shown"].as_u64().unwrap() > 0, "{said}");
+        assert_eq!(watcher["proofs"]["forged"], 0, "{said}");
+        assert!(watcher["proofs"]["hybrid"].as_u64().unwrap() > 0, "{said}");
     }
     for file in ["report.html", "watcher-1.mkv"] {
         assert!(std::fs::metadata(dir.path().join(file)).unwrap().len() > 10_000, "{file}");

@@ -1,6 +1,7 @@
 //! The bytes of a hop header (spec 30 section 9).
 
 use super::LinkSeq;
+use super::seal::Prefix;
 use crate::{ChunkHeader, Error, HEADER_LEN};
 use core_types::{Epoch, Layer};
 
@@ -197,16 +198,14 @@ impl Written {
         &self.bytes[..usize::from(self.len)]
     }
 
-    /// What is sent, and zeros behind it.
-    #[inline]
-    pub(super) const fn bytes_and_more(&self) -> &[u8; ROOM] {
-        &self.bytes
-    }
-
     /// What is sent, less the 52 bytes if they are in it.
     #[inline]
-    pub(super) fn prefix(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.prefix)]
+    pub(super) fn prefix(&self) -> Prefix {
+        if usize::from(self.prefix) == WHOLE_PREFIX {
+            return Prefix::new(&self.bytes[..WHOLE_PREFIX]);
+        }
+        // Behind a compact header there are zeros.
+        Prefix::padded(self.bytes.first_chunk().copied().unwrap_or_default(), self.prefix.into())
     }
 }
 
@@ -257,7 +256,7 @@ mod tests {
             let written = whole(LinkSeq(link), binds, seq, &header.to_bytes().unwrap());
             let (read, prefix, len) = HopHeader::parse(written.bytes()).unwrap();
             prop_assert_eq!(read, HopHeader::Whole { link_seq: LinkSeq(link), binds, header });
-            prop_assert_eq!((prefix, len), (written.prefix().len(), 60));
+            prop_assert_eq!((prefix, len), (written.prefix().bytes().len(), 60));
         }
 
         #[test]
@@ -296,7 +295,8 @@ mod tests {
                     }
                 };
                 prop_assert_eq!(written.bytes(), &bytes[..len]);
-                prop_assert_eq!(written.prefix(), &bytes[..prefix]);
+                let before = written.prefix();
+                prop_assert_eq!(before.bytes(), &bytes[..prefix]);
             }
         }
     }

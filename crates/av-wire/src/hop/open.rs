@@ -6,7 +6,7 @@ pub use owned::FreshChunk;
 
 use super::bound::Incoming;
 use super::layout::{HopHeader, WHOLE_LEN, resolve_link};
-use super::seal::{Associated, wrong_suite};
+use super::seal::{Associated, Prefix, wrong_suite};
 use super::{Geometry, HopSuite, LinkRefusal, LinkSeq, SealedChunk};
 use crate::{Aead, AwsLc, ChunkHeader, Error, HEADER_LEN, MAX_CHUNK_LEN, ReplayWindow, TAG_LEN};
 
@@ -43,7 +43,7 @@ struct Authentic<'a> {
 ///
 /// ```compile_fail
 /// fn forge(header: av_wire::ChunkHeader, body: &mut [u8]) -> av_wire::Fresh<'_> {
-///     av_wire::Fresh { header, header_bytes: header.to_bytes().unwrap(), body }
+///     av_wire::Fresh { header, header_bytes: header.to_bytes().unwrap(), body, carried: 0 }
 /// }
 /// ```
 #[derive(Debug)]
@@ -51,6 +51,7 @@ pub struct Fresh<'a> {
     header: ChunkHeader,
     header_bytes: [u8; HEADER_LEN],
     body: &'a mut [u8],
+    carried: usize,
 }
 
 impl Fresh<'_> {
@@ -67,6 +68,11 @@ impl Fresh<'_> {
     /// Ciphertext and tag, to be opened in place.
     pub const fn body_mut(&mut self) -> &mut [u8] {
         self.body
+    }
+
+    /// Bytes that it took on the link, hop header and hop tag included.
+    pub const fn carried(&self) -> usize {
+        self.carried
     }
 
     /// The chunk as the next link wants it.
@@ -121,7 +127,7 @@ impl<A: Aead> HopReceiver<A> {
         let Some((header_bytes, body)) = chunk.split_first_chunk_mut() else {
             return Err(Error::Truncated { what: "chunk", need: HEADER_LEN, have });
         };
-        Ok(Fresh { header, header_bytes: *header_bytes, body })
+        Ok(Fresh { header, header_bytes: *header_bytes, body, carried: have })
     }
 
     /// Reads and checks without changing anything: it has no way to.
@@ -141,12 +147,13 @@ impl<A: Aead> HopReceiver<A> {
         let header_bytes = header.to_bytes()?;
         let (head, rest) = datagram.split_at_mut(len);
         let mut aad = Associated::EMPTY;
-        aad.set(&head[..prefix_len], &header_bytes);
+        let prefix = Prefix::new(&head[..prefix_len]);
         let truncated = Error::Truncated { what: "datagram", need: len + MIN_BODY, have };
         let body = match &self.suite {
             HopSuite::TransportSealed => rest,
             HopSuite::Full(keys) => {
                 let (body, tag) = rest.split_last_chunk_mut::<TAG_LEN>().ok_or(truncated.clone())?;
+                aad.set_full(&prefix, &header_bytes);
                 if !keys.aead().open(keys.nonce(seq), aad.bytes(), body, tag) {
                     return Err(refused(LinkRefusal::NotAuthentic));
                 }
@@ -154,7 +161,7 @@ impl<A: Aead> HopReceiver<A> {
             }
             HopSuite::Bind(keys) => {
                 let (body, tag) = rest.split_last_chunk_mut::<TAG_LEN>().ok_or(truncated.clone())?;
-                aad.add_body(body)?;
+                aad.set_bind(&prefix, &header_bytes, body)?;
                 if !keys.aead().open(keys.nonce(seq), aad.bytes(), &mut [], tag) {
                     return Err(refused(LinkRefusal::NotAuthentic));
                 }
@@ -171,7 +178,7 @@ impl<A: Aead> HopReceiver<A> {
                 have: HEADER_LEN + body.len(),
             });
         }
-        Ok(Authentic { seq, hop, chunk: Fresh { header, header_bytes, body } })
+        Ok(Authentic { seq, hop, chunk: Fresh { header, header_bytes, body, carried: have } })
     }
 
     /// Lets an authentic datagram change what this receiver knows, if it is new.

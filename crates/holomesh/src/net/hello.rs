@@ -1,8 +1,9 @@
 //! Who is at the other end: each side signs the TLS exporter value of this very connection with its hybrid identity, so
 //! the identity can't be moved to another connection, and the transport's key need not be trusted for it.
 
-use super::control::{PROTOCOL_VERSION, decode, encode, read_frame, read_preamble, send_preamble};
+use super::control::{PROTOCOL_VERSION, read_frame, read_preamble, send_preamble};
 use crate::Error;
+use control_wire::{decode, encode};
 use core_types::KeyId;
 use identity::{Domain, HybridSignature, Identity, PublicIdentity};
 use iroh::endpoint::{Connection, RecvStream, SendStream};
@@ -65,14 +66,15 @@ pub(super) async fn exchange(
         identity: identity.public().to_bytes().to_vec(),
         signature: signature.to_bytes().to_vec(),
     };
-    send.write_all(&encode(&hello)?).await.map_err(|e| misbehaved(e.to_string()))?;
+    let hello = encode(&hello).map_err(|e| Error::codec("hello", e))?;
+    send.write_all(&hello).await.map_err(|e| misbehaved(e.to_string()))?;
 
     let theirs = read_preamble(recv).await.map_err(misbehaved)?;
     if theirs != PROTOCOL_VERSION {
         return Err(Error::Version { ours: PROTOCOL_VERSION, theirs });
     }
     let frame = read_frame(recv, HELLO_LIMIT).await.map_err(misbehaved)?;
-    let hello: Hello = decode(&frame).map_err(misbehaved)?;
+    let hello: Hello = decode(&frame).map_err(|e| misbehaved(e.to_string()))?;
     let wrong = |e: identity::Error| misbehaved(format!("hello: {e}"));
     let peer = PublicIdentity::from_bytes(&hello.identity).map_err(wrong)?;
     let signature = HybridSignature::from_bytes(&hello.signature).map_err(wrong)?;

@@ -130,7 +130,7 @@ impl Link {
 
     /// Queues a control message. A peer that lets the queue fill up is cut off, so that it holds up nobody else.
     pub fn send(&self, message: &Control) {
-        match control::encode(message) {
+        match control_wire::encode(message) {
             Ok(frame) => {
                 if self.control.try_send(frame).is_err() {
                     self.close("control messages are not read");
@@ -271,7 +271,7 @@ async fn read_control(
 ) {
     let why = loop {
         let message = match control::read_frame(&mut stream, FRAME_LIMIT).await {
-            Ok(frame) => control::decode(&frame),
+            Ok(frame) => control_wire::decode(&frame).map_err(|e| e.to_string()),
             Err(why) => break connection.close_reason().map_or(why, |reason| reason.to_string()),
         };
         match message {

@@ -75,7 +75,7 @@ pub struct Snapshot {
     pub played: PlayStats,
     /// Chunks received while a member.
     pub chunks: u64,
-    /// Their bytes.
+    /// Bytes that they took on the links, hop headers included, QUIC's own left out.
     pub bytes: u64,
     /// Chunks that no key fitted.
     pub undecryptable: u64,

@@ -324,12 +324,13 @@ impl Watcher {
     fn handle_chunks(&mut self, link: LinkId, chunks: Vec<FreshChunk<Bytes>>) {
         let now = self.clock.now();
         for chunk in chunks {
-            let (header, chunk) = (*chunk.header(), chunk.into_bytes());
+            let (header, carried, chunk) = (*chunk.header(), chunk.carried(), chunk.into_bytes());
             if self.snapshot.removed_in.is_some_and(|epoch| header.epoch >= epoch) {
                 self.try_after_removal(&header, &chunk);
                 continue;
             }
             let Some(stream) = self.streams.get_mut(&header.stream_id) else { continue };
+            stream.stats.bytes += carried as u64;
             stream.handle_chunk(now, link, &chunk);
             play(&self.player, stream);
         }

@@ -312,6 +312,21 @@ mod tests {
     }
 
     #[test]
+    fn a_new_epoch_finds_nothing_unproven_from_the_one_before() {
+        let mut session = session(Proofs::Flag);
+        (0..30).for_each(|_| session.send(|_| false));
+        assert_eq!(session.stats().hybrid, 0);
+        let chunks = session.out.prove_epoch(&session.alice).unwrap();
+        session.out.enter_epoch(Epoch(2), &[8; 32], ALICES_LEAF).unwrap();
+        session.arrive(&chunks);
+        assert_eq!(session.stats().hybrid, 30, "under the old key, which is all that there is here");
+        session.incoming.install(session.now(), Epoch(2), &[8; 32], ALICES_LEAF).unwrap();
+        (0..30).for_each(|_| session.send(|_| false));
+        session.end();
+        assert_eq!((session.stats().hybrid, session.stats().lost_proofs), (60, 0));
+    }
+
+    #[test]
     fn the_last_proof_arrives_whichever_of_its_chunks_is_lost() {
         for lost in 0.. {
             let mut session = session(Proofs::Flag);

@@ -8,19 +8,25 @@ use crate::{Aead, ChunkHeader, Error, HEADER_LEN};
 ///
 /// ```compile_fail
 /// fn forge(header: av_wire::ChunkHeader, bytes: Vec<u8>) -> av_wire::FreshChunk {
-///     av_wire::FreshChunk { header, bytes }
+///     av_wire::FreshChunk { header, bytes, carried: 0 }
 /// }
 /// ```
 #[derive(Debug)]
 pub struct FreshChunk<B = Vec<u8>> {
     header: ChunkHeader,
     bytes: B,
+    carried: usize,
 }
 
 impl<B: AsRef<[u8]>> FreshChunk<B> {
     /// The chunk's header.
     pub const fn header(&self) -> &ChunkHeader {
         &self.header
+    }
+
+    /// Bytes that it took on the link, hop header and hop tag included.
+    pub const fn carried(&self) -> usize {
+        self.carried
     }
 
     /// The whole chunk.
@@ -37,7 +43,7 @@ impl<B: AsRef<[u8]>> FreshChunk<B> {
 impl FreshChunk {
     /// The same chunk in another kind of buffer, such as one that is shared without copying.
     pub fn convert<B: From<Vec<u8>>>(self) -> FreshChunk<B> {
-        FreshChunk { header: self.header, bytes: self.bytes.into() }
+        FreshChunk { header: self.header, bytes: self.bytes.into(), carried: self.carried }
     }
 }
 
@@ -46,7 +52,7 @@ impl Fresh<'_> {
     pub fn to_chunk(&self) -> FreshChunk {
         let mut bytes = Vec::with_capacity(HEADER_LEN + self.body().len());
         self.write(&mut bytes);
-        FreshChunk { header: *self.header(), bytes }
+        FreshChunk { header: *self.header(), bytes, carried: self.carried }
     }
 }
 
@@ -60,7 +66,9 @@ impl<A: Aead> HopReceiver<A> {
         if !matches!(self.suite, HopSuite::TransportSealed) {
             return Err(wrong_suite());
         }
-        Ok(FreshChunk { header: ChunkHeader::parse(chunk.as_ref())?, bytes: chunk })
+        let header = ChunkHeader::parse(chunk.as_ref())?;
+        let carried = chunk.as_ref().len();
+        Ok(FreshChunk { header, bytes: chunk, carried })
     }
 }
 
@@ -81,7 +89,7 @@ mod tests {
         let mut datagram = [0; 200];
         let len = sender.seal_into(&SealedChunk::parse(&chunk()).unwrap(), &mut datagram).unwrap();
         let owned = receiver.open(&mut datagram[..len]).unwrap().to_chunk();
-        assert_eq!(*owned.bytes(), chunk());
+        assert_eq!((owned.bytes(), owned.carried()), (&chunk(), len));
         assert_eq!(owned.header(), SealedChunk::parse(&chunk()).unwrap().header());
     }
 

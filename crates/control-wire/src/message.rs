@@ -1,0 +1,159 @@
+//! The messages.
+
+use core_types::{ChunkSeq, Epoch, LayerPolicy, SessionId, StreamId, StripeSet};
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+
+/// Where a node can be dialled.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PeerAddress {
+    /// Its transport key.
+    pub endpoint: [u8; 32],
+    /// Its socket addresses.
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// What nodes say to each other once both have said who they are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Control {
+    /// To the host: let me in.
+    Join {
+        /// From the ticket.
+        invitation: [u8; 16],
+        /// A signed key package, to be added with.
+        key_package: Vec<u8>,
+    },
+    /// To the host from a relay: I forward for this session.
+    Serve {
+        /// From the ticket.
+        invitation: [u8; 16],
+        /// Where watchers reach it.
+        address: PeerAddress,
+    },
+    /// From the host: you are in.
+    Welcome {
+        /// The MLS welcome, vouched for by the host.
+        welcome: Vec<u8>,
+        /// The session.
+        session: [u8; 32],
+        /// The streams, each signed by its publisher, the host.
+        announces: Vec<Vec<u8>>,
+    },
+    /// From the host: the roster changed.
+    Commit {
+        /// The MLS commit.
+        commit: Vec<u8>,
+    },
+    /// To the host: the keys of this epoch are in place here.
+    EpochReady {
+        /// The epoch.
+        epoch: u64,
+    },
+    /// To the host: I go.
+    Leave {
+        /// A request signed with the member's MLS key; empty from who is not in yet.
+        request: Vec<u8>,
+    },
+    /// From the host: these relays carry the session.
+    Relays {
+        /// Where they are.
+        relays: Vec<PeerAddress>,
+    },
+    /// From the host to a relay: carry these streams, each signed by its publisher, the host.
+    Carry {
+        /// The announcements.
+        announces: Vec<Vec<u8>>,
+    },
+    /// To the host from a relay: the streams are carried, watchers may come.
+    Carrying,
+    /// To a parent: send me these stripes of a stream from now on.
+    Subscribe {
+        /// The stream.
+        stream: [u8; 32],
+        /// Highest spatial, temporal and quality layer.
+        layers: [u8; 3],
+        /// Into how many stripes the stream is dealt.
+        stripe_count: u8,
+        /// Which of them, one bit each.
+        stripe_mask: u16,
+    },
+    /// To a parent: send me these chunks again.
+    Repair {
+        /// The stream.
+        stream: [u8; 32],
+        /// Their epoch.
+        epoch: u64,
+        /// Their numbers.
+        chunks: Vec<u64>,
+    },
+    /// To the host: a picture is lost, I need a key frame.
+    KeyFrame {
+        /// The stream.
+        stream: [u8; 32],
+    },
+    /// From a node that will not do what was asked, and closes.
+    Refused {
+        /// Why, for a person to read.
+        why: String,
+    },
+    /// From the host: the session is over.
+    End,
+    /// To the host: signed key packages of mine for its directory, of which others may ask for one.
+    KeyPackages {
+        /// At most 33: one of last resort may be among them.
+        packages: Vec<Vec<u8>>,
+    },
+    /// From the host: its directory runs out of the receiver's key packages.
+    KeyPackagesWanted {
+        /// How many it would take.
+        count: u8,
+    },
+    /// To the host: a key package of that peer, please.
+    TakeKeyPackage {
+        /// From the ticket.
+        invitation: [u8; 16],
+        /// Whose.
+        owner: [u8; 32],
+    },
+    /// From the host: a key package that was asked for.
+    KeyPackage {
+        /// Whose.
+        owner: [u8; 32],
+        /// It, signed by its owner; or why there is none.
+        package: Result<Vec<u8>, String>,
+    },
+    /// To the host: commits are missing here; where is the group?
+    GroupInfoWanted,
+    /// From the host: where the group is, vouched for.
+    GroupInfo {
+        /// What an external commit starts from.
+        group_info: Vec<u8>,
+    },
+    /// To the host: an external commit, by which a member that lost the thread comes back. Sent on as a commit if it holds.
+    Rejoin {
+        /// The MLS commit.
+        commit: Vec<u8>,
+    },
+}
+
+impl Control {
+    /// The message for a subscription.
+    pub fn subscribe(stream: StreamId, policy: LayerPolicy, stripes: StripeSet) -> Self {
+        Self::Subscribe {
+            stream: stream.0,
+            layers: [policy.max_spatial, policy.max_temporal, policy.max_quality],
+            stripe_count: stripes.count(),
+            stripe_mask: stripes.mask(),
+        }
+    }
+
+    /// The message for a repair request.
+    pub fn repair(stream: StreamId, epoch: Epoch, chunks: &[ChunkSeq]) -> Self {
+        Self::Repair { stream: stream.0, epoch: epoch.0, chunks: chunks.iter().map(|seq| seq.0).collect() }
+    }
+
+    /// The message for a welcome.
+    pub fn welcome(welcome: Vec<u8>, session: SessionId, announces: Vec<Vec<u8>>) -> Self {
+        Self::Welcome { welcome, session: session.0, announces }
+    }
+}
