@@ -10,7 +10,9 @@ fuzz_target!(|data: &[u8]| {
         let _ = version_of(*preamble);
     }
     if let Some(prefix) = data.first_chunk() {
-        assert!(frame_len(*prefix, FRAME_LIMIT).is_ok_and(|len| len <= FRAME_LIMIT) || prefix[0] | prefix[1] > 0);
+        assert!(
+            frame_len(*prefix, FRAME_LIMIT).is_ok_and(|len| len <= FRAME_LIMIT) || prefix[0] | prefix[1] > 0
+        );
     }
     let Ok(message) = decode::<Control>(data) else { return };
     let frame = encode(&message).expect("what was read can be written");

@@ -8,7 +8,7 @@ use crate::store::record::{ChangeRecord, ids, raw};
 use crate::vouch::Kind;
 use crate::{
     CommitHash, CommitKind, CommitOutcome, Error, MAX_BATCH, MAX_MEMBERS, Member, RosterEntry,
-    VerifiedKeyPackage,
+    TREE_APART_FROM, VerifiedKeyPackage,
 };
 use core_types::{Epoch, KeyId};
 use identity::Identity;
@@ -24,7 +24,8 @@ use std::collections::BTreeSet;
 pub struct Staged {
     /// For every member, those removed included.
     pub commit: Vec<u8>,
-    /// For every one who is added, once the commit is accepted. One for all of them.
+    /// For every one who is added, once the commit is accepted. One for all of them; in a large session
+    /// [`Member::tree_for_welcome`] goes with it.
     pub welcome: Option<Vec<u8>>,
     /// The epoch that begins when the change is accepted.
     pub epoch: Epoch,
@@ -320,6 +321,9 @@ impl Member {
         if durable {
             session.provider.storage().begin_capture();
         }
+        // By the size that the session will have: see `tree_for_welcome`.
+        let size = session.group.members().count() + change.added.len() - change.remove.len();
+        let tree_apart = size >= TREE_APART_FROM;
         let builder = session.group.commit_builder().consume_proposal_store(false);
         let mut builder = propose(builder).map_err(refused)?;
         if kind == CommitKind::Update {
@@ -331,8 +335,8 @@ impl Member {
         let built = builder
             .load_psks(session.provider.storage())
             .map_err(refused)?
-            // Welcomes carry the tree; a GroupInfo for strangers is not made.
-            .use_ratchet_tree_extension(true)
+            // A GroupInfo for strangers is not made.
+            .use_ratchet_tree_extension(!tree_apart)
             .create_group_info(false)
             .build(session.provider.rand(), session.provider.crypto(), &self.signer, |_| true)
             .map_err(refused)?;

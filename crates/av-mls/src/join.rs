@@ -1,14 +1,15 @@
 //! Joining a session by welcome.
 
+use crate::error::limit;
 use crate::member::{Session, group_id};
 use crate::roster::key_id_of;
 use crate::vouch::{Kind, Opened, open};
-use crate::{Authority, Error, MAX_MEMBERS, Member, SUITE};
+use crate::{Authority, Error, MAX_MEMBERS, MAX_WELCOME_BYTES, Member, SUITE, TREE_APART_FROM};
 use core_types::{Epoch, KeyId, SessionId};
 use mls_provider::Provider;
-use openmls::prelude::tls_codec::DeserializeBytes as _;
+use openmls::prelude::tls_codec::{DeserializeBytes as _, Serialize as _};
 use openmls::prelude::{
-    KeyPackageRef, MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn, StagedWelcome, Welcome,
+    KeyPackageRef, MlsGroupJoinConfig, MlsMessageBodyIn, MlsMessageIn, RatchetTreeIn, StagedWelcome, Welcome,
 };
 use openmls_traits::storage::StorageProvider as _;
 use std::collections::BTreeSet;
@@ -23,10 +24,26 @@ impl Member {
     /// the welcome is malformed, from somebody without a say, for another session, for nobody here, or wrong in itself;
     /// [`Error::WrongSuite`] when it is for a group without ML-KEM-768; [`Error::Store`].
     pub fn join(&mut self, welcome: &[u8], host: KeyId, session: SessionId) -> Result<Epoch, Error> {
+        self.join_with_tree(welcome, None, host, session)
+    }
+
+    /// As [`join`](Self::join), with the tree that goes beside the welcome of a large session
+    /// ([`tree_for_welcome`](Self::tree_for_welcome)). The welcome names its hash, so it needs no other proof.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join).
+    pub fn join_with_tree(
+        &mut self,
+        welcome: &[u8],
+        tree: Option<&[u8]>,
+        host: KeyId,
+        session: SessionId,
+    ) -> Result<Epoch, Error> {
         self.require_no_session()?;
         let opened = open(Kind::Welcome, welcome)?;
         let by = opened.vouch.key_id();
         let welcome = read_welcome(opened.message, by)?;
+        let tree = tree.map(|bytes| read_tree(bytes, by)).transpose()?;
 
         // The library deletes the key package from its store before it knows whether the welcome is any good, so it gets a
         // store with a copy.
@@ -42,7 +59,7 @@ impl Member {
         if used.is_empty() {
             return Err(Error::bad_from("welcome", by, "it is for none of this member's key packages"));
         }
-        let joined = session_from(provider, welcome, &opened, host, session)?;
+        let joined = session_from(provider, welcome, tree, &opened, host, session)?;
         let epoch = joined.epoch();
         self.session = Some(joined);
         let used: Vec<u64> =
@@ -56,10 +73,28 @@ impl Member {
     }
 }
 
+impl Member {
+    /// The tree of the present epoch, to go beside the welcomes to it; `None` in a session of fewer than
+    /// [`TREE_APART_FROM`], whose welcomes carry it, sealed. Take it right after
+    /// [`merge_staged`](Self::merge_staged).
+    ///
+    /// # Errors
+    /// [`Error::State`] when in no session, [`Error::Internal`] when the library fails.
+    pub fn tree_for_welcome(&self) -> Result<Option<Vec<u8>>, Error> {
+        let session = self.session.as_ref().ok_or(crate::member::NO_SESSION)?;
+        if session.group.members().nth(TREE_APART_FROM - 1).is_none() {
+            return Ok(None);
+        }
+        let tree = session.group.export_ratchet_tree().tls_serialize_detached();
+        tree.map(Some).map_err(|e| Error::internal("encoding a tree", e))
+    }
+}
+
 /// Checks all of a welcome, and makes the session that it describes.
 fn session_from(
     provider: Provider,
     welcome: Welcome,
+    tree: Option<RatchetTreeIn>,
     opened: &Opened<'_>,
     host: KeyId,
     session: SessionId,
@@ -84,7 +119,9 @@ fn session_from(
         return Err(bad("its sender has no say in that session"));
     }
     // A session outlives the dates of the key packages that its members came in with (RFC 9420 section 7.3).
-    let staged = builder.skip_lifetime_validation().build().map_err(refused)?;
+    let builder = builder.skip_lifetime_validation();
+    let builder = if let Some(tree) = tree { builder.with_ratchet_tree(tree) } else { builder };
+    let staged = builder.build().map_err(refused)?;
 
     let sender = staged.welcome_sender().map_err(|e| Error::bad_from("welcome", by, e))?;
     if key_id_of(sender.credential()) != Some(by)
@@ -122,6 +159,11 @@ pub(crate) fn check_members(roster: impl Iterator<Item = Option<KeyId>>) -> Resu
 
 pub(crate) fn names(welcome: &Welcome, reference: &KeyPackageRef) -> bool {
     welcome.secrets().iter().any(|secret| secret.new_member() == *reference)
+}
+
+fn read_tree(bytes: &[u8], by: KeyId) -> Result<RatchetTreeIn, Error> {
+    limit("tree", bytes.len(), MAX_WELCOME_BYTES)?;
+    RatchetTreeIn::tls_deserialize_exact_bytes(bytes).map_err(|e| Error::bad_from("tree", by, e))
 }
 
 fn read_welcome(bytes: &[u8], by: KeyId) -> Result<Welcome, Error> {

@@ -92,6 +92,7 @@ mod roster;
 mod secret;
 mod store;
 mod vouch;
+mod warm;
 
 pub use arbiter::{Arbiter, CATCH_UP_TIME, Event, REJOIN_TIME, SETTLE_TIME};
 pub use authority::{Authority, MAX_COMMITTERS};
@@ -112,11 +113,15 @@ pub use secret::EpochSecret;
 pub use store::{Batch, MemoryStore, Record, RecordKey, StateStore, StoreFault, Write};
 #[cfg(feature = "redb")]
 pub use store::{RedbStore, StorageKey};
+pub use warm::{UPDATE_IDLE, WARM_FROM};
 
 /// The most members of one session.
 pub const MAX_MEMBERS: usize = 4_096;
 /// The most members added by one change.
 pub const MAX_BATCH: usize = 256;
+/// From so many members on, the tree goes beside a welcome and not inside: signing and sealing its megabytes would take
+/// longer than all the rest of a commit.
+pub const TREE_APART_FROM: usize = 128;
 /// The largest commit in bytes: a removal from a full session whose tree is all blank needs 5 MB.
 pub const MAX_COMMIT_BYTES: usize = 8 << 20;
 /// The largest welcome in bytes: it carries the tree of a full session.

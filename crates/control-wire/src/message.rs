@@ -34,6 +34,8 @@ pub enum Control {
     Welcome {
         /// The MLS welcome, vouched for by the host.
         welcome: Vec<u8>,
+        /// The tree, in a session that is too large to have it in the welcome.
+        tree: Option<Vec<u8>>,
         /// The session.
         session: [u8; 32],
         /// The streams, each signed by its publisher, the host.
@@ -129,8 +131,9 @@ pub enum Control {
         /// What an external commit starts from.
         group_info: Vec<u8>,
     },
-    /// To the host: an external commit, by which a member that lost the thread comes back. Sent on as a commit if it holds.
-    Rejoin {
+    /// To the host: a commit by a member, which came back after it lost the thread or renews its keys. Sent on as a commit to
+    /// all, its maker included, if it holds.
+    MemberCommit {
         /// The MLS commit.
         commit: Vec<u8>,
     },
@@ -153,7 +156,12 @@ impl Control {
     }
 
     /// The message for a welcome.
-    pub fn welcome(welcome: Vec<u8>, session: SessionId, announces: Vec<Vec<u8>>) -> Self {
-        Self::Welcome { welcome, session: session.0, announces }
+    pub fn welcome(
+        welcome: Vec<u8>,
+        tree: Option<Vec<u8>>,
+        session: SessionId,
+        announces: Vec<Vec<u8>>,
+    ) -> Self {
+        Self::Welcome { welcome, tree, session: session.0, announces }
     }
 }

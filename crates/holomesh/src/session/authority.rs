@@ -17,6 +17,8 @@ pub(super) struct Committed {
     pub(super) epoch: Epoch,
     pub(super) commit: Vec<u8>,
     pub(super) welcome: Vec<u8>,
+    /// Goes with the welcome in a large session.
+    pub(super) tree: Option<Vec<u8>>,
     /// Links of those who come in and get the welcome.
     pub(super) added: Vec<(LinkId, KeyId)>,
     /// Links of those who were in already, and of those who go: they get the commit.
@@ -42,6 +44,8 @@ pub(super) struct Authority {
     /// Where the batcher's time begins.
     origin: Option<Instant>,
     switch: Option<Switch>,
+    /// When the present epoch began here.
+    epoch_since: Option<Instant>,
 }
 
 impl Authority {
@@ -84,6 +88,7 @@ impl Authority {
             refused: Vec::new(),
             origin: None,
             switch: None,
+            epoch_since: None,
         })
     }
 
@@ -171,18 +176,20 @@ impl Authority {
         self.member.group_info().map_err(|e| e.to_string())
     }
 
-    /// A member comes back by an external commit. `None` while another epoch change is under way, or when one came first:
-    /// the member tries again.
+    /// A member comes back by an external commit, or renews its keys. `None` while another epoch change is under way, or when
+    /// one came first: the member tries again. The word is what happened.
     ///
     /// # Errors
     /// A sentence for the peer.
-    pub(super) fn rejoin(
+    pub(super) fn member_commit(
         &mut self,
         now: Instant,
         link: LinkId,
         commit: &[u8],
-    ) -> Result<Option<Committed>, String> {
-        let peer = self.member_at(link).ok_or("join first")?;
+    ) -> Result<Option<(&'static str, Committed)>, String> {
+        if !self.is_member(link) {
+            return Err("join first".into());
+        }
         if self.switch.is_some() {
             return Ok(None);
         }
@@ -192,13 +199,12 @@ impl Authority {
             Err(error) => return Err(error.to_string()),
         };
         let outcome = self.member.accept_commit(hash).map_err(|e| e.to_string())?;
-        if outcome.kind != CommitKind::Rejoin || outcome.by != peer {
-            tracing::warn!(by = %outcome.by.short(), "a commit by another member than the one that sent it");
-        }
+        let kind = if outcome.kind == CommitKind::Rejoin { "rejoined" } else { "renewed" };
         let committed = Committed {
             epoch: outcome.epoch,
             commit: commit.to_vec(),
             welcome: Vec::new(),
+            tree: None,
             added: Vec::new(),
             // It comes back to its sender too: that is how it learns that it holds.
             informed: self.links.values().copied().collect(),
@@ -206,10 +212,38 @@ impl Authority {
             removed_links: Vec::new(),
         };
         self.begin_switch(now, outcome.epoch).map_err(|e| e.to_string())?;
-        Ok(Some(committed))
+        Ok(Some((kind, committed)))
+    }
+
+    /// The host's own turn to renew its keys: nothing else is under way then.
+    ///
+    /// # Errors
+    /// [`Error::Group`].
+    pub(super) fn renew_due(&mut self, now: Instant) -> Result<Option<Committed>, Error> {
+        if !self.is_settled() || self.renew_at().is_none_or(|at| now < at) {
+            return Ok(None);
+        }
+        let staged = self.member.stage_update()?;
+        self.member.merge_staged()?;
+        self.begin_switch(now, staged.epoch)?;
+        Ok(Some(Committed {
+            epoch: staged.epoch,
+            commit: staged.commit,
+            welcome: Vec::new(),
+            tree: None,
+            added: Vec::new(),
+            informed: self.links.values().copied().collect(),
+            removed: Vec::new(),
+            removed_links: Vec::new(),
+        }))
+    }
+
+    fn renew_at(&self) -> Option<Instant> {
+        self.epoch_since.zip(self.member.update_due()).map(|(since, after)| since + after)
     }
 
     fn begin_switch(&mut self, now: Instant, epoch: Epoch) -> Result<(), Error> {
+        self.epoch_since = Some(now);
         self.switch = Some(Switch {
             epoch,
             secret: self.member.epoch_secret()?,
@@ -259,6 +293,7 @@ impl Authority {
         Ok(Some(Committed {
             epoch: staged.epoch,
             commit: staged.commit,
+            tree: if added.is_empty() { None } else { self.member.tree_for_welcome()? },
             welcome: staged.welcome.unwrap_or_default(),
             added,
             informed,
@@ -319,11 +354,11 @@ impl Authority {
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         match &self.switch {
             Some(switch) => Some(switch.deadline),
-            None => self
-                .waiting
-                .next_timeout()
-                .zip(self.origin)
-                .map(|(due, origin)| origin + Duration::from_micros(due.0)),
+            None => {
+                let batch = self.waiting.next_timeout().zip(self.origin);
+                let batch = batch.map(|(due, origin)| origin + Duration::from_micros(due.0));
+                batch.into_iter().chain(self.renew_at()).min()
+            }
         }
     }
 

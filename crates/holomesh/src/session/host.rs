@@ -235,6 +235,11 @@ impl Host {
             Ok(None) => {}
             Err(error) => tracing::warn!(%error, "a commit could not be made"),
         }
+        match self.authority.renew_due(now) {
+            Ok(Some(committed)) => self.announce_commit(committed),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "the host's keys could not be renewed"),
+        }
         for (link, why) in self.authority.take_refused() {
             self.core.refuse(link, why);
         }
@@ -318,7 +323,7 @@ impl Host {
     }
 
     fn announce_commit(&mut self, committed: Committed) {
-        let Committed { epoch, commit, welcome, added, informed, removed, removed_links } = committed;
+        let Committed { epoch, commit, welcome, tree, added, informed, removed, removed_links } = committed;
         for link in removed_links {
             self.core.relay.remove_link(link);
         }
@@ -327,7 +332,7 @@ impl Host {
             self.send(link, &Control::Commit { commit: commit.clone() });
         }
         let announces: Vec<Vec<u8>> = self.streams.values().map(|s| s.signed_announce().to_vec()).collect();
-        let message = Control::welcome(welcome, self.ticket.session, announces);
+        let message = Control::welcome(welcome, tree, self.ticket.session, announces);
         for (link, who) in added {
             self.send(link, &message);
             self.send(link, &self.relay_list());
@@ -472,13 +477,15 @@ impl Host {
             Control::GroupInfoWanted => self.authority.group_info(link).map(|group_info| {
                 self.send(link, &Control::GroupInfo { group_info });
             }),
-            Control::Rejoin { commit } => self.authority.rejoin(now, link, &commit).map(|committed| {
-                if let Some(committed) = committed {
-                    self.observer
-                        .event("rejoined", format!("{} with epoch {}", peer.short(), committed.epoch));
-                    self.announce_commit(committed);
-                }
-            }),
+            Control::MemberCommit { commit } => {
+                self.authority.member_commit(now, link, &commit).map(|took| {
+                    if let Some((kind, committed)) = took {
+                        let epoch = committed.epoch;
+                        self.observer.event(kind, format!("{} with epoch {epoch}", peer.short()));
+                        self.announce_commit(committed);
+                    }
+                })
+            }
             Control::KeyFrame { .. } if self.authority.is_member(link) => {
                 self.key_frame_wanted(now);
                 Ok(())

@@ -109,6 +109,8 @@ struct Watcher {
     redial_at: Option<Instant>,
     /// Commits are missing: when to ask the host again where the group is.
     rejoin_at: Option<Instant>,
+    /// When it is this member's turn to renew its keys, if nothing happens before.
+    renew_at: Option<Instant>,
     dialled: mpsc::Sender<(PeerAddress, Result<Link, Error>)>,
     streams: BTreeMap<StreamId, InStream>,
     parents: BTreeSet<LinkId>,
@@ -148,6 +150,7 @@ impl Watcher {
             reached: BTreeMap::new(),
             redial_at: None,
             rejoin_at: None,
+            renew_at: None,
             dialled,
             streams: BTreeMap::new(),
             parents: BTreeSet::new(),
@@ -190,8 +193,8 @@ impl Watcher {
 
     fn handle_host(&mut self, message: Control) -> Result<bool, Error> {
         match message {
-            Control::Welcome { welcome, session, announces } => {
-                self.enter(&welcome, SessionId(session), &announces)?
+            Control::Welcome { welcome, tree, session, announces } => {
+                self.enter(&welcome, tree.as_deref(), SessionId(session), &announces)?
             }
             Control::Commit { commit } => self.handle_commit(&commit)?,
             Control::GroupInfo { group_info } => self.handle_group_info(&group_info)?,
@@ -212,11 +215,17 @@ impl Watcher {
         Ok(true)
     }
 
-    fn enter(&mut self, welcome: &[u8], session: SessionId, announces: &[Vec<u8>]) -> Result<(), Error> {
+    fn enter(
+        &mut self,
+        welcome: &[u8],
+        tree: Option<&[u8]>,
+        session: SessionId,
+        announces: &[Vec<u8>],
+    ) -> Result<(), Error> {
         if session != self.ticket.session {
             return Err(Error::input("ticket", "the host runs another session now; ask for a new ticket"));
         }
-        let epoch = self.member.join(welcome, self.ticket.host, session)?;
+        let epoch = self.member.join_with_tree(welcome, tree, self.ticket.host, session)?;
         self.joined_by = None;
         let publisher = self.links.get(&self.host).map(|host| host.peer.identity.clone());
         let publisher = publisher.ok_or(Error::Ended("the host's link"))?;
@@ -272,7 +281,7 @@ impl Watcher {
         }
         self.member.abandon_staged()?;
         let commit = self.member.stage_rejoin(group_info)?.commit;
-        self.send(self.host, &Control::Rejoin { commit });
+        self.send(self.host, &Control::MemberCommit { commit });
         Ok(())
     }
 
@@ -312,6 +321,7 @@ impl Watcher {
             play(&self.player, stream);
         }
         self.player.send(Message::Epoch(epoch));
+        self.renew_at = self.member.update_due().map(|after| Instant::now() + after);
         self.snapshot.epoch = Some(epoch);
         if self.linger {
             self.old_secrets.push(secret);
@@ -498,6 +508,10 @@ impl Watcher {
             let why = format!("not let in within {} s", JOIN_TIMEOUT.as_secs());
             return Err(Error::Refused { peer: self.ticket.host, why });
         }
+        if self.renew_at.take_if(|at| now >= *at).is_some() && !self.member.is_staged() {
+            let commit = self.member.stage_update()?.commit;
+            self.send(self.host, &Control::MemberCommit { commit });
+        }
         if self.rejoin_at.is_some_and(|at| now >= at) {
             self.ask_for_group_info();
         }
@@ -521,6 +535,7 @@ impl Watcher {
             .chain(self.joined_by)
             .chain(self.redial_at)
             .chain(self.rejoin_at)
+            .chain(self.renew_at)
             .chain([refresh])
             .min()
             .unwrap_or(refresh)

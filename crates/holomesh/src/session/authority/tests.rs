@@ -158,10 +158,14 @@ fn a_member_that_missed_a_commit_comes_back_by_itself_and_nobody_else_notices() 
     let group_info = authority.group_info(LinkId(3)).unwrap();
     assert!(authority.group_info(LinkId(9)).is_err(), "not for strangers");
     let staged = carol.stage_rejoin(&group_info).unwrap();
-    assert!(authority.rejoin(now, LinkId(9), &staged.commit).is_err(), "nor is a rejoin");
-    let committed = authority.rejoin(now, LinkId(3), &staged.commit).unwrap().unwrap();
+    assert!(authority.member_commit(now, LinkId(9), &staged.commit).is_err(), "nor is a rejoin");
+    let (kind, committed) = authority.member_commit(now, LinkId(3), &staged.commit).unwrap().unwrap();
+    assert_eq!(kind, "rejoined");
     assert_eq!(committed.informed, [LinkId(2), LinkId(3)]);
-    assert!(authority.rejoin(now, LinkId(3), &staged.commit).unwrap().is_none(), "one change at a time");
+    assert!(
+        authority.member_commit(now, LinkId(3), &staged.commit).unwrap().is_none(),
+        "one change at a time"
+    );
     for member in [&mut bob, &mut carol] {
         member.process_commit(&committed.commit).unwrap();
     }
@@ -220,4 +224,29 @@ fn a_session_that_is_kept_goes_on_in_a_later_epoch_without_those_whose_links_are
     drop(authority);
     let error = open(SessionId([6; 32])).err().unwrap().to_string();
     assert!(error.contains("another session"), "{error}");
+}
+
+#[test]
+fn a_members_new_keys_go_to_all_and_an_overtaken_update_is_dropped() {
+    let host = identity(1);
+    let mut authority = Authority::new(&host, SESSION).unwrap();
+    let now = Instant::now();
+    let (bob_id, carol_id) = (identity(2), identity(3));
+    let ((mut bob, b), (mut carol, c)) = (package(&bob_id), package(&carol_id));
+    authority.join(now, LinkId(2), bob_id.key_id(), &b).unwrap();
+    authority.join(now, LinkId(3), carol_id.key_id(), &c).unwrap();
+    let welcome = commit(&mut authority, now, &mut []).welcome;
+    for member in [&mut bob, &mut carol] {
+        member.join(&welcome, host.key_id(), SESSION).unwrap();
+    }
+    let (from_bob, from_carol) = (bob.stage_update().unwrap().commit, carol.stage_update().unwrap().commit);
+    let (kind, committed) = authority.member_commit(now, LinkId(2), &from_bob).unwrap().unwrap();
+    assert_eq!(kind, "renewed");
+    let (_, secret) = authority.finish_switch().unwrap();
+    assert!(authority.member_commit(now, LinkId(3), &from_carol).unwrap().is_none(), "it came second");
+    for member in [&mut bob, &mut carol] {
+        member.process_commit(&committed.commit).unwrap();
+        assert_eq!(member.epoch_secret().unwrap().expose(), secret.expose());
+        assert!(!member.is_staged());
+    }
 }
