@@ -1,8 +1,9 @@
 //! Two commits in one epoch, and nobody to order them.
 
-use crate::{BranchOrder, Change, CommitHash, CommitOutcome, Epoch, Error, Member, Staged};
+use crate::{BranchOrder, Change, CommitHash, CommitOutcome, Epoch, Error, MAX_COMMIT_BYTES, Member, Staged};
 use core::time::Duration;
 use core_types::MonoTime;
+use std::collections::VecDeque;
 
 /// How long the commits of an epoch are waited for, from the first: then the smallest hash holds.
 pub const SETTLE_TIME: Duration = Duration::from_millis(300);
@@ -11,13 +12,17 @@ pub const CATCH_UP_TIME: Duration = Duration::from_secs(2);
 /// How long a rejoin is waited for before it is tried again with a newer group info.
 pub const REJOIN_TIME: Duration = Duration::from_secs(2);
 
+/// Commits that are kept for those who missed them; their bytes are at most [`MAX_COMMIT_BYTES`].
+const SEEN_COMMITS: usize = 16;
+
 /// Drives a member of a session that nobody orders. Sans-IO: `now` is an argument, [`next_timeout`](Self::next_timeout)
 /// says when to call [`handle_timeout`](Self::handle_timeout).
 ///
 /// Of the commits that start from one epoch the one with the smallest SHA-256 holds, its own included. When the wait is
 /// over the member enters its epoch; what an overtaken commit of its own was to do comes back as
 /// [`Event::Overtaken`], to be staged again. A member that missed the commit that holds learns so from a group info by
-/// somebody with a say: it then makes an external commit by itself, which takes part like any other.
+/// somebody with a say: it then makes an external commit by itself, which takes part like any other. Where such a group info
+/// shows that its maker is behind on the same line, the commits since then are sent again.
 ///
 /// The drain rule: give every commit and group info to `handle_*`, and act on the events that each call gives out. Between
 /// [`stage`](Self::stage) and the event that ends it, stage nothing else.
@@ -30,6 +35,10 @@ pub struct Arbiter {
     rejoining: Option<MonoTime>,
     /// When a group info was last asked for because of something that nobody vouches for.
     asked: Option<MonoTime>,
+    /// When commits were last sent again for somebody who is behind.
+    helped: Option<MonoTime>,
+    /// The last commits, for those who missed them.
+    seen: VecDeque<(CommitHash, Vec<u8>)>,
 }
 
 /// What has to be done about it.
@@ -52,6 +61,7 @@ impl Arbiter {
     /// An own commit was staged: it takes part.
     pub fn stage(&mut self, now: MonoTime, staged: &Staged) -> Event {
         self.settles.get_or_insert(now.plus(SETTLE_TIME));
+        self.remember(&staged.commit);
         Event::Send(staged.commit.clone())
     }
 
@@ -68,9 +78,13 @@ impl Arbiter {
         match member.verify_commit(commit) {
             Ok(_) => {
                 self.settles.get_or_insert(now.plus(SETTLE_TIME));
+                self.remember(commit);
                 Ok(Vec::new())
             }
-            Err(Error::EarlyCommit { .. }) => {
+            Err(Error::EarlyCommit { kept, .. }) => {
+                if kept {
+                    self.remember(commit);
+                }
                 self.behind.get_or_insert(now);
                 Ok(Vec::new())
             }
@@ -102,7 +116,7 @@ impl Arbiter {
                     if status.epoch == have {
                         self.behind = None;
                     }
-                    return Ok(Vec::new());
+                    return Ok(self.help(now, member, status.epoch));
                 }
                 let since = *self.behind.get_or_insert(now);
                 now >= since.plus(CATCH_UP_TIME)
@@ -120,6 +134,7 @@ impl Arbiter {
         let staged = member.stage_rejoin(group_info)?;
         self.rejoining = Some(now.plus(REJOIN_TIME));
         self.settles = Some(now.plus(SETTLE_TIME));
+        self.remember(&staged.commit);
         events.push(Event::Send(staged.commit));
         Ok(events)
     }
@@ -171,6 +186,42 @@ impl Arbiter {
             self.settles = Some(now.plus(SETTLE_TIME));
         }
         Ok(())
+    }
+
+    /// Somebody with a say is still in `epoch`: the commits of our line since then, if they are all here. It may be the host,
+    /// who never rejoins: without them it and the others would stay apart.
+    fn help(&mut self, now: MonoTime, member: &Member, epoch: Epoch) -> Vec<Event> {
+        if self.helped.is_some_and(|helped| now < helped.plus(SETTLE_TIME)) {
+            return Vec::new();
+        }
+        let have = member.epoch().unwrap_or(epoch);
+        let mut events = Vec::new();
+        let mut at = epoch;
+        while at < have && events.len() < SEEN_COMMITS {
+            let hash = member.line_at(at);
+            let Some((_, commit)) = self.seen.iter().find(|(seen, _)| Some(*seen) == hash) else {
+                return Vec::new();
+            };
+            events.push(Event::Send(commit.clone()));
+            at = at.next();
+        }
+        if !events.is_empty() {
+            self.helped = Some(now);
+        }
+        events
+    }
+
+    fn remember(&mut self, commit: &[u8]) {
+        let hash = CommitHash::of(commit);
+        if self.seen.iter().any(|(seen, _)| *seen == hash) {
+            return;
+        }
+        self.seen.push_back((hash, commit.to_vec()));
+        let mut bytes: usize = self.seen.iter().map(|(_, commit)| commit.len()).sum();
+        while self.seen.len() > SEEN_COMMITS || bytes > MAX_COMMIT_BYTES {
+            let Some((_, oldest)) = self.seen.pop_front() else { return };
+            bytes -= oldest.len();
+        }
     }
 
     /// Asks for a group info, not more often than it can help. The host's line holds, so it never asks.

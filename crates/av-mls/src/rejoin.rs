@@ -109,6 +109,11 @@ impl Member {
 
     /// True if a commit of an epoch that is over has a smaller hash than the one that this member took. Nothing more is
     /// known of it, since the keys of that epoch are gone.
+    /// The commit that ended `epoch` on this member's line, as far as it remembers.
+    pub(crate) fn line_at(&self, epoch: Epoch) -> Option<CommitHash> {
+        self.session.as_ref()?.branch.at(epoch)
+    }
+
     pub(crate) fn would_have_won(&self, commit: &[u8]) -> bool {
         let Some(session) = &self.session else { return false };
         let Ok(message) = read_commit(commit) else { return false };
