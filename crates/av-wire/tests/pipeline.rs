@@ -2,11 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use av_wire::{
-    AwsLc, Content, Dedup, Error, FrameDuration, HopKeys, HopReceiver, HopSender, HopSuite, Inner, Keyring,
-    LinkRefusal, Object, ObjectFlags, Opener, SealedChunk, Sealer, StreamKeys,
+    AwsLc, ChunkHeader, Content, Dedup, Error, FrameDuration, HEADER_LEN, HopKeys, HopReceiver, HopSender,
+    HopSuite, Inner, Keyring, LinkRefusal, Object, ObjectFlags, Opener, SealedChunk, Sealer, StreamKeys,
 };
 use core::time::Duration;
-use core_types::{CodecId, Epoch, Layer, LeafIndex, MediaTime, MonoTime, ObjectSeq, StreamId};
+use core_types::{ChunkSeq, CodecId, Epoch, Layer, LeafIndex, MediaTime, MonoTime, ObjectSeq, StreamId};
 
 const STREAM: StreamId = StreamId([9; 32]);
 
@@ -79,6 +79,29 @@ fn of_several_parents_the_first_counts_whatever_the_order() {
         }
     }
     assert_eq!(opened, 60);
+}
+
+#[test]
+fn numbers_are_told_apart_by_epoch_and_old_epochs_are_over() {
+    let mut dedup = Dedup::new(1);
+    let mut is_new = |epoch: u64, seq: u64| {
+        let header = ChunkHeader {
+            stream_id: StreamId([3; 32]),
+            epoch: Epoch(epoch),
+            chunk_seq: ChunkSeq(seq),
+            codec: CodecId::Opus,
+            layer: Layer::BASE,
+        };
+        let mut chunk = header.to_bytes().unwrap().to_vec();
+        chunk.resize(HEADER_LEN + 40, 0);
+        let link = HopReceiver::<AwsLc>::new(HopSuite::TransportSealed);
+        dedup.first_chunk(link.take_whole(chunk).unwrap()).is_ok()
+    };
+    assert!(is_new(5, 0) && !is_new(5, 0));
+    assert!(is_new(4, 0), "an epoch before it may still be under way");
+    assert!(is_new(6, 0) && is_new(7, 0));
+    assert!(!is_new(4, 1), "the fourth newest epoch is over");
+    assert!(!is_new(7, 0));
 }
 
 /// What a peer can make dedup remember is bounded: streams, and epochs of each.

@@ -200,17 +200,7 @@ impl Authority {
         };
         let outcome = self.member.accept_commit(hash).map_err(|e| e.to_string())?;
         let kind = if outcome.kind == CommitKind::Rejoin { "rejoined" } else { "renewed" };
-        let committed = Committed {
-            epoch: outcome.epoch,
-            commit: commit.to_vec(),
-            welcome: Vec::new(),
-            tree: None,
-            added: Vec::new(),
-            // It comes back to its sender too: that is how it learns that it holds.
-            informed: self.links.values().copied().collect(),
-            removed: Vec::new(),
-            removed_links: Vec::new(),
-        };
+        let committed = self.same_roster(outcome.epoch, commit.to_vec());
         self.begin_switch(now, outcome.epoch).map_err(|e| e.to_string())?;
         Ok(Some((kind, committed)))
     }
@@ -226,16 +216,21 @@ impl Authority {
         let staged = self.member.stage_update()?;
         self.member.merge_staged()?;
         self.begin_switch(now, staged.epoch)?;
-        Ok(Some(Committed {
-            epoch: staged.epoch,
-            commit: staged.commit,
+        Ok(Some(self.same_roster(staged.epoch, staged.commit)))
+    }
+
+    /// A commit by which nobody comes or goes. It goes back to its maker too: that is how a member learns that its own holds.
+    fn same_roster(&self, epoch: Epoch, commit: Vec<u8>) -> Committed {
+        Committed {
+            epoch,
+            commit,
             welcome: Vec::new(),
             tree: None,
             added: Vec::new(),
             informed: self.links.values().copied().collect(),
             removed: Vec::new(),
             removed_links: Vec::new(),
-        }))
+        }
     }
 
     fn renew_at(&self) -> Option<Instant> {

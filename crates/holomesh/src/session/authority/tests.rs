@@ -135,19 +135,30 @@ fn commit(authority: &mut Authority, now: Instant, members: &mut [&mut Member]) 
     committed
 }
 
-#[test]
-fn a_member_that_missed_a_commit_comes_back_by_itself_and_nobody_else_notices() {
+/// A session with two members, on links 2 and 3.
+fn with_bob_and_carol(now: Instant) -> (Authority, Member, Member) {
     let host = identity(1);
     let mut authority = Authority::new(&host, SESSION).unwrap();
-    let now = Instant::now();
-    let (bob_id, carol_id, dave_id) = (identity(2), identity(3), identity(4));
-    let ((mut bob, b), (mut carol, c)) = (package(&bob_id), package(&carol_id));
-    authority.join(now, LinkId(2), bob_id.key_id(), &b).unwrap();
-    authority.join(now, LinkId(3), carol_id.key_id(), &c).unwrap();
+    let mut members = Vec::new();
+    for n in 2..4u8 {
+        let who = identity(n);
+        let (member, bytes) = package(&who);
+        authority.join(now, LinkId(n.into()), who.key_id(), &bytes).unwrap();
+        members.push(member);
+    }
     let welcome = commit(&mut authority, now, &mut []).welcome;
-    for member in [&mut bob, &mut carol] {
+    for member in &mut members {
         member.join(&welcome, host.key_id(), SESSION).unwrap();
     }
+    let [bob, carol] = members.try_into().unwrap();
+    (authority, bob, carol)
+}
+
+#[test]
+fn a_member_that_missed_a_commit_comes_back_by_itself_and_nobody_else_notices() {
+    let now = Instant::now();
+    let (mut authority, mut bob, mut carol) = with_bob_and_carol(now);
+    let dave_id = identity(4);
     // Carol misses the commit that adds Dave, and then gets one that she has no keys for.
     authority.join(now, LinkId(4), dave_id.key_id(), &package(&dave_id).1).unwrap();
     commit(&mut authority, now, &mut [&mut bob]);
@@ -177,17 +188,9 @@ fn a_member_that_missed_a_commit_comes_back_by_itself_and_nobody_else_notices() 
 
 #[test]
 fn nobody_leaves_by_anothers_hand() {
-    let host = identity(1);
-    let mut authority = Authority::new(&host, SESSION).unwrap();
     let now = Instant::now();
+    let (mut authority, bob, mut carol) = with_bob_and_carol(now);
     let (bob_id, carol_id) = (identity(2), identity(3));
-    let ((mut bob, b), (mut carol, c)) = (package(&bob_id), package(&carol_id));
-    authority.join(now, LinkId(2), bob_id.key_id(), &b).unwrap();
-    authority.join(now, LinkId(3), carol_id.key_id(), &c).unwrap();
-    let welcome = commit(&mut authority, now, &mut []).welcome;
-    for member in [&mut bob, &mut carol] {
-        member.join(&welcome, host.key_id(), SESSION).unwrap();
-    }
     let request = bob.leave_request().unwrap();
     assert!(authority.leave_by_request(now, carol_id.key_id(), &request).is_err());
     assert!(authority.leave_by_request(now, bob_id.key_id(), b"").is_err());
@@ -228,17 +231,8 @@ fn a_session_that_is_kept_goes_on_in_a_later_epoch_without_those_whose_links_are
 
 #[test]
 fn a_members_new_keys_go_to_all_and_an_overtaken_update_is_dropped() {
-    let host = identity(1);
-    let mut authority = Authority::new(&host, SESSION).unwrap();
     let now = Instant::now();
-    let (bob_id, carol_id) = (identity(2), identity(3));
-    let ((mut bob, b), (mut carol, c)) = (package(&bob_id), package(&carol_id));
-    authority.join(now, LinkId(2), bob_id.key_id(), &b).unwrap();
-    authority.join(now, LinkId(3), carol_id.key_id(), &c).unwrap();
-    let welcome = commit(&mut authority, now, &mut []).welcome;
-    for member in [&mut bob, &mut carol] {
-        member.join(&welcome, host.key_id(), SESSION).unwrap();
-    }
+    let (mut authority, mut bob, mut carol) = with_bob_and_carol(now);
     let (from_bob, from_carol) = (bob.stage_update().unwrap().commit, carol.stage_update().unwrap().commit);
     let (kind, committed) = authority.member_commit(now, LinkId(2), &from_bob).unwrap().unwrap();
     assert_eq!(kind, "renewed");
