@@ -103,7 +103,7 @@ pub struct WatcherReport {
     pub latency_ms: Percentiles,
     /// Where that time went.
     pub stages_ms: StagesMs,
-    /// Bytes received divided by the bytes of the source symbols published.
+    /// Bytes received, proofs left out, divided by the bytes of the source symbols published.
     #[serde(serialize_with = "measured")]
     pub downlink_ratio: Option<f64>,
     /// Parents that fed it at the end of the run or when it left.
@@ -128,7 +128,7 @@ pub struct ProofReport {
     pub forged: u64,
     /// Proofs that never came.
     pub lost_proofs: u64,
-    /// Bytes of the chunks that carried proofs.
+    /// Bytes that chunks with proofs took on the links.
     pub bytes: u64,
     /// The same in per cent of all bytes of chunks received.
     #[serde(serialize_with = "measured")]

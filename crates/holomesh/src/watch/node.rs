@@ -221,8 +221,7 @@ impl Watcher {
                 continue;
             }
             let Some(stream) = self.streams.get_mut(&header.stream_id) else { continue };
-            stream.stats.bytes += carried as u64;
-            stream.handle_chunk(now, link, &chunk);
+            stream.handle_chunk(now, link, &chunk, carried);
             play(&self.player, stream);
         }
         self.act();

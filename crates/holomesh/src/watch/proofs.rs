@@ -119,9 +119,9 @@ impl ProofCheck {
         self.drain();
     }
 
-    /// Takes a piece of a proof, from a chunk of so many bytes.
-    pub(super) fn handle_part(&mut self, now: MonoTime, part: &[u8], chunk_len: usize) {
-        self.bytes += chunk_len as u64;
+    /// Takes a piece of a proof, from a chunk that took so many bytes on its link.
+    pub(super) fn handle_part(&mut self, now: MonoTime, part: &[u8], carried: usize) {
+        self.bytes += carried as u64;
         let Some(verifier) = &mut self.verifier else { return };
         let part = match ProofPart::parse(part) {
             Ok(part) => part,
@@ -271,7 +271,7 @@ mod tests {
         fn arrive(&mut self, chunks: &[Bytes]) {
             let now = self.now();
             self.incoming.handle_timeout(now);
-            chunks.iter().for_each(|chunk| self.incoming.handle_chunk(now, LinkId(1), chunk));
+            chunks.iter().for_each(|chunk| self.incoming.handle_chunk(now, LinkId(1), chunk, chunk.len()));
         }
 
         /// Another member seals a packet in alice's stream, under her place in the tree: the group's secret is all that it

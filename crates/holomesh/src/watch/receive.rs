@@ -46,7 +46,7 @@ pub(super) struct InStream {
     first_epoch: Option<Epoch>,
     keyring: Keyring,
     reassembler: Reassembler,
-    stash: VecDeque<(LinkId, Epoch, Bytes)>,
+    stash: VecDeque<(LinkId, Epoch, Bytes, usize)>,
     scratch: Vec<u8>,
 }
 
@@ -94,23 +94,24 @@ impl InStream {
     ) -> Result<(), Error> {
         self.keyring.install(now, epoch, secret, sender)?;
         self.first_epoch.get_or_insert(epoch);
-        for (link, chunk_epoch, chunk) in std::mem::take(&mut self.stash) {
+        for (link, chunk_epoch, chunk, carried) in std::mem::take(&mut self.stash) {
             if chunk_epoch <= epoch {
-                self.open(now, link, &chunk);
+                self.open(now, link, &chunk, carried);
             } else {
-                self.stash.push_back((link, chunk_epoch, chunk));
+                self.stash.push_back((link, chunk_epoch, chunk, carried));
             }
         }
         Ok(())
     }
 
-    /// Takes a chunk of this stream from a link. What comes of it is for [`ProofCheck::poll_object`].
-    pub(super) fn handle_chunk(&mut self, now: MonoTime, link: LinkId, chunk: &Bytes) {
+    /// Takes a chunk of this stream from a link, on which it took `carried` bytes. What comes of it is for [`ProofCheck::poll_object`].
+    pub(super) fn handle_chunk(&mut self, now: MonoTime, link: LinkId, chunk: &Bytes, carried: usize) {
         self.stats.chunks += 1;
-        self.open(now, link, chunk);
+        self.stats.bytes += carried as u64;
+        self.open(now, link, chunk, carried);
     }
 
-    fn open(&mut self, now: MonoTime, link: LinkId, chunk: &Bytes) {
+    fn open(&mut self, now: MonoTime, link: LinkId, chunk: &Bytes, carried: usize) {
         self.scratch.clear();
         self.scratch.extend_from_slice(chunk);
         let opened = match self.keyring.open(now, &mut self.scratch) {
@@ -123,7 +124,7 @@ impl InStream {
                     self.stash.pop_front();
                     self.stats.undecryptable += 1;
                 }
-                self.stash.push_back((link, epoch, chunk.clone()));
+                self.stash.push_back((link, epoch, chunk.clone(), carried));
                 return;
             }
             Err(av_wire::Error::NoKey { epoch, .. })
@@ -166,7 +167,7 @@ impl InStream {
                 }
                 (seq, object)
             }
-            Inner::Proof { bytes } => return self.proofs.handle_part(now, bytes, chunk.len()),
+            Inner::Proof { bytes } => return self.proofs.handle_part(now, bytes, carried),
         };
         let object = match Object::parse_at(&bytes, seq, self.announce.frame_duration) {
             Ok(object) => object,
@@ -196,7 +197,8 @@ impl InStream {
 
     /// Chunks whose key never came, at the end.
     pub(super) fn drain_stash(&mut self, before: Option<Epoch>) {
-        let lost = self.stash.drain(..).filter(|(_, epoch, _)| before.is_none_or(|end| *epoch < end)).count();
+        let lost =
+            self.stash.drain(..).filter(|(_, epoch, _, _)| before.is_none_or(|end| *epoch < end)).count();
         self.stats.undecryptable += lost as u64;
     }
 }
@@ -241,7 +243,7 @@ mod tests {
     }
 
     fn feed(stream: &mut InStream, chunks: &[Bytes]) -> Vec<Received> {
-        chunks.iter().for_each(|chunk| stream.handle_chunk(MonoTime(1), LinkId(1), chunk));
+        chunks.iter().for_each(|chunk| stream.handle_chunk(MonoTime(1), LinkId(1), chunk, chunk.len()));
         played(stream)
     }
 
