@@ -52,8 +52,7 @@ pub async fn run(
     let (events, mut incoming) = mpsc::channel(EVENT_QUEUE);
     let Config { seed, ticket, listen, loss, tap } = config;
     let net = Net::bind(NetConfig { seed, role: Role::Relay, listen, loss }, events).await?;
-    let host = net.connect(&ticket.address()).await?;
-    ticket.check_host(&host)?;
+    let host = net.connect_to_host(&ticket).await?;
     host.send(&Control::Serve { invitation: ticket.invitation, address: net.address() });
     let mut node = RelayNode { host: host.id, core: RelayCore::new(), tap };
     node.core.add_link(host);

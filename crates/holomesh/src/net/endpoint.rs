@@ -4,6 +4,7 @@ use super::hello::{self, Role};
 use super::link::{self, Link, LinkEvent};
 use super::{LossConfig, PeerAddress};
 use crate::Error;
+use crate::ticket::Ticket;
 use core_types::LinkId;
 use identity::{Identity, Seed};
 use iroh::endpoint::{
@@ -138,6 +139,20 @@ impl Net {
                 "no answer within {seconds} s: it does not run there, or has no post-quantum key exchange"
             ))
         })?
+    }
+
+    /// Dials a ticket's host and checks that it is the one. A node without its host is of no use: on an error the endpoint is
+    /// closed, since one that is dropped open complains in the log.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect), and what [`Ticket::check_host`] says.
+    pub async fn connect_to_host(&self, ticket: &Ticket) -> Result<Link, Error> {
+        let host = self.connect(&ticket.address()).await;
+        let host = host.and_then(|host| ticket.check_host(&host).map(|()| host));
+        if host.is_err() {
+            self.close().await;
+        }
+        host
     }
 
     /// Closes all links and the socket, telling the peers.

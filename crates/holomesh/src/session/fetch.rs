@@ -25,8 +25,7 @@ pub async fn take_key_package(seed: Seed, ticket: &Ticket, owner: KeyId) -> Resu
     let listen = watch::reachable_from(ticket);
     let net =
         Net::bind(NetConfig { seed, role: Role::Watcher, listen, loss: LossConfig::NONE }, events).await?;
-    let host = net.connect(&ticket.address()).await?;
-    ticket.check_host(&host)?;
+    let host = net.connect_to_host(ticket).await?;
     host.begin();
     host.send(&Control::TakeKeyPackage { invitation: ticket.invitation, owner: owner.0 });
     let answer = timeout(ANSWER_TIMEOUT, async {

@@ -130,8 +130,7 @@ impl Watcher {
     ) -> Result<Self, Error> {
         let Config { seed, ticket, listen, loss, proofs, linger_after_removal, state, .. } = config;
         let net = Net::bind(NetConfig { seed, role: Role::Watcher, listen, loss }, events).await?;
-        let host = net.connect(&ticket.address()).await?;
-        ticket.check_host(&host)?;
+        let host = net.connect_to_host(&ticket).await?;
         let mut member = Member::new(net.identity(), crate::random::generator()?)?;
         let key_package = member.key_package(net.identity())?.to_bytes();
         host.begin();
