@@ -6,9 +6,10 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use av_wire::SealedChunk;
 use benches::{Clock, Media, Pair, Row};
 use bytes::Bytes;
-use holomesh::net::{Link, LinkEvent, LossConfig, Net, NetConfig, Role};
+use holomesh::net::{Link, LinkEvent, Net, NetConfig, Role};
 use identity::Seed;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
@@ -48,6 +49,7 @@ struct Quic {
     sender: Net,
     receiver: Net,
     out: Link,
+    clock: holomesh::Clock,
     events: mpsc::Receiver<LinkEvent>,
     /// The receiver's end and the sender's events: dropping either would end the link.
     _held: (Box<Link>, mpsc::Receiver<LinkEvent>),
@@ -57,11 +59,11 @@ impl Quic {
     async fn connect() -> Result<Self> {
         let (sender, replies) = endpoint(1, Role::Host).await?;
         let (receiver, mut events) = endpoint(2, Role::Relay).await?;
-        let out = sender.connect(&receiver.address()).await?;
-        let Some(LinkEvent::Up(back)) = events.recv().await else { bail!("the receiver has no link") };
+        let mut out = sender.connect(&receiver.address()).await?;
+        let Some(LinkEvent::Up(mut back)) = events.recv().await else { bail!("the receiver has no link") };
         out.begin();
         back.begin();
-        Ok(Self { sender, receiver, out, events, _held: (back, replies) })
+        Ok(Self { sender, receiver, out, clock: holomesh::Clock::start(), events, _held: (back, replies) })
     }
 
     fn pass(&mut self, runtime: &Runtime, frames: &[Vec<Bytes>]) -> Result<Duration> {
@@ -70,7 +72,11 @@ impl Quic {
             runtime.block_on(async {
                 for chunks in frames {
                     let expected = chunks.len();
-                    self.out.send_chunks(chunks);
+                    let sealed = chunks
+                        .iter()
+                        .map(|chunk| SealedChunk::parse(chunk))
+                        .collect::<Result<Vec<_>, _>>()?;
+                    self.out.send_chunks(self.clock.now(), sealed.into_iter());
                     self.receive(expected).await?;
                 }
                 Ok::<(), anyhow::Error>(())
@@ -87,7 +93,7 @@ impl Quic {
                 timeout(PATIENCE, self.events.recv()).await.context("a chunk was lost on loopback")?;
             match event {
                 Some(LinkEvent::Chunks(_, chunks)) => received += chunks.len(),
-                Some(LinkEvent::Control(..)) => {}
+                Some(LinkEvent::Control(..) | LinkEvent::Lane(..) | LinkEvent::Writable(_)) => {}
                 Some(LinkEvent::Up(_) | LinkEvent::Down(..)) | None => bail!("the link went down"),
             }
         }
@@ -103,7 +109,7 @@ impl Quic {
 
 async fn endpoint(seed: u8, role: Role) -> Result<(Net, mpsc::Receiver<LinkEvent>)> {
     let (events, inbox) = mpsc::channel(1_024);
-    let config = NetConfig { seed: Seed([seed; 64]), role, listen: loopback(), loss: LossConfig::NONE };
+    let config = NetConfig { lanes: false, ..NetConfig::new(Seed([seed; 64]), role, loopback()) };
     Ok((Net::bind(config, events).await?, inbox))
 }
 

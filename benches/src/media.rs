@@ -66,6 +66,7 @@ impl Content {
         self.symbols.iter().map(move |symbol| Inner::Symbol {
             seq: self.seq,
             object_len,
+            repair: self.repair as u16,
             id: symbol.id,
             bytes: &symbol.data,
         })

@@ -2,8 +2,11 @@
 //! without one nothing is taken but what the header says.
 #![no_main]
 
-use av_wire::{ChunkHeader, Dedup, HopKeys, HopReceiver, HopSender, HopSuite, MAX_CHUNK_LEN, SealedChunk};
-use core_types::{ChunkSeq, CodecId, Epoch, Layer, StreamId};
+use av_wire::{
+    ChunkHeader, Dedup, HopKeys, HopReceiver, HopSender, HopSuite, MAX_CHUNK_LEN, SealedChunk,
+    is_carrier_packet,
+};
+use core_types::{ChunkSeq, CodecId, Epoch, Layer, Marks, ObjectClass, StreamId};
 use libfuzzer_sys::fuzz_target;
 
 fn suite(which: u8) -> HopSuite {
@@ -25,6 +28,11 @@ fn receiver(which: u8) -> HopReceiver {
             chunk_seq: ChunkSeq(seq / 2),
             codec: if seq % 2 == 0 { CodecId::Av1 } else { CodecId::Opaque },
             layer: Layer::BASE,
+            marks: if seq % 2 == 0 {
+                Marks { class: ObjectClass::KeyFrame, ..Marks::NONE }
+            } else {
+                Marks::NONE
+            },
         };
         let mut chunk = header.to_bytes().expect("a valid header").to_vec();
         chunk.extend_from_slice(&[7; 20]);
@@ -49,6 +57,7 @@ fuzz_target!(|data: &[u8]| {
                 continue;
             };
             assert!(which == 2, "nobody without the key makes a tag");
+            assert!(!is_carrier_packet(datagram));
             let mut chunk = Vec::new();
             fresh.write(&mut chunk);
             assert!(chunk.len() <= MAX_CHUNK_LEN);

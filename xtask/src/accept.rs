@@ -103,9 +103,7 @@ fn check_watcher(faults: &mut Faults, watcher: &Value, video: f64, audio: f64) {
     faults.expect(undecryptable == 0.0, || format!("{who} could not open {undecryptable} chunks"));
     let downlink = faults.number(watcher, &who, "/downlink_ratio");
     faults.expect(downlink > 0.0 && downlink <= MOST_DOWNLINK, || {
-        format!(
-            "{who} received {downlink} times what was published, proofs left out; at most {MOST_DOWNLINK}"
-        )
+        format!("{who} received {downlink} times what was published; at most {MOST_DOWNLINK}")
     });
     let psnr = faults.number(watcher, &who, "/psnr_y_db");
     faults.expect(psnr >= LEAST_PSNR_DB, || format!("{who} saw {psnr} dB; at least {LEAST_PSNR_DB}"));

@@ -32,7 +32,7 @@ struct Law {
     except_through: Option<&'static str>,
 }
 
-const LAWS: [Law; 7] = [
+const LAWS: [Law; 9] = [
     Law {
         says: "nothing but `benches` depends on `holomesh`",
         binds: |name| !matches!(name, "holomesh" | "benches"),
@@ -63,6 +63,23 @@ const LAWS: [Law; 7] = [
         except_through: None,
     },
     Law {
+        says: "`av-congestion` and `netsim` reach `core-types` alone of ours",
+        binds: |name| matches!(name, "av-congestion" | "netsim"),
+        forbids: |node| node.ours && node.name != "core-types",
+        except_through: None,
+    },
+    Law {
+        says: "`av-lane` carries what it can't read: it reaches neither `av-mls`, a codec nor `av-relay`",
+        binds: |name| name == "av-lane",
+        forbids: |node| {
+            node.is_ours("av-mls")
+                || node.is_ours("mls-provider")
+                || node.is_ours("av-relay")
+                || (node.ours && node.name.starts_with("codec-"))
+        },
+        except_through: None,
+    },
+    Law {
         says: "`mls-provider` depends on nothing of ours but `core-types`",
         binds: |name| name == "mls-provider",
         forbids: |node| node.ours && node.name != "core-types",
@@ -83,8 +100,20 @@ const LAWS: [Law; 7] = [
 ];
 
 /// The crates that the laws name: were one renamed, its laws would hold for want of anybody to break them.
-const NAMED: [&str; 9] =
-    ["alm", "av-link", "av-mls", "av-relay", "av-wire", "benches", "core-types", "holomesh", "mls-provider"];
+const NAMED: [&str; 12] = [
+    "alm",
+    "av-congestion",
+    "av-lane",
+    "av-link",
+    "av-mls",
+    "av-relay",
+    "av-wire",
+    "benches",
+    "core-types",
+    "holomesh",
+    "mls-provider",
+    "netsim",
+];
 
 /// What is wrong, one line for each pair of a crate and a law that it breaks.
 fn check(graph: &Graph) -> Vec<String> {
@@ -180,7 +209,7 @@ fn graph(metadata: &Metadata) -> Result<Graph> {
 mod tests {
     use super::*;
 
-    const OURS: [(&str, &[&str]); 12] = [
+    const OURS: [(&str, &[&str]); 15] = [
         ("core-types", &["thiserror"]),
         ("identity", &["core-types"]),
         ("av-wire", &["core-types", "identity"]),
@@ -188,9 +217,12 @@ mod tests {
         ("mls-provider", &["openmls"]),
         ("av-mls", &["core-types", "mls-provider", "openmls"]),
         ("av-relay", &["core-types", "av-wire"]),
+        ("av-congestion", &["core-types"]),
+        ("av-lane", &["core-types", "av-wire", "av-congestion"]),
+        ("netsim", &["core-types"]),
         ("alm", &["core-types", "identity"]),
         ("codec-opus", &["core-types"]),
-        ("holomesh", &["av-mls", "av-relay", "alm", "codec-opus", "iroh"]),
+        ("holomesh", &["av-mls", "av-relay", "av-lane", "alm", "codec-opus", "iroh"]),
         ("benches", &["holomesh"]),
         ("xtask", &["thiserror"]),
     ];
@@ -247,6 +279,16 @@ mod tests {
     fn the_link_handshake_knows_no_media() {
         let law = "`av-link` reaches `core-types` and `identity` alone of ours";
         assert_broken(&[("av-link", "av-wire")], law, ": av-link -> av-wire");
+    }
+
+    #[test]
+    fn rates_and_lanes_know_no_media() {
+        let law = "`av-congestion` and `netsim` reach `core-types` alone of ours";
+        assert_broken(&[("av-congestion", "av-wire")], law, ": av-congestion -> av-wire");
+        assert_broken(&[("netsim", "identity")], law, ": netsim -> identity");
+        let law = "`av-lane` carries what it can't read";
+        assert_broken(&[("av-lane", "av-relay")], law, ": av-lane -> av-relay");
+        assert_broken(&[("av-congestion", "codec-opus")], law, ": av-lane -> av-congestion -> codec-opus");
     }
 
     #[test]

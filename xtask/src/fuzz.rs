@@ -13,7 +13,7 @@ use crate::setup::{self, Purpose};
 use crate::shell::{self, cargo};
 
 /// Each is a binary of the package in `fuzz/`, and a folder of seeds in `fuzz/corpus/`.
-const TARGETS: [(&str, &str); 12] = [
+const TARGETS: [(&str, &str); 14] = [
     ("announce", "a stream's announcement, signed by a publisher that means harm"),
     ("chunk", "chunk header and what is inside the seal"),
     ("commit", "group commits, group infos and leave requests from nobody in the group"),
@@ -23,7 +23,9 @@ const TARGETS: [(&str, &str); 12] = [
     ("hop_header", "datagrams of a link, in every suite"),
     ("identity", "public identities, hybrid signatures and canonical bytes from anybody"),
     ("key_package", "key packages, signed by a joiner that means harm"),
+    ("lane", "datagrams of anybody to a socket with lanes, control packets of a peer that means harm"),
     ("opus_packet", "Opus packets of a hostile publisher, with losses"),
+    ("permit", "permits, from anybody and from a host that means harm"),
     ("proof", "proofs of authorship, whole and in pieces, from another member"),
     ("welcome", "welcomes and group infos, signed by somebody that means harm"),
 ];

@@ -68,6 +68,8 @@ enum Command {
         /// Write the rows there as JSON
         #[arg(long, value_name = "PATH")]
         json: Option<PathBuf>,
+        #[command(flatten)]
+        relay: bench::RelayOptions,
     },
     /// Fuzz the parsers of untrusted bytes
     Fuzz {
@@ -87,7 +89,7 @@ fn main() -> ExitCode {
         Command::Deps => deps::run(),
         Command::Tidy => tidy::run(),
         Command::Vectors { check } => vectors::run(check),
-        Command::Bench { group, json } => bench::run(&group, json.as_deref()),
+        Command::Bench { group, json, relay } => bench::run(&group, json.as_deref(), &relay),
         Command::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
     };
     match done {

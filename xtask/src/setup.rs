@@ -24,8 +24,20 @@ pub(crate) enum Purpose {
 /// # Errors
 /// When something is missing and this process can't install it; the message holds the exact line that does.
 pub(crate) fn run(purpose: Purpose) -> Result<()> {
+    provide(tools(purpose))
+}
+
+/// Makes sure that Janus is there: nothing needs it but the benchmark of relays, when that is asked for it.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn janus() -> Result<()> {
+    provide([&JANUS].into_iter())
+}
+
+fn provide(needed: impl Iterator<Item = &'static Tool>) -> Result<()> {
     let search = env::var_os("PATH").unwrap_or_default();
-    let missing: Vec<&Tool> = tools(purpose).filter(|tool| !is_there(tool.command, &search)).collect();
+    let missing: Vec<&Tool> = needed.filter(|tool| !is_there(tool.command, &search)).collect();
     let may_install = is_root() && is_there("apt-get", &search);
     match plan(&missing, may_install) {
         Plan::Nothing => Ok(()),
@@ -61,6 +73,8 @@ const TEST: [Tool; 2] = [
     Tool { command: "ffmpeg", package: "ffmpeg", why: "to make test input" },
     Tool { command: "ffprobe", package: "ffmpeg", why: "to read recordings back" },
 ];
+
+const JANUS: Tool = Tool { command: "janus", package: "janus", why: "to be measured beside our relay" };
 
 fn tools(purpose: Purpose) -> impl Iterator<Item = &'static Tool> {
     let tests: &[Tool] = if purpose == Purpose::Test { &TEST } else { &[] };

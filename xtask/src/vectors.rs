@@ -9,7 +9,8 @@ use anyhow::{Context, Result, bail};
 use crate::shell::{self, cargo};
 
 /// The examples, and their packages, that write vectors into the folder that they are given.
-const GENERATORS: [(&str, &str); 5] = [
+const GENERATORS: [(&str, &str); 6] = [
+    ("av-lane", "vectors"),
     ("av-link", "vectors"),
     ("av-mls", "vectors"),
     ("av-wire", "vectors"),

@@ -98,7 +98,7 @@ fn bind(size: usize) -> Result<Row> {
     };
 
     let keys = (0..SUBSCRIBERS).map(|subscriber| raw(subscriber as u8)).collect::<Result<Vec<_>>>()?;
-    // Hop header 7 and one zero, chunk header 52, length 4, inner tag 16.
+    // Hop header 8, chunk header 52, length 4, inner tag 16.
     let covered = [9; 80];
     let baseline = timed(move |number| {
         let key = &keys[(number % SUBSCRIBERS) as usize];

@@ -135,8 +135,10 @@ impl Gaps {
         for ((epoch, seq), gap) in &mut self.missing {
             if gap.next_at <= now {
                 due.push((*epoch, *seq, gap.attempts));
+                // Twice as long each time: on a slow path the answer to the first request is still under way.
+                let wait = retry_after * (1 << gap.attempts.min(4));
                 gap.attempts += 1;
-                gap.next_at = now.plus(retry_after);
+                gap.next_at = now.plus(wait.max(self.reorder * 5 / 4));
             }
         }
         (due, given_up)

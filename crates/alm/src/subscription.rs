@@ -17,7 +17,7 @@ pub struct Config {
     pub stripes: u8,
     /// How long a missing chunk may still come by itself. Grows by itself where chunks overtake one another.
     pub request_after: Duration,
-    /// How long an answer to a request may take before another parent is asked.
+    /// How long an answer to a request may take before another parent is asked; twice as long each further time.
     pub retry_after: Duration,
     /// How often one chunk is asked for.
     pub max_attempts: u8,
@@ -30,7 +30,7 @@ pub struct Config {
 }
 
 impl Default for Config {
-    /// Four stripes; ask after 15 ms, again after 50 ms, four times; silent after 100 ms and 4 chunks; 5 s of suspicion.
+    /// Four stripes; ask after 15 ms, again after 50, 100 and 200 ms; silent after 100 ms and 4 chunks; 5 s of suspicion.
     fn default() -> Self {
         Self {
             stripes: 4,
@@ -159,6 +159,14 @@ impl Subscription {
             self.actions.push_back(Action::Suspect { parent: link });
             self.assign(link);
             self.reassign(now, link);
+        }
+    }
+
+    /// Tells all parents their shares once more. For parents that may have forgotten them: a relay does with who lost its
+    /// permission, and does not take it up again by itself when there is a new one.
+    pub fn assign_again(&mut self) {
+        for link in self.parents.iter().map(|p| p.link).collect::<Vec<_>>() {
+            self.assign(link);
         }
     }
 

@@ -141,6 +141,16 @@ proptest! {
 }
 
 #[test]
+fn parents_that_forgot_are_told_their_shares_again_and_nothing_else_changes() {
+    let mut net = Net::new(4, 3);
+    let told = std::mem::take(&mut net.told);
+    net.subscription.assign_again();
+    net.act();
+    assert_eq!(net.told, told);
+    assert_eq!(net.told.values().map(|stripes| stripes.len()).sum::<u32>(), 4);
+}
+
+#[test]
 fn a_parent_that_is_merely_slow_with_a_still_picture_is_not_suspected() {
     let mut net = Net::new(4, 4);
     for seq in 0..8 {

@@ -3,11 +3,10 @@
 use av_link::handshake::{Initiation, Response};
 use av_link::x_wing::{Backend, Ciphertext, PublicKey, SecretKey};
 use av_link::{Error, Link, Seed};
-use data_encoding::HEXLOWER;
 use identity::{Backend as Signing, Identity};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::{fs, path::Path};
+use vector_kit::write::{hex, write};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -15,19 +14,8 @@ type Failure = Box<dyn std::error::Error>;
 const DRAFT: &str = include_str!("../tests/data/x_wing_draft.json");
 
 fn main() -> Result<(), Failure> {
-    let Some(out) = std::env::args_os().nth(1) else { return Err("usage: vectors OUTDIR".into()) };
-    let dir = Path::new(&out).join("keys");
-    fs::create_dir_all(&dir)?;
-    write(&dir.join("x_wing.json"), &x_wing()?)?;
-    write(&dir.join("handshake.json"), &handshake()?)
-}
-
-fn write(path: &Path, value: &Value) -> Result<(), Failure> {
-    Ok(fs::write(path, serde_json::to_string_pretty(value)? + "\n")?)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    HEXLOWER.encode(bytes)
+    write("keys/x_wing.json", &x_wing()?)?;
+    write("keys/handshake.json", &handshake()?)
 }
 
 /// How a negative case comes from the good message of its kind: one bit flipped in the byte at a place (XOR 1), only so

@@ -8,7 +8,7 @@ use crate::packet::{Ack, Fragment, HandshakeId, Message, Packet};
 use crate::x_wing::Backend;
 use crate::{Error, Link, Seed};
 use core::fmt;
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 use core::time::Duration;
 use core_types::MonoTime;
 use identity::Identity;
@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 mod owner;
+mod room;
 mod slot;
 
 pub use owner::{AttemptId, Caller, Limits, Stats};
@@ -382,38 +383,6 @@ impl Listener {
         if let Some(slot) = self.slots.get_mut(&key) {
             slot.state = state;
         }
-    }
-
-    /// Sees to it that there is room for one more: what has expired goes first, then, of all or of this IP address, the
-    /// oldest that is done, and of all the oldest that waits for its caller. What waits for a decision stays.
-    fn make_room(&mut self, now: MonoTime, key: Key) -> Result<(), Error> {
-        let of_this_ip = |slots: &BTreeMap<Key, Slot>| {
-            slots.range((key.0, 0, HandshakeId::FIRST)..=(key.0, u16::MAX, HandshakeId::LAST)).count()
-        };
-        if self.slots.len() < self.limits.handshakes && of_this_ip(&self.slots) < self.limits.per_ip {
-            return Ok(());
-        }
-        self.handle_timeout(now);
-        if of_this_ip(&self.slots) >= self.limits.per_ip {
-            let what = "handshakes of one IP address";
-            self.evict(Some(key.0), Slot::is_over).ok_or(Error::Limit { what, max: self.limits.per_ip })?;
-        }
-        if self.slots.len() >= self.limits.handshakes {
-            let what = "handshakes under way";
-            self.evict(None, Slot::waits_for_its_caller)
-                .or_else(|| self.evict(None, Slot::is_over))
-                .ok_or(Error::Limit { what, max: self.limits.handshakes })?;
-        }
-        Ok(())
-    }
-
-    fn evict(&mut self, ip: Option<IpAddr>, which: fn(&Slot) -> bool) -> Option<()> {
-        let candidates =
-            self.slots.iter().filter(|(key, slot)| ip.is_none_or(|ip| ip == key.0) && which(slot));
-        let oldest = *candidates.min_by_key(|(_, slot)| slot.since)?.0;
-        self.slots.remove(&oldest);
-        self.stats.evicted += 1;
-        Some(())
     }
 }
 

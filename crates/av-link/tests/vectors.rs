@@ -4,29 +4,10 @@
 use av_link::handshake::{Initiation, Response};
 use av_link::x_wing::{Backend, Ciphertext, PublicKey, SecretKey};
 use av_link::{Error, Seed};
-use data_encoding::HEXLOWER;
 use identity::Identity;
 use serde_json::Value;
 use std::sync::Arc;
-
-fn load(name: &str) -> Value {
-    let path = format!("{}/../../conformance-vectors/keys/{name}", env!("CARGO_MANIFEST_DIR"));
-    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
-}
-
-fn hex(value: &Value) -> Vec<u8> {
-    HEXLOWER.decode(value.as_str().unwrap().as_bytes()).unwrap()
-}
-
-fn array<const N: usize>(value: &Value) -> [u8; N] {
-    hex(value).try_into().unwrap()
-}
-
-fn list<'a>(file: &'a Value, name: &str) -> &'a Vec<Value> {
-    let cases = file[name].as_array().unwrap();
-    assert!(!cases.is_empty());
-    cases
-}
+use vector_kit::read::{array, hex, list, load};
 
 fn class(error: &Error) -> &'static str {
     match error {
@@ -42,7 +23,7 @@ fn class(error: &Error) -> &'static str {
 
 #[test]
 fn defect_not_the_x_wing_combiner() {
-    let file = load("x_wing.json");
+    let file = load("keys/x_wing.json");
     let mut of_the_draft = 0;
     for case in list(&file, "cases") {
         let secret = SecretKey::generate(Backend::Portable, &array(&case["seed"])).unwrap();
@@ -76,13 +57,13 @@ fn defect_not_the_x_wing_combiner() {
 fn the_drafts_cases_are_taken_over_unaltered() {
     let data = include_str!("data/x_wing_draft.json");
     let draft: Value = serde_json::from_str(data).unwrap();
-    let file = load("x_wing.json");
+    let file = load("keys/x_wing.json");
     assert_eq!(list(&file, "cases")[..3], list(&draft, "cases")[..]);
 }
 
 #[test]
 fn handshakes() {
-    let file = load("handshake.json");
+    let file = load("keys/handshake.json");
     let person = |side: &str| {
         let seed = identity::Seed(array(&file[side]["identity_seed"]));
         let person = Identity::from_seed_with(identity::Backend::Portable, &seed).unwrap();

@@ -1,6 +1,5 @@
 //! Writes the conformance vectors of the group keys as JSON: `vectors OUTDIR`.
 
-use data_encoding::HEXLOWER;
 use hkdf::Hkdf;
 use identity::{Backend, Domain, Identity, Seed};
 use mls_provider::{GroupStore, Provider, SUITE, Signer, TreeWrites};
@@ -10,27 +9,12 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use std::{error::Error, fs, path::Path};
+use std::error::Error;
+use vector_kit::write::{counting, hex, write};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let Some(out) = std::env::args_os().nth(1) else { return Err("usage: vectors OUTDIR".into()) };
-    let dir = Path::new(&out).join("keys");
-    fs::create_dir_all(&dir)?;
-    write(&dir.join("key_schedule.json"), &key_schedule()?)?;
-    write(&dir.join("key_package.json"), &key_package()?)
-}
-
-fn write(path: &Path, value: &Value) -> Result<(), Box<dyn Error>> {
-    Ok(fs::write(path, serde_json::to_string_pretty(value)? + "\n")?)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    HEXLOWER.encode(bytes)
-}
-
-/// Bytes 0, 1, 2, … starting at `from`.
-fn counting<const N: usize>(from: u8) -> [u8; N] {
-    core::array::from_fn(|i| from.wrapping_add(i as u8))
+    write("keys/key_schedule.json", &key_schedule()?)?;
+    write("keys/key_package.json", &key_package()?)
 }
 
 fn expand<const N: usize>(secret: &[u8; 32], info: &[&[u8]]) -> Result<[u8; N], Box<dyn Error>> {
@@ -56,7 +40,7 @@ fn exported(exporter_secret: &[u8; 32], label: &str) -> Result<[u8; 32], Box<dyn
 fn key_schedule() -> Result<Value, Box<dyn Error>> {
     let streams = |epoch_secret: &[u8; 32], stream: [u8; 32], leaf: u32| -> Result<Value, Box<dyn Error>> {
         let secret: [u8; 32] =
-            expand(epoch_secret, &[b"holomesh av stream v1", &stream, &leaf.to_be_bytes()])?;
+            expand(epoch_secret, &[b"holomesh av stream v2", &stream, &leaf.to_be_bytes()])?;
         let (key, salt): ([u8; 32], [u8; 12]) = (expand(&secret, &[b"key"])?, expand(&secret, &[b"salt"])?);
         Ok(json!({
             "stream_id": hex(&stream), "sender_leaf": leaf, "stream_secret": hex(&secret),

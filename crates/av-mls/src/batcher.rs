@@ -75,6 +75,11 @@ impl<T> Batcher<T> {
         self.joining.iter().any(|(_, package)| package.key_id() == who)
     }
 
+    /// True if this member is to go.
+    pub fn is_leaving(&self, who: KeyId) -> bool {
+        self.leaving.contains(&who)
+    }
+
     /// What is due for a commit at `now`, if anything. What does not fit into one commit is due right after it.
     pub fn due(&mut self, now: MonoTime) -> Option<BatchOfChanges<T>> {
         if self.due.is_none_or(|due| now < due) {

@@ -172,6 +172,15 @@ impl Directory {
         self.requesters.retain(|_, requester| !requester.is_void(now, window));
     }
 
+    /// Drops the packages of an owner who has lost what opens them, and publishes others. What was handed out stays
+    /// remembered, and quotas go on counting.
+    pub fn forget(&mut self, owner: KeyId) {
+        if let Some(owner) = self.owners.get_mut(&owner) {
+            owner.one_use.clear();
+            owner.last_resort = None;
+        }
+    }
+
     /// The whole directory: u8 version ‖ u32 owners ‖ for each: its key id 32 ‖ u16 count ‖ packages ‖ u8 0 or 1 ‖ the
     /// one of last resort ‖ u16 count ‖ what was handed out (u64 end ‖ digest 32). A package is u64 end ‖ u32 length ‖ bytes. Counts of quotas are not kept: a restart gives
     /// everybody a new window.

@@ -18,17 +18,12 @@ use openmls_basic_credential::SignatureKeyPair;
 use openmls_traits::OpenMlsProvider as _;
 use openmls_traits::crypto::OpenMlsCrypto as _;
 use openmls_traits::signatures::Signer as _;
-use rand::SeedableRng as _;
-use rand::rngs::StdRng;
-use std::sync::atomic::{AtomicU64, Ordering};
+use random::random;
+
+#[path = "../tests/common/random.rs"]
+mod random;
 
 const SESSION: SessionId = SessionId([5; 32]);
-
-/// A generator like no other in this process.
-fn random() -> StdRng {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    StdRng::seed_from_u64(NEXT.fetch_add(1, Ordering::Relaxed))
-}
 
 fn peer(number: u8) -> (Identity, Member) {
     let identity = Identity::from_seed(&Seed([number; 64])).unwrap();

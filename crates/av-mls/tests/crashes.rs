@@ -120,6 +120,19 @@ impl World {
         self.carol.peer().member.join(staged.welcome.as_ref().unwrap(), host, SESSION).map(drop)
     }
 
+    /// Alice and carol know of the change that brings carol in, bob does not.
+    fn bring_carol_in(&mut self) {
+        self.stage_carol().unwrap();
+        self.alice.peer().member.merge_staged().unwrap();
+        self.join_carol().unwrap();
+    }
+
+    /// Bob gets the commit that alice made.
+    fn tell_bob(&mut self) -> Result<(), Error> {
+        let commit = self.staged.clone().unwrap().commit;
+        self.bob.peer().member.process_commit(&commit).map(drop)
+    }
+
     /// Alice has a commit, or makes one; then everybody goes on.
     fn settle_alice(&mut self) {
         if let Some(staged) = self.alice.peer().member.staged() {
@@ -256,16 +269,9 @@ fn cases() -> Vec<Case> {
         Case {
             name: "process a commit",
             running: true,
-            prepare: |world| {
-                world.stage_carol().unwrap();
-                world.alice.peer().member.merge_staged().unwrap();
-                world.join_carol().unwrap();
-            },
+            prepare: World::bring_carol_in,
             subject: bob,
-            run: |world| {
-                let commit = world.staged.clone().unwrap().commit;
-                world.bob.peer().member.process_commit(&commit).map(drop)
-            },
+            run: World::tell_bob,
             finish: World::settle_alice,
         },
         Case {
@@ -273,15 +279,10 @@ fn cases() -> Vec<Case> {
             running: true,
             prepare: |world| {
                 _ = world.bob.peer().member.stage_update().unwrap();
-                world.stage_carol().unwrap();
-                world.alice.peer().member.merge_staged().unwrap();
-                world.join_carol().unwrap();
+                world.bring_carol_in();
             },
             subject: bob,
-            run: |world| {
-                let commit = world.staged.clone().unwrap().commit;
-                world.bob.peer().member.process_commit(&commit).map(drop)
-            },
+            run: World::tell_bob,
             finish: World::settle_alice,
         },
         Case {
@@ -377,10 +378,7 @@ fn cases() -> Vec<Case> {
                 world.alice.peer().member.merge_staged().unwrap();
             },
             subject: bob,
-            run: |world| {
-                let commit = world.staged.clone().unwrap().commit;
-                world.bob.peer().member.process_commit(&commit).map(drop)
-            },
+            run: World::tell_bob,
             finish: |world| world.bring_bob_back(),
         },
         Case {
@@ -434,8 +432,7 @@ impl World {
 
     fn settle_after_merge(&mut self) {
         self.alice.peer().member.merge_staged().unwrap();
-        let commit = self.staged.clone().unwrap().commit;
-        self.bob.peer().member.process_commit(&commit).unwrap();
+        self.tell_bob().unwrap();
     }
 }
 

@@ -1,24 +1,15 @@
 //! Bytes from anywhere: refused without panic, and without harm to what comes after.
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+mod common;
+
 use av_mls::{Error, Fault, MAX_COMMIT_BYTES, MAX_WELCOME_BYTES, Member, SessionId, SignedKeyPackage};
-use identity::{Identity, Seed};
+use common::{Peer, SESSION};
+use identity::Identity;
 use proptest::prelude::*;
-use rand::SeedableRng as _;
-use rand::rngs::StdRng;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-const SESSION: SessionId = SessionId([9; 32]);
-
-/// A generator like no other in this process.
-fn random() -> StdRng {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    StdRng::seed_from_u64(NEXT.fetch_add(1, Ordering::Relaxed))
-}
 
 fn peer(number: u8) -> (Identity, Member) {
-    let identity = Identity::from_seed(&Seed([number; 64])).unwrap();
-    let member = Member::new(&identity, random()).unwrap();
+    let Peer { identity, member } = Peer::new(number);
     (identity, member)
 }
 

@@ -1,61 +1,15 @@
 //! Members come and go: who shares which secret, and what changes that fail leave behind.
 #![allow(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
-use av_mls::{
-    CommitOutcome, Epoch, Error, Fault, KeyId, MAX_KEY_PACKAGES, Member, SessionId, SignedKeyPackage,
-    VerifiedKeyPackage, WallTime,
-};
-use identity::{Identity, Seed};
+mod common;
+
+use av_mls::{CommitOutcome, Epoch, Error, Fault, KeyId, MAX_KEY_PACKAGES, Member, SessionId, WallTime};
+use common::{Peer, SESSION, assert_in_step};
 use proptest::prelude::*;
-use rand::SeedableRng as _;
-use rand::rngs::StdRng;
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-const SESSION: SessionId = SessionId([9; 32]);
-
-/// A generator like no other in this process.
-fn random() -> StdRng {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    StdRng::seed_from_u64(NEXT.fetch_add(1, Ordering::Relaxed))
-}
-
-/// An identity and its member.
-struct Peer {
-    identity: Identity,
-    member: Member,
-}
-
-impl Peer {
-    fn new(number: u8) -> Self {
-        let identity = Identity::from_seed(&Seed([number; 64])).unwrap();
-        let member = Member::new(&identity, random()).unwrap();
-        Self { identity, member }
-    }
-
-    fn host() -> Self {
-        let mut host = Self::new(200);
-        assert_eq!(host.member.create(SESSION).unwrap(), Epoch(0));
-        host
-    }
-
-    fn id(&self) -> KeyId {
-        self.identity.key_id()
-    }
-
-    /// A key package that went over the wire.
-    fn package(&mut self) -> VerifiedKeyPackage {
-        let bytes = self.member.key_package(&self.identity).unwrap().to_bytes();
-        SignedKeyPackage::from_bytes(&bytes).unwrap().verify().unwrap()
-    }
-
-    fn secret(&self) -> [u8; 32] {
-        *self.member.epoch_secret().unwrap().expose()
-    }
-
-    fn take(&mut self, commit: &[u8]) -> CommitOutcome {
-        self.member.process_commit(commit).unwrap()
-    }
+fn take(peer: &mut Peer, commit: &[u8]) -> CommitOutcome {
+    peer.member.process_commit(commit).unwrap()
 }
 
 /// One change at the host, taken in by `members` and joined by `joiners`. Returns the commit.
@@ -68,7 +22,7 @@ fn change(
     let packages = joiners.iter_mut().map(|joiner| joiner.package()).collect();
     let staged = host.member.stage_change(packages, remove).unwrap();
     for member in members.iter_mut() {
-        let outcome = member.take(&staged.commit);
+        let outcome = take(member, &staged.commit);
         assert_eq!(outcome.epoch, staged.epoch);
         assert!(outcome.added.iter().eq(&joiners.iter().map(|joiner| joiner.id()).collect::<BTreeSet<_>>()));
         assert!(outcome.removed.iter().eq(&remove.iter().copied().collect::<BTreeSet<_>>()));
@@ -83,31 +37,20 @@ fn change(
     staged.commit
 }
 
-fn assert_in_step(peers: &[&Peer]) {
-    for peer in peers {
-        assert_eq!(peer.member.epoch(), peers[0].member.epoch());
-        assert_eq!(peer.member.roster(), peers[0].member.roster());
-        assert_eq!(peer.secret(), peers[0].secret());
-        assert_eq!(peer.member.leaf_of(peer.id()), peer.member.own_leaf());
-    }
-    let roster: BTreeSet<KeyId> = peers[0].member.roster().iter().map(|entry| entry.key_id).collect();
-    assert_eq!(roster, peers.iter().map(|peer| peer.id()).collect());
-}
-
 #[test]
 fn three_members_share_each_epoch_and_a_leaver_is_shut_out() {
     let (mut alice, mut bob, mut carol) = (Peer::host(), Peer::new(1), Peer::new(2));
     let mut secrets = vec![alice.secret()];
     change(&mut alice, &mut [], &mut [&mut bob], &[]);
-    assert_in_step(&[&alice, &bob]);
+    assert_in_step([&alice, &bob]);
     secrets.push(alice.secret());
     change(&mut alice, &mut [&mut bob], &mut [&mut carol], &[]);
-    assert_in_step(&[&alice, &bob, &carol]);
+    assert_in_step([&alice, &bob, &carol]);
     secrets.push(alice.secret());
 
     let gone = bob.id();
     change(&mut alice, &mut [&mut carol, &mut bob], &mut [], &[gone]);
-    assert_in_step(&[&alice, &carol]);
+    assert_in_step([&alice, &carol]);
     secrets.push(alice.secret());
     assert_eq!(bob.member.epoch_secret().unwrap_err().fault(), Fault::Caller);
     assert_eq!((bob.member.epoch(), bob.member.session(), bob.member.roster()), (None, None, vec![]));
@@ -134,7 +77,7 @@ fn a_leaver_who_ignores_its_removal_stays_behind() {
 
     assert!(matches!(bob.member.process_commit(&next), Err(Error::EarlyCommit { .. })));
     assert_ne!(bob.secret(), alice.secret());
-    let outcome = bob.take(&removal);
+    let outcome = take(&mut bob, &removal);
     assert!(outcome.removed_self && outcome.secret.is_none() && outcome.followed_by.is_empty());
     assert!(bob.member.epoch_secret().is_err());
 }
@@ -148,7 +91,7 @@ fn a_batch_of_joins_is_one_commit() {
     change(&mut alice, &mut [&mut first], &mut joiners.iter_mut().collect::<Vec<_>>(), &[]);
     assert_eq!(alice.member.epoch(), Some(Epoch(2)));
     let all: Vec<&Peer> = [&alice, &first].into_iter().chain(&joiners).collect();
-    assert_in_step(&all);
+    assert_in_step(all);
 }
 
 #[test]
@@ -158,11 +101,11 @@ fn a_member_is_replaced_in_one_change() {
     let mut restarted = Peer::new(1);
     let id = bob.id();
     change(&mut alice, &mut [&mut carol, &mut bob], &mut [&mut restarted], &[id]);
-    assert_in_step(&[&alice, &carol, &restarted]);
+    assert_in_step([&alice, &carol, &restarted]);
     // The removed one may come back as well, with the same signature key.
     change(&mut alice, &mut [&mut carol, &mut restarted], &mut [], &[id]);
     change(&mut alice, &mut [&mut carol], &mut [&mut bob], &[]);
-    assert_in_step(&[&alice, &carol, &bob]);
+    assert_in_step([&alice, &carol, &bob]);
 }
 
 #[test]
@@ -193,7 +136,7 @@ fn changes_that_make_no_sense_leave_everything_as_it_was() {
     assert!(!alice.member.is_staged());
     assert_eq!((alice.member.roster(), alice.secret()), before);
     change(&mut alice, &mut [&mut bob], &mut [&mut carol], &[]);
-    assert_in_step(&[&alice, &bob, &carol]);
+    assert_in_step([&alice, &bob, &carol]);
 }
 
 #[test]
@@ -207,7 +150,7 @@ fn a_staged_change_is_neither_replaced_nor_in_force() {
     alice.member.merge_staged().unwrap();
     assert_eq!(alice.member.epoch(), Some(staged.epoch));
     bob.member.join(&staged.welcome.unwrap(), alice.id(), SESSION).unwrap();
-    assert_in_step(&[&alice, &bob]);
+    assert_in_step([&alice, &bob]);
 }
 
 #[test]
@@ -221,10 +164,10 @@ fn a_discarded_change_can_be_staged_anew() {
     assert_eq!((alice.member.epoch(), alice.member.roster(), alice.secret()), before);
 
     let live = alice.member.stage_change(vec![package], &[]).unwrap();
-    bob.take(&live.commit);
+    take(&mut bob, &live.commit);
     alice.member.merge_staged().unwrap();
     carol.member.join(&live.welcome.unwrap(), alice.id(), SESSION).unwrap();
-    assert_in_step(&[&alice, &bob, &carol]);
+    assert_in_step([&alice, &bob, &carol]);
     assert!(matches!(bob.member.process_commit(&dropped.commit), Err(Error::StaleCommit { .. })));
     // A joiner can't be drawn to the dead branch either: the package went into the live one.
     carol.member.leave().unwrap();
@@ -250,7 +193,7 @@ fn commits_that_come_early_are_applied_in_order() {
             Error::EarlyCommit { have, got, kept: true }
         );
     }
-    let outcome = bob.take(&commits[0]);
+    let outcome = take(&mut bob, &commits[0]);
     let taken: Vec<_> = std::iter::once(&outcome)
         .chain(&outcome.followed_by)
         .map(|step| (step.epoch, *step.secret.as_ref().unwrap().expose()))
@@ -281,9 +224,9 @@ fn at_most_eight_early_commits_wait() {
         })
         .count();
     assert_eq!(kept, 8);
-    assert_eq!(bob.take(&commits[0]).followed_by.len(), 8);
+    assert_eq!(take(&mut bob, &commits[0]).followed_by.len(), 8);
     for commit in &commits[9..] {
-        bob.take(commit);
+        take(&mut bob, commit);
     }
     assert_eq!(bob.secret(), alice.secret());
 }
@@ -309,10 +252,10 @@ fn a_flood_of_altered_early_commits_is_bounded_and_passes() {
     assert!(kept(&mut bob, &commits[1]), "the real one is the eighth");
     assert!(kept(&mut bob, &commits[1]) && !kept(&mut bob, &altered(8)), "no room for another");
 
-    assert_eq!(bob.take(&commits[0]).followed_by.len(), 1);
+    assert_eq!(take(&mut bob, &commits[0]).followed_by.len(), 1);
     // The altered ones are gone: there is room again.
     assert!(commits[3..].iter().all(|commit| kept(&mut bob, commit)));
-    assert_eq!(bob.take(&commits[2]).followed_by.len(), 7);
+    assert_eq!(take(&mut bob, &commits[2]).followed_by.len(), 7);
     assert_eq!(bob.secret(), alice.secret());
 }
 
@@ -343,7 +286,7 @@ fn a_key_package_serves_one_join_and_one_of_last_resort_several() {
         let joined = bob.member.join(&staged.welcome.unwrap(), alice.id(), SESSION);
         assert_eq!(joined.is_ok(), serves, "{joined:?}");
         if serves {
-            assert_in_step(&[&alice, &bob]);
+            assert_in_step([&alice, &bob]);
             bob.member.leave().unwrap();
         }
         _ = alice.member.stage_change(vec![], &[id]).unwrap();
@@ -422,7 +365,7 @@ proptest! {
             prop_assert_eq!(host.member.epoch(), Some(Epoch(epoch)));
             let (inside, outside): (Vec<&Peer>, Vec<&Peer>) =
                 peers.iter().partition(|peer| host.member.leaf_of(peer.id()).is_some());
-            assert_in_step(&std::iter::once(&host).chain(inside).collect::<Vec<_>>());
+            assert_in_step(std::iter::once(&host).chain(inside));
             prop_assert!(outside.iter().all(|peer| peer.member.epoch_secret().is_err()));
         }
     }

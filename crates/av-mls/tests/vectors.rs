@@ -6,29 +6,10 @@ use aes_gcm::{Aes256Gcm, KeyInit as _};
 use av_mls::{Error, SignedKeyPackage};
 use av_wire::{AwsLc, Inner, Object, ObjectFlags, Sealer, StreamKeys};
 use core_types::{CodecId, Epoch, Layer, LeafIndex, MediaTime, ObjectSeq, StreamId};
-use data_encoding::HEXLOWER;
 use identity::{Domain, HybridSignature, PublicIdentity};
 use serde_json::Value;
 use std::time::Duration;
-
-fn load(name: &str) -> Value {
-    let path = format!("{}/../../conformance-vectors/keys/{name}", env!("CARGO_MANIFEST_DIR"));
-    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
-}
-
-fn hex(value: &Value) -> Vec<u8> {
-    HEXLOWER.decode(value.as_str().unwrap().as_bytes()).unwrap()
-}
-
-fn bytes<const N: usize>(value: &Value) -> [u8; N] {
-    hex(value).try_into().unwrap()
-}
-
-fn list<'a>(file: &'a Value, name: &str) -> &'a Vec<Value> {
-    let cases = file[name].as_array().unwrap();
-    assert!(!cases.is_empty());
-    cases
-}
+use vector_kit::read::{array, hex, list, load};
 
 /// A chunk with sequence number 0 that a publisher seals who derives its keys from the epoch secret.
 fn chunk(epoch_secret: &[u8; 32], stream: StreamId, leaf: LeafIndex) -> Vec<u8> {
@@ -46,9 +27,9 @@ fn chunk(epoch_secret: &[u8; 32], stream: StreamId, leaf: LeafIndex) -> Vec<u8> 
 
 /// Opens it by key and salt alone: the nonce of sequence number 0 is the salt, the 52-byte header is authenticated.
 fn opens(chunk: &[u8], keys: &Value) -> bool {
-    let cipher = Aes256Gcm::new(&bytes::<32>(&keys["key"]).into());
+    let cipher = Aes256Gcm::new(&array::<32>(&keys["key"]).into());
     let (header, sealed) = chunk.split_at(52);
-    let nonce = bytes::<12>(&keys["salt"]).into();
+    let nonce = array::<12>(&keys["salt"]).into();
     cipher
         .decrypt(&nonce, Payload { msg: sealed, aad: header })
         .is_ok_and(|inner| inner.ends_with(b"key schedule"))
@@ -56,18 +37,18 @@ fn opens(chunk: &[u8], keys: &Value) -> bool {
 
 #[test]
 fn epoch_secrets_give_the_keys_of_streams() {
-    let file = load("key_schedule.json");
+    let file = load("keys/key_schedule.json");
     for case in list(&file, "cases") {
-        let epoch_secret = bytes(&case["epoch_secret"]);
+        let epoch_secret = array(&case["epoch_secret"]);
         for keys in list(case, "streams") {
-            let stream = StreamId(bytes(&keys["stream_id"]));
+            let stream = StreamId(array(&keys["stream_id"]));
             let leaf = LeafIndex(keys["sender_leaf"].as_u64().unwrap() as u32);
             assert!(opens(&chunk(&epoch_secret, stream, leaf), keys), "{} {keys}", case["id"]);
         }
     }
     let first = &file["cases"][0];
-    let stream = StreamId(bytes(&first["streams"][0]["stream_id"]));
-    let sealed = chunk(&bytes(&first["epoch_secret"]), stream, LeafIndex(0));
+    let stream = StreamId(array(&first["streams"][0]["stream_id"]));
+    let sealed = chunk(&array(&first["epoch_secret"]), stream, LeafIndex(0));
     for case in list(&file, "negative") {
         assert_eq!(case["error"], "authentication");
         assert!(!opens(&sealed, case), "{}", case["id"]);
@@ -76,12 +57,12 @@ fn epoch_secrets_give_the_keys_of_streams() {
 
 #[test]
 fn signed_key_packages() {
-    let file = load("key_package.json");
+    let file = load("keys/key_package.json");
     let signed = hex(&file["bytes"]);
     let package = SignedKeyPackage::from_bytes(&signed).unwrap();
     assert_eq!(package.to_bytes(), signed);
     assert_eq!(package.claimed_key_id().to_string(), file["key_id"].as_str().unwrap());
-    assert_eq!(package.digest(), bytes(&file["digest"]));
+    assert_eq!(package.digest(), array(&file["digest"]));
     assert_eq!(signed[5..][..hex(&file["mls_key_package"]).len()], hex(&file["mls_key_package"]));
     // The signature holds, so it is the MLS part that is refused, for its dates.
     let (body, signature) = signed.split_at(signed.len() - HybridSignature::LEN);

@@ -5,25 +5,14 @@
 
 use av_wire::proof::{Grade, Proof, ProofIndex, ProofPart, RunLength, Section, TreeHash};
 use core_types::{Epoch, ObjectSeq, StreamId};
-use data_encoding::HEXLOWER;
 use identity::{Backend, Identity, Seed};
 use serde_json::{Value, json};
-use std::{error::Error, fs, path::Path};
+use std::error::Error;
+use vector_kit::write::{hex, write};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let Some(out) = std::env::args_os().nth(1) else { return Err("usage: proof_vectors OUTDIR".into()) };
-    let dir = Path::new(&out).join("proof");
-    fs::create_dir_all(&dir)?;
-    write(&dir.join("tree.json"), &tree())?;
-    write(&dir.join("proof.json"), &proof()?)
-}
-
-fn write(path: &Path, value: &Value) -> Result<(), Box<dyn Error>> {
-    Ok(fs::write(path, serde_json::to_string_pretty(value)? + "\n")?)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    HEXLOWER.encode(bytes)
+    write("proof/tree.json", &tree())?;
+    write("proof/proof.json", &proof()?)
 }
 
 const STREAM: StreamId = StreamId([0x51; 32]);

@@ -1,60 +1,82 @@
-//! Writes the conformance vectors of the chunk section as JSON: `vectors OUTDIR`.
+//! Writes the conformance vectors of chunks, links and permits as JSON: `vectors OUTDIR`.
 
-use av_wire::{AwsLc, ChunkHeader, FrameDuration, Inner, Object, ObjectFlags, Sealer, StreamKeys};
-use core_types::{ChunkSeq, CodecId, Epoch, Layer, LeafIndex, MediaTime, ObjectSeq, StreamId, SymbolId};
-use data_encoding::HEXLOWER;
+use av_wire::{AwsLc, ChunkHeader, FrameDuration, Inner, Object, ObjectFlags, Place, Sealer, StreamKeys};
+use core_types::{
+    ChunkSeq, CodecId, Epoch, Layer, LeafIndex, Marks, MediaTime, ObjectClass, ObjectSeq, StreamId, SymbolId,
+};
 use serde_json::{Value, json};
-use std::{error::Error, fs, path::Path, time::Duration};
+use std::{error::Error, time::Duration};
+use vector_kit::write::{counting, hex, write};
 
 #[path = "vectors/hop.rs"]
 mod hop;
+#[path = "vectors/permit.rs"]
+mod permit;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let Some(out) = std::env::args_os().nth(1) else { return Err("usage: vectors OUTDIR".into()) };
-    let dir = Path::new(&out).join("chunk");
-    fs::create_dir_all(&dir)?;
-    write(&dir.join("header.json"), &header()?)?;
-    write(&dir.join("inner_seal.json"), &inner_seal()?)?;
-    write(&dir.join("hop_seal.json"), &hop::seals()?)?;
-    write(&dir.join("hop_header.json"), &hop::headers()?)
+    write("chunk/header.json", &header()?)?;
+    write("chunk/inner_seal.json", &inner_seal()?)?;
+    write("chunk/hop_seal.json", &hop::seals()?)?;
+    write("chunk/hop_header.json", &hop::headers()?)?;
+    write("permit/permit.json", &permit::permits()?)
 }
 
-fn write(path: &Path, value: &Value) -> Result<(), Box<dyn Error>> {
-    Ok(fs::write(path, serde_json::to_string_pretty(value)? + "\n")?)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    HEXLOWER.encode(bytes)
-}
-
-/// Bytes 0, 1, 2, … starting at `from`.
-fn counting<const N: usize>(from: u8) -> [u8; N] {
-    core::array::from_fn(|i| from.wrapping_add(i as u8))
+fn marks(marks: Marks) -> Value {
+    let class = match marks.class {
+        ObjectClass::Plain => "plain",
+        ObjectClass::Discardable => "discardable",
+        ObjectClass::SwitchPoint => "switch-point",
+        ObjectClass::KeyFrame => "key-frame",
+    };
+    json!({ "class": class, "start": marks.start, "repair": marks.repair })
 }
 
 fn header() -> Result<Value, Box<dyn Error>> {
-    let make = |stream, epoch, seq, codec, layer: [u8; 3]| ChunkHeader {
+    let make = |stream, epoch, seq, codec, layer: [u8; 3], marks| ChunkHeader {
         stream_id: StreamId(stream),
         epoch: Epoch(epoch),
         chunk_seq: ChunkSeq(seq),
         codec,
         layer: Layer { spatial: layer[0], temporal: layer[1], quality: layer[2] },
+        marks,
     };
+    let none = Marks::NONE;
+    let first = |class| Marks { class, start: true, repair: false };
+    let repair = |class| Marks { class, start: false, repair: true };
     let mut cases = Vec::new();
     for (id, h) in [
-        ("zero", make([0; 32], 0, 0, CodecId::Av1, [0, 0, 0])),
-        ("layers", make(counting(1), 7, 4_096, CodecId::Av1, [2, 1, 3])),
-        ("opus", make(counting(0x80), 1 << 40, (1 << 48) - 1, CodecId::Opus, [0, 0, 0])),
-        ("mdc", make(counting(0x20), u64::MAX, u64::MAX, CodecId::Mdc, [0, 255, 255])),
-        ("opaque", make([0xff; 32], 1, 2, CodecId::Opaque, [0, 0, 0])),
+        ("zero", make([0; 32], 0, 0, CodecId::Av1, [0, 0, 0], none)),
+        ("layers", make(counting(1), 7, 4_096, CodecId::Av1, [2, 1, 3], none)),
+        (
+            "opus",
+            make(counting(0x80), 1 << 40, (1 << 48) - 1, CodecId::Opus, [0; 3], first(ObjectClass::KeyFrame)),
+        ),
+        ("mdc", make(counting(0x20), u64::MAX, u64::MAX, CodecId::Mdc, [0, 255, 15], none)),
+        ("opaque", make([0xff; 32], 1, 2, CodecId::Opaque, [0, 0, 0], none)),
+        ("first-plain", make(counting(1), 7, 1, CodecId::Av1, [0, 0, 1], first(ObjectClass::Plain))),
+        (
+            "later-switch-point",
+            make(counting(1), 7, 2, CodecId::Av1, [1, 0, 0], {
+                Marks { class: ObjectClass::SwitchPoint, ..none }
+            }),
+        ),
+        (
+            "repair-discardable",
+            make(counting(1), 7, 3, CodecId::Av1, [0; 3], repair(ObjectClass::Discardable)),
+        ),
+        (
+            "repair-key-frame",
+            make(counting(1), 7, 4, CodecId::Av1, [0, 0, 15], repair(ObjectClass::KeyFrame)),
+        ),
     ] {
         cases.push(json!({
             "id": id, "stream_id": hex(h.stream_id.as_bytes()), "epoch": h.epoch.0.to_string(),
             "chunk_seq": h.chunk_seq.0.to_string(), "codec_id": u8::from(h.codec),
-            "layer": [h.layer.spatial, h.layer.temporal, h.layer.quality], "bytes": hex(&h.to_bytes()?),
+            "layer": [h.layer.spatial, h.layer.temporal, h.layer.quality], "marks": marks(h.marks),
+            "bytes": hex(&h.to_bytes()?),
         }));
     }
-    let good = make(counting(1), 7, 9, CodecId::Av1, [0, 0, 0]).to_bytes()?;
+    let good = make(counting(1), 7, 9, CodecId::Av1, [0, 0, 0], none).to_bytes()?;
     let mut negative = Vec::new();
     let mut bad = |id: &str, error: &str, change: &dyn Fn(&mut [u8; 52])| {
         let mut bytes = good;
@@ -66,6 +88,10 @@ fn header() -> Result<Value, Box<dyn Error>> {
     bad("opaque-spatial", "malformed", &|b| (b[48], b[49]) = (0xff, 1));
     bad("opaque-temporal", "malformed", &|b| (b[48], b[50]) = (0xff, 1));
     bad("opaque-quality", "malformed", &|b| (b[48], b[51]) = (0xff, 1));
+    bad("opaque-key-frame", "malformed", &|b| (b[48], b[51]) = (0xff, 0x30));
+    bad("opaque-first", "malformed", &|b| (b[48], b[51]) = (0xff, 0x40));
+    bad("first-and-repair", "value", &|b| b[51] = 0xc0);
+    bad("first-and-repair-of-a-key-frame", "value", &|b| b[51] = 0xff);
     Ok(json!({ "id": "chunk/header", "spec": "20-chunk.md section 2", "cases": cases, "negative": negative }))
 }
 
@@ -87,7 +113,13 @@ fn inner_seal() -> Result<Value, Box<dyn Error>> {
     let symbol: [u8; 64] = counting(0x11);
     let contents = [
         Inner::Object { seq: ObjectSeq(0), bytes: &object },
-        Inner::Symbol { seq: ObjectSeq(64), object_len: 70_000, id: SymbolId::new(1_094)?, bytes: &symbol },
+        Inner::Symbol {
+            seq: ObjectSeq(64),
+            object_len: 70_000,
+            repair: 365,
+            id: SymbolId::new(1_094)?,
+            bytes: &symbol,
+        },
         Inner::Object { seq: ObjectSeq((1 << 62) - 1), bytes: b"" },
         Inner::Proof { bytes: b"proof" },
     ];
@@ -95,11 +127,13 @@ fn inner_seal() -> Result<Value, Box<dyn Error>> {
     let mut cases = Vec::new();
     for (number, inner) in contents.iter().enumerate() {
         let layer = Layer { spatial: number as u8, ..Layer::BASE };
+        let place = Place { layer, marks: Marks::from_bits([7, 9, 4, 0][number])? };
         let mut plaintext = Vec::new();
         inner.write(&mut plaintext)?;
         cases.push(json!({
             "id": format!("chunk-{number}"), "chunk_seq": number.to_string(), "codec_id": 1,
-            "layer": [number, 0, 0], "plaintext": hex(&plaintext), "chunk": hex(&sealer.seal(layer, inner)?),
+            "layer": [number, 0, 0], "marks": marks(place.marks), "plaintext": hex(&plaintext),
+            "chunk": hex(&sealer.seal(place, inner)?),
         }));
     }
     let chunk = Sealer::new(keys()?, stream, epoch, CodecId::Av1).seal(Layer::BASE, &contents[0])?;
@@ -107,12 +141,20 @@ fn inner_seal() -> Result<Value, Box<dyn Error>> {
     let mut bad = |id: &str, error: &str, bytes: Vec<u8>| {
         negative.push(json!({ "id": id, "error": error, "chunk": hex(&bytes) }));
     };
-    for (id, at) in
-        [("altered-codec", 48), ("altered-layer", 49), ("altered-seq", 47), ("altered-content", 52)]
-    {
+    for (id, at) in [
+        ("altered-codec", 48),
+        ("altered-layer", 49),
+        ("altered-seq", 47),
+        ("altered-content", 52),
+        ("altered-marks", 51),
+    ] {
         let mut altered = chunk.clone();
-        // Codec 0x01 becomes 0x03: still a codec, so that it is the seal that has to notice.
-        altered[at] ^= if at == 48 { 2 } else { 1 };
+        // Codec 0x01 becomes 0x03 and a plain object a key frame: still a header, so that the seal has to notice.
+        altered[at] ^= match at {
+            48 => 2,
+            51 => 0x30,
+            _ => 1,
+        };
         bad(id, "authentication", altered);
     }
     bad("cut-tag", "authentication", chunk[..chunk.len() - 1].to_vec());

@@ -1,6 +1,6 @@
 //! What a publisher says of a stream before it sends: signed, so that nobody else can announce in its name.
 
-use crate::{Error, FrameDuration};
+use crate::{Error, FrameDuration, MAX_QUALITY};
 use core_types::{CodecId, FrameRate, FrameSize, KeyId, Layer, SessionId, StreamId, SymbolSize};
 use identity::canonical::{Reader, Writer};
 use identity::{Domain, HybridSignature, Identity, PublicIdentity};
@@ -73,10 +73,14 @@ impl StreamAnnounce {
     /// Signs the announcement: its canonical bytes, then the hybrid signature.
     ///
     /// # Errors
-    /// [`Error::Malformed`] if `publisher` is not the signer; [`Error::Identity`] when the label is too long.
+    /// [`Error::Malformed`] if `publisher` is not the signer, and for a quality layer above [`MAX_QUALITY`];
+    /// [`Error::Identity`] when the label is too long.
     pub fn sign(&self, signer: &Identity) -> Result<Vec<u8>, Error> {
         if signer.key_id() != self.publisher {
             return Err(Error::Malformed { what: "stream announcement", why: "signer is not the publisher" });
+        }
+        if self.layers.quality > MAX_QUALITY {
+            return Err(Error::Malformed { what: "stream announcement", why: "quality layers end at 15" });
         }
         let mut bytes = self.canonical()?;
         let signature = signer.sign(DOMAIN, &bytes).map_err(wrong)?;
@@ -143,6 +147,9 @@ impl StreamAnnounce {
             .to_owned();
         let codec = CodecId::try_from(r.u8().map_err(wrong)?)?;
         let [spatial, temporal, quality] = r.array().map_err(wrong)?;
+        if quality > MAX_QUALITY {
+            return Err(bad("quality layers end at 15"));
+        }
         let symbol_size = SymbolSize::new(u32::from(r.u16().map_err(wrong)?))?;
         let parents = r.u8().map_err(wrong)?;
         if !(1..=16).contains(&parents) {
@@ -233,6 +240,18 @@ mod tests {
             }
         }
         assert!(video.sign(&mallory).is_err(), "mallory cannot announce in alice's name");
+    }
+
+    #[test]
+    fn quality_layers_end_where_the_chunk_header_does() {
+        let alice = Identity::from_seed(&Seed([1; 64])).unwrap();
+        let with = |quality| {
+            let layers = Layer { quality, ..Layer::BASE };
+            StreamAnnounce { layers, ..announce(alice.key_id()) }
+        };
+        assert_eq!(StreamAnnounce::parse(&with(15).canonical().unwrap()).unwrap(), with(15));
+        assert!(with(15).sign(&alice).is_ok() && with(16).sign(&alice).is_err());
+        assert!(StreamAnnounce::parse(&with(16).canonical().unwrap()).is_err());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One chunk from several parents: the first one counts.
 
-use crate::{ChunkHeader, Error, Fresh, FreshChunk, ReplayWindow};
+use crate::{ChunkHeader, Error, Fresh, FreshChunk, KeptChunk, ReplayWindow, SealedChunk};
 use core_types::{Epoch, StreamId};
 use std::collections::BTreeMap;
 
@@ -83,6 +83,21 @@ impl<B: AsRef<[u8]>> FirstChunk<B> {
     /// The whole chunk.
     pub fn into_bytes(self) -> B {
         self.0.into_bytes()
+    }
+
+    /// Bytes that it took on the link, hop header and hop tag included.
+    pub const fn carried(&self) -> usize {
+        self.0.carried()
+    }
+
+    /// The chunk as the next link wants it.
+    pub fn as_chunk(&self) -> SealedChunk<'_> {
+        self.0.as_chunk()
+    }
+
+    /// The chunk to be kept and sent on, to many links or later, without being read again.
+    pub fn keep(self) -> KeptChunk<B> {
+        self.0.keep()
     }
 }
 

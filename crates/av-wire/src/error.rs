@@ -1,5 +1,6 @@
 //! The one error type of this crate.
 
+use crate::permit::PermitRefusal;
 use crate::{LinkRefusal, LinkSeq};
 use core_types::{ChunkSeq, Epoch, StreamId};
 
@@ -116,6 +117,14 @@ pub enum Error {
         /// Why.
         why: LinkRefusal,
     },
+    /// A permit that its issuer signed is of no use here and now.
+    #[error("permit {serial}: {why}")]
+    Permit {
+        /// Its serial number.
+        serial: u64,
+        /// Why.
+        why: PermitRefusal,
+    },
     /// The cryptographic library refused; does not happen with well-formed keys.
     #[error("{0} failed in the cryptographic library")]
     Crypto(&'static str),
@@ -135,11 +144,17 @@ impl Error {
             | Self::Link {
                 why: LinkRefusal::NotAuthentic | LinkRefusal::Replayed | LinkRefusal::AliasInUse,
                 ..
+            }
+            | Self::Permit {
+                why: PermitRefusal::OtherSession | PermitRefusal::OtherHolder | PermitRefusal::OtherRole,
+                ..
             } => Fault::Peer,
             Self::WrongKeys { .. } | Self::Crypto(_) | Self::Link { why: LinkRefusal::WrongSuite, .. } => {
                 Fault::Caller
             }
-            Self::NoKey { .. } | Self::Exhausted { .. } | Self::Link { .. } => Fault::State,
+            Self::NoKey { .. } | Self::Exhausted { .. } | Self::Link { .. } | Self::Permit { .. } => {
+                Fault::State
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The chunk header: 52 bytes that every hop can read and nobody can alter.
 
 use crate::{Error, TAG_LEN};
-use core_types::{ChunkSeq, CodecId, Epoch, Layer, StreamId};
+use core_types::{ChunkSeq, CodecId, Epoch, Layer, Marks, StreamId};
 
 /// Bytes of a chunk header.
 pub const HEADER_LEN: usize = 52;
@@ -9,9 +9,27 @@ pub const HEADER_LEN: usize = 52;
 pub const MAX_CHUNK_LEN: usize = 64 * 1024;
 /// The largest chunk on a datagram link, header and tag included.
 pub const MAX_DATAGRAM_CHUNK_LEN: usize = 1_400;
+/// The highest quality layer: it has four bits.
+pub const MAX_QUALITY: u8 = 15;
 
-/// What stands in front of every chunk (spec 20 section 2): stream id 32, epoch u64, chunk number u64, codec id u8, layer
-/// 3 × u8; integers big-endian. It is the additional data of the inner seal.
+/// Where a chunk belongs: its layer, and its place in its object.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// Where it sits in the scalable stream.
+    pub layer: Layer,
+    /// What a relay may know of its object.
+    pub marks: Marks,
+}
+
+impl From<Layer> for Place {
+    /// Without marks.
+    fn from(layer: Layer) -> Self {
+        Self { layer, marks: Marks::NONE }
+    }
+}
+
+/// What stands in front of every chunk (spec 20 section 2): stream id 32, epoch u64, chunk number u64, codec id u8, spatial
+/// u8, temporal u8, marks 4 bits, quality 4 bits; integers big-endian. It is the additional data of the inner seal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ChunkHeader {
     /// The stream that the chunk belongs to.
@@ -22,8 +40,10 @@ pub struct ChunkHeader {
     pub chunk_seq: ChunkSeq,
     /// What the content is coded with.
     pub codec: CodecId,
-    /// Where it sits in the scalable stream; (0,0,0) if the codec is opaque.
+    /// Where it sits in the scalable stream; (0,0,0) if the codec is opaque. Quality is at most [`MAX_QUALITY`].
     pub layer: Layer,
+    /// Its place in its object; none if the codec is opaque.
+    pub marks: Marks,
 }
 
 impl ChunkHeader {
@@ -31,7 +51,8 @@ impl ChunkHeader {
     ///
     /// # Errors
     /// [`Error::Truncated`] below 69 bytes (header, one byte of content, tag), [`Error::TooLarge`] above 64 KiB,
-    /// [`Error::Value`] for an unknown codec id, [`Error::Malformed`] for an opaque chunk on another layer than (0,0,0).
+    /// [`Error::Value`] for an unknown codec id and for marks that no chunk can have, [`Error::Malformed`] for an opaque chunk
+    /// with marks or on another layer than (0,0,0).
     #[inline]
     pub fn parse(chunk: &[u8]) -> Result<Self, Error> {
         const MIN: usize = HEADER_LEN + 1 + TAG_LEN;
@@ -60,7 +81,8 @@ impl ChunkHeader {
             epoch: Epoch(be_u64(bytes, 32)),
             chunk_seq: ChunkSeq(be_u64(bytes, 40)),
             codec: CodecId::try_from(bytes[48])?,
-            layer: Layer { spatial: bytes[49], temporal: bytes[50], quality: bytes[51] },
+            layer: Layer { spatial: bytes[49], temporal: bytes[50], quality: bytes[51] & MAX_QUALITY },
+            marks: Marks::from_bits(bytes[51] >> 4)?,
         };
         header.check()?;
         Ok(header)
@@ -69,7 +91,8 @@ impl ChunkHeader {
     /// Writes the header.
     ///
     /// # Errors
-    /// [`Error::Malformed`] for an opaque chunk on another layer than (0,0,0).
+    /// [`Error::Malformed`] for a quality layer above [`MAX_QUALITY`], and for an opaque chunk with marks or on another layer
+    /// than (0,0,0); [`Error::Value`] for marks that no chunk can have.
     #[inline]
     pub fn to_bytes(&self) -> Result<[u8; HEADER_LEN], Error> {
         self.check()?;
@@ -80,20 +103,36 @@ impl ChunkHeader {
         bytes[48] = self.codec.into();
         bytes[49] = self.layer.spatial;
         bytes[50] = self.layer.temporal;
-        bytes[51] = self.layer.quality;
+        bytes[51] = self.last_byte();
         Ok(bytes)
     }
 
-    /// Spec 20 section 2: opaque content has no layers, so that no policy can single it out.
+    /// Marks and quality layer, of a header that was checked.
+    #[inline]
+    pub(crate) const fn last_byte(&self) -> u8 {
+        self.marks.bits() << 4 | self.layer.quality
+    }
+
+    /// Spec 20 section 2: opaque content has no layers and no marks, so that no policy can single it out.
     #[inline]
     fn check(&self) -> Result<(), Error> {
-        if self.codec == CodecId::Opaque && self.layer != Layer::BASE {
-            return Err(Error::Malformed {
-                what: "chunk header",
-                why: "an opaque chunk must be on layer (0,0,0)",
-            });
+        let malformed = |why| Err(Error::Malformed { what: "chunk header", why });
+        if self.layer.quality > MAX_QUALITY {
+            return malformed("quality layers end at 15");
+        }
+        if self.marks.start && self.marks.repair {
+            return Err(core_types::Error::Marks(self.marks.bits()).into());
+        }
+        if self.codec == CodecId::Opaque && !self.is_plain() {
+            return malformed("an opaque chunk must be on layer (0,0,0), without marks");
         }
         Ok(())
+    }
+
+    /// True on the base layer and without marks: all that opaque content may have.
+    #[inline]
+    pub(crate) const fn is_plain(&self) -> bool {
+        self.layer.spatial | self.layer.temporal | self.last_byte() == 0
     }
 }
 
@@ -116,12 +155,17 @@ mod tests {
         }
 
         #[test]
-        fn round_trips(stream: [u8; 32], epoch: u64, seq: u64, l: [u8; 3]) {
+        fn round_trips(stream: [u8; 32], epoch: u64, seq: u64, l: [u8; 3], class in 0u8..4, start: bool, repair: bool) {
+            let class = Marks::from_bits(class).unwrap().class;
             let header = ChunkHeader {
                 stream_id: StreamId(stream), epoch: Epoch(epoch), chunk_seq: ChunkSeq(seq), codec: CodecId::Av1,
-                layer: Layer { spatial: l[0], temporal: l[1], quality: l[2] },
+                layer: Layer { spatial: l[0], temporal: l[1], quality: l[2] }, marks: Marks { class, start, repair },
             };
-            prop_assert_eq!(ChunkHeader::from_bytes(&header.to_bytes().unwrap()), Ok(header));
+            match header.to_bytes() {
+                Ok(bytes) => prop_assert_eq!(ChunkHeader::from_bytes(&bytes), Ok(header)),
+                Err(Error::Malformed { .. }) => prop_assert!(l[2] > 15),
+                Err(_) => prop_assert!(l[2] <= 15 && start && repair),
+            }
         }
     }
 
@@ -135,14 +179,36 @@ mod tests {
     }
 
     #[test]
+    fn the_last_byte_is_marks_and_quality() {
+        let mut bytes = [0; HEADER_LEN];
+        bytes[48] = 1;
+        for last in 0..=u8::MAX {
+            bytes[51] = last;
+            match ChunkHeader::from_bytes(&bytes) {
+                Ok(header) => {
+                    assert_eq!((header.marks.bits(), header.layer.quality), (last / 16, last % 16));
+                    assert_eq!(header.to_bytes().unwrap(), bytes);
+                }
+                Err(error) => {
+                    assert_eq!(error, Error::Value(core_types::Error::Marks(last / 16)));
+                    assert!(last >= 0xc0, "the first chunk of an object is no repair symbol");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn opaque_chunks_on_a_layer_are_refused_both_ways() {
         let mut bytes = [0; HEADER_LEN];
         bytes[48] = 0xff;
         assert!(ChunkHeader::from_bytes(&bytes).is_ok());
-        for axis in 49..52 {
+        for (axis, value) in [(49, 1), (50, 1), (51, 1), (51, 0x10), (51, 0x40)] {
             let mut bad = bytes;
-            bad[axis] = 1;
+            bad[axis] = value;
             assert!(matches!(ChunkHeader::from_bytes(&bad), Err(Error::Malformed { .. })));
+            bad[48] = 1;
+            let header = ChunkHeader { codec: CodecId::Opaque, ..ChunkHeader::from_bytes(&bad).unwrap() };
+            assert!(matches!(header.to_bytes(), Err(Error::Malformed { .. })));
         }
     }
 }

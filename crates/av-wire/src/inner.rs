@@ -4,6 +4,12 @@ use crate::head::Head;
 use crate::{Error, FrameDuration, Object, varint};
 use core_types::{ObjectSeq, SymbolId};
 
+/// Repair symbols of one object at most.
+pub const MAX_REPAIR: u16 = 2_048;
+
+const TOO_MUCH_REPAIR: Error =
+    Error::Malformed { what: "symbol", why: "more than 2048 repair symbols of an object" };
+
 /// The content of a chunk once it is open (spec 20 section 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Inner<'a> {
@@ -20,6 +26,9 @@ pub enum Inner<'a> {
         seq: ObjectSeq,
         /// The object's length in bytes; with the announced symbol size it gives K.
         object_len: u32,
+        /// How many repair symbols the publisher made of the object: with K it says which chunk numbers the object has. At most
+        /// [`MAX_REPAIR`].
+        repair: u16,
         /// Which symbol: below K source in order, from K on repair.
         id: SymbolId,
         /// The symbol's bytes: exactly the announced symbol size.
@@ -54,6 +63,8 @@ impl<'a> Inner<'a> {
                 let seq = ObjectSeq(varint::read(&mut rest)?);
                 let object_len = u32::try_from(varint::read(&mut rest)?)
                     .map_err(|_| Error::Malformed { what: "symbol", why: "object length above 32 bits" })?;
+                let repair = u16::try_from(varint::read(&mut rest)?).ok();
+                let repair = repair.filter(|repair| *repair <= MAX_REPAIR).ok_or(TOO_MUCH_REPAIR)?;
                 let Some((id, bytes)) = rest.split_first_chunk::<3>() else {
                     return Err(Error::Truncated { what: "symbol id", need: 3, have: rest.len() });
                 };
@@ -61,7 +72,7 @@ impl<'a> Inner<'a> {
                 if object_len == 0 || bytes.is_empty() {
                     return Err(Error::Malformed { what: "symbol", why: "empty object or symbol" });
                 }
-                Ok(Self::Symbol { seq, object_len, id, bytes })
+                Ok(Self::Symbol { seq, object_len, repair, id, bytes })
             }
             Self::PROOF => Ok(Self::Proof { bytes: rest }),
             _ => Err(Error::Malformed {
@@ -75,8 +86,9 @@ impl<'a> Inner<'a> {
     pub const fn encoded_len(&self) -> usize {
         1 + match self {
             Self::Object { seq, bytes } => varint::len(seq.0) + bytes.len(),
-            Self::Symbol { seq, object_len, bytes, .. } => {
-                varint::len(seq.0) + varint::len(*object_len as u64) + 3 + bytes.len()
+            Self::Symbol { seq, object_len, repair, bytes, .. } => {
+                let sizes = varint::len(*object_len as u64) + varint::len(*repair as u64);
+                varint::len(seq.0) + sizes + 3 + bytes.len()
             }
             Self::Proof { bytes } => bytes.len(),
         }
@@ -85,7 +97,7 @@ impl<'a> Inner<'a> {
     /// Appends the content to `out`.
     ///
     /// # Errors
-    /// [`Error::Malformed`] for an object number above 62 bits.
+    /// [`Error::Malformed`] for an object number above 62 bits, or more than [`MAX_REPAIR`] repair symbols.
     pub fn write(&self, out: &mut Vec<u8>) -> Result<(), Error> {
         let content = Content::new(self)?;
         out.extend_from_slice(content.head.bytes());
@@ -105,7 +117,7 @@ impl<'a> Content<'a> {
     /// Content as it is read after opening.
     ///
     /// # Errors
-    /// [`Error::Malformed`] for an object number above 62 bits.
+    /// [`Error::Malformed`] for an object number above 62 bits, or more than [`MAX_REPAIR`] repair symbols.
     pub fn new(inner: &Inner<'a>) -> Result<Self, Error> {
         let mut head = Head::new();
         let payload = match inner {
@@ -114,10 +126,14 @@ impl<'a> Content<'a> {
                 head.varint(seq.0)?;
                 bytes
             }
-            Inner::Symbol { seq, object_len, id, bytes } => {
+            Inner::Symbol { seq, object_len, repair, id, bytes } => {
                 head.push(Inner::SYMBOL);
                 head.varint(seq.0)?;
                 head.varint(u64::from(*object_len))?;
+                if *repair > MAX_REPAIR {
+                    return Err(TOO_MUCH_REPAIR);
+                }
+                head.varint(u64::from(*repair))?;
                 head.extend(&id.value().to_be_bytes()[1..]);
                 bytes
             }
@@ -158,10 +174,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn content_round_trips(seq in 0u64..1 << 62, len in 1u32.., id in 0u32..1 << 24, bytes in prop::collection::vec(any::<u8>(), 1..50)) {
+        fn content_round_trips(seq in 0u64..1 << 62, len in 1u32.., repair in 0..=MAX_REPAIR, id in 0u32..1 << 24, bytes in prop::collection::vec(any::<u8>(), 1..50)) {
+            let id = SymbolId::new(id).unwrap();
             for inner in [
                 Inner::Object { seq: ObjectSeq(seq), bytes: &bytes },
-                Inner::Symbol { seq: ObjectSeq(seq), object_len: len, id: SymbolId::new(id).unwrap(), bytes: &bytes },
+                Inner::Symbol { seq: ObjectSeq(seq), object_len: len, repair, id, bytes: &bytes },
                 Inner::Proof { bytes: &bytes },
             ] {
                 let mut out = Vec::new();
@@ -169,6 +186,13 @@ mod tests {
                 prop_assert_eq!(out.len(), inner.encoded_len());
                 prop_assert_eq!(Inner::parse(&out), Ok(inner));
             }
+        }
+
+        #[test]
+        fn more_repair_symbols_than_anybody_makes_are_refused(repair in MAX_REPAIR + 1..1 << 14) {
+            let [high, low] = (0x4000 | repair).to_be_bytes();
+            let content = [1, 0, 1, high, low, 0, 0, 0, 7];
+            prop_assert_eq!(Inner::parse(&content), Err(TOO_MUCH_REPAIR));
         }
 
         #[test]

@@ -5,8 +5,8 @@
 //! epoch secret ([`StreamKeys`]), the keys of the current and the last two epochs of a stream ([`Keyring`]), the replay
 //! window ([`ReplayWindow`]), numbers that survive a restart ([`HighWater`]) and the signed [`StreamAnnounce`]; for links the
 //! hop header and its suites ([`HopSender`], [`HopReceiver`]), what tells repeats of several parents ([`Dedup`]) and who gets a
-//! chunk ([`plan_layered`]); and proofs of authorship ([`proof`]). The bytes are specified in `docs/spec/20-chunk.md`,
-//! `25-proofs.md` and `30-links.md`.
+//! chunk ([`plan_layered`]); proofs of authorship ([`proof`]); and permits ([`permit`]). The bytes are specified in
+//! `docs/spec/20-chunk.md`, `25-proofs.md`, `30-links.md` and `56-permits.md`.
 //!
 //! A chunk from a link goes through types in one order: bytes, [`HopReceiver::open`] (authenticate, then replay), [`Fresh`],
 //! [`Dedup::first`], [`First`], everything else.
@@ -38,6 +38,7 @@ mod hop;
 mod inner;
 mod keyring;
 mod object;
+pub mod permit;
 mod plan;
 pub mod proof;
 mod replay;
@@ -49,11 +50,12 @@ pub use aead::{Aead, AwsLc, Portable, TAG_LEN};
 pub use announce::{Media, StreamAnnounce};
 pub use dedup::{Dedup, First, FirstChunk};
 pub use error::{Error, Fault};
-pub use header::{ChunkHeader, HEADER_LEN, MAX_CHUNK_LEN, MAX_DATAGRAM_CHUNK_LEN};
+pub use header::{ChunkHeader, HEADER_LEN, MAX_CHUNK_LEN, MAX_DATAGRAM_CHUNK_LEN, MAX_QUALITY, Place};
 pub use hop::{
-    Fresh, FreshChunk, HopKeys, HopParts, HopReceiver, HopSender, HopSuite, LinkRefusal, LinkSeq, SealedChunk,
+    Fresh, FreshChunk, HopKeys, HopParts, HopReceiver, HopSender, HopSuite, KeptChunk, LinkRefusal, LinkSeq,
+    SealedChunk, is_carrier_packet,
 };
-pub use inner::{Content, Inner};
+pub use inner::{Content, Inner, MAX_REPAIR};
 pub use keyring::{Keyring, OLD_EPOCH_LIFETIME, OLD_EPOCHS_KEPT};
 pub use object::{FrameDuration, Object, ObjectFlags};
 pub use plan::{Receiver, plan_layered};

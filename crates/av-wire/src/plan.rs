@@ -30,7 +30,7 @@ pub fn plan_layered<'a, R: Receiver + 'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use core_types::{ChunkSeq, Epoch, Layer, StreamId};
+    use core_types::{ChunkSeq, Epoch, Layer, Marks, StreamId};
     use proptest::prelude::*;
 
     #[derive(Debug, Clone, Copy, PartialEq)]
@@ -65,7 +65,7 @@ mod tests {
         fn those_get_it_who_may_can_and_want(children in prop::collection::vec(child(), 0..20), s in 0u8..3, t in 0u8..3, q in 0u8..3) {
             let mut header = ChunkHeader {
                 stream_id: StreamId([1; 32]), epoch: Epoch(1), chunk_seq: ChunkSeq(1), codec: CodecId::Av1,
-                layer: Layer { spatial: s, temporal: t, quality: q },
+                layer: Layer { spatial: s, temporal: t, quality: q }, marks: Marks::NONE,
             };
             let planned: Vec<Child> = plan_layered(&header, &children).copied().collect();
             let by_rule: Vec<Child> = children.iter().copied().filter(|c| {

@@ -2,9 +2,9 @@
 
 use crate::reserve::{Granted, HighWater, Reservation};
 use crate::{
-    Aead, AwsLc, ChunkHeader, Content, Error, HEADER_LEN, Inner, MAX_CHUNK_LEN, ReplayWindow, TAG_LEN,
+    Aead, AwsLc, ChunkHeader, Content, Error, HEADER_LEN, Inner, MAX_CHUNK_LEN, Place, ReplayWindow, TAG_LEN,
 };
-use core_types::{ChunkSeq, CodecId, Epoch, Layer, LeafIndex, StreamId};
+use core_types::{ChunkSeq, CodecId, Epoch, LeafIndex, StreamId};
 use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -29,7 +29,7 @@ impl<A: Aead> StreamKeys<A> {
         let failed = |_| Error::Crypto("HKDF-Expand");
         let epoch = Hkdf::<Sha256>::from_prk(epoch_secret).map_err(|_| Error::Crypto("HKDF"))?;
         let mut stream_secret = Zeroizing::new([0; 32]);
-        let info: [&[u8]; 3] = [b"holomesh av stream v1", stream.as_bytes(), &sender.0.to_be_bytes()];
+        let info: [&[u8]; 3] = [b"holomesh av stream v2", stream.as_bytes(), &sender.0.to_be_bytes()];
         epoch.expand_multi_info(&info, &mut *stream_secret).map_err(failed)?;
         let stream = Hkdf::<Sha256>::from_prk(&*stream_secret).map_err(|_| Error::Crypto("HKDF"))?;
         let mut key = Zeroizing::new([0; 32]);
@@ -147,14 +147,15 @@ impl<A: Aead> Sealer<A> {
         self.end - self.next
     }
 
-    /// Seals `inner` as the next chunk: header, ciphertext, tag.
+    /// Seals `inner` as the next chunk: header, ciphertext, tag. A [`Layer`](core_types::Layer) alone is a place without
+    /// marks.
     ///
     /// # Errors
     /// As [`Sealer::seal_into`].
-    pub fn seal(&mut self, layer: Layer, inner: &Inner<'_>) -> Result<Vec<u8>, Error> {
+    pub fn seal(&mut self, place: impl Into<Place>, inner: &Inner<'_>) -> Result<Vec<u8>, Error> {
         let content = Content::new(inner)?;
         let mut chunk = vec![0; Self::chunk_len(&content)?];
-        self.seal_into(layer, &content, &mut chunk)?;
+        self.seal_into(place, &content, &mut chunk)?;
         Ok(chunk)
     }
 
@@ -163,8 +164,14 @@ impl<A: Aead> Sealer<A> {
     ///
     /// # Errors
     /// [`Error::Exhausted`] when there are no numbers left, [`Error::TooLarge`] above 64 KiB, [`Error::Truncated`] if `out`
-    /// is too short, [`Error::Malformed`] for an opaque chunk on a layer. The number is used up only on success.
-    pub fn seal_into(&mut self, layer: Layer, content: &Content<'_>, out: &mut [u8]) -> Result<usize, Error> {
+    /// is too short; [`Error::Malformed`] and [`Error::Value`] for a place that no chunk can have, see
+    /// [`ChunkHeader::to_bytes`]. The number is used up only on success.
+    pub fn seal_into(
+        &mut self,
+        place: impl Into<Place>,
+        content: &Content<'_>,
+        out: &mut [u8],
+    ) -> Result<usize, Error> {
         if self.next >= self.end {
             return Err(self.exhausted());
         }
@@ -174,8 +181,9 @@ impl<A: Aead> Sealer<A> {
             return Err(Error::Truncated { what: "buffer for a chunk", need: len, have });
         };
         let chunk_seq = ChunkSeq(self.next);
-        let header =
-            ChunkHeader { stream_id: self.stream, epoch: self.epoch, chunk_seq, codec: self.codec, layer };
+        let Place { layer, marks } = place.into();
+        let (stream_id, epoch, codec) = (self.stream, self.epoch, self.codec);
+        let header = ChunkHeader { stream_id, epoch, chunk_seq, codec, layer, marks };
         let aad = header.to_bytes()?;
         let (start, rest) = out.split_at_mut(HEADER_LEN + content.head.len());
         let (front, head) = start.split_at_mut(HEADER_LEN);

@@ -5,7 +5,7 @@ use av_wire::{
     AwsLc, ChunkHeader, Error, HEADER_LEN, HopKeys, HopReceiver, HopSender, HopSuite, LinkRefusal, LinkSeq,
     Portable, SealedChunk,
 };
-use core_types::{ChunkSeq, CodecId, Epoch, Layer, StreamId};
+use core_types::{ChunkSeq, CodecId, Epoch, Layer, Marks, StreamId};
 use proptest::prelude::*;
 use std::collections::HashMap;
 
@@ -39,6 +39,7 @@ fn chunk(stream: u8, epoch: u64, seq: u64, layer: Layer) -> Vec<u8> {
         chunk_seq: ChunkSeq(seq),
         codec: CodecId::Av1,
         layer,
+        marks: Marks::from_bits((seq % 12) as u8).unwrap(),
     };
     let mut bytes = header.to_bytes().unwrap().to_vec();
     bytes.extend((0..40).map(|n| (seq as u8).wrapping_mul(31) ^ n ^ stream));
@@ -193,7 +194,7 @@ proptest! {
         }
         let (sent, before) = (base(warm), receiver.highest());
         let datagram = send(&mut sender, &sent);
-        let head = if datagram[0] & 0x80 == 0 { 7 } else { 60 };
+        let head = if datagram[0] & 0x80 == 0 { 8 } else { 60 };
         // Suite `bind` leaves the payload, all but the inner tag, to the inner seal.
         let payload = head..datagram.len() - 32;
         let at = at.index(datagram.len());
@@ -288,10 +289,10 @@ fn defect_hash_truncated_nonces() {
     for seq in 0..5u64 {
         let sent = base(seq);
         let datagram = send(&mut sender, &sent);
-        let (head, body) = datagram.split_at(if datagram[0] & 0x80 == 0 { 7 } else { 60 });
+        let (head, body) = datagram.split_at(if datagram[0] & 0x80 == 0 { 8 } else { 60 });
         let mut nonce = [0x51; 12];
         nonce[11] ^= seq as u8;
-        let mut aad = if head.len() == 7 { head.to_vec() } else { head[..8].to_vec() };
+        let mut aad = head[..8].to_vec();
         aad.extend_from_slice(&sent[..HEADER_LEN]);
         let cipher = Aes256Gcm::new(&[0x6b; 32].into());
         let mut text = body.to_vec();
@@ -311,13 +312,7 @@ fn bind_covers_header_tag_length_and_prefix() {
         let sent = chunk(1, 1, seq, layer);
         let datagram = send(&mut sender, &sent);
         let whole = datagram[0] & 0x80 != 0;
-        let prefix = if whole {
-            8
-        } else if datagram[0] & 0x40 != 0 {
-            10
-        } else {
-            7
-        };
+        let prefix = if !whole && datagram[0] & 0x40 != 0 { 10 } else { 8 };
         let (head, tag) = datagram.split_at(datagram.len() - 16);
         let body = &head[if whole { 60 } else { prefix }..];
         assert_eq!(body, &sent[HEADER_LEN..]);
@@ -332,9 +327,9 @@ fn bind_covers_header_tag_length_and_prefix() {
         let cipher = Aes256Gcm::new(&[0x6b; 32].into());
         let mut nothing = tag.to_vec();
         cipher.decrypt_in_place(&nonce.into(), &aad, &mut nothing).unwrap();
-        lengths.insert(prefix);
+        lengths.insert((whole, prefix));
     }
-    assert_eq!(lengths.into_iter().collect::<Vec<_>>(), [7, 8, 10]);
+    assert_eq!(lengths.into_iter().collect::<Vec<_>>(), [(false, 8), (false, 10), (true, 8)]);
 }
 
 #[test]

@@ -4,32 +4,17 @@
 use av_wire::Error;
 use av_wire::proof::{Proof, ProofAssembler, ProofIndex, ProofPart, RunLength, Section, TreeHash};
 use core_types::{ObjectSeq, StreamId};
-use data_encoding::HEXLOWER;
 use identity::PublicIdentity;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-
-fn load(name: &str) -> Value {
-    let path = format!("{}/../../conformance-vectors/proof/{name}", env!("CARGO_MANIFEST_DIR"));
-    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
-}
-
-fn hex(value: &Value) -> Vec<u8> {
-    HEXLOWER.decode(value.as_str().unwrap().as_bytes()).unwrap()
-}
+use vector_kit::read::{array, hex, list, load};
 
 fn hash(value: &Value) -> TreeHash {
-    TreeHash(hex(value).try_into().unwrap())
-}
-
-fn list<'a>(file: &'a Value, name: &str) -> &'a Vec<Value> {
-    let cases = file[name].as_array().unwrap();
-    assert!(!cases.is_empty());
-    cases
+    TreeHash(array(value))
 }
 
 fn stream(file: &Value) -> StreamId {
-    StreamId(hex(&file["stream_id"]).try_into().unwrap())
+    StreamId(array(&file["stream_id"]))
 }
 
 fn class(error: &Error) -> &'static str {
@@ -62,7 +47,7 @@ fn merkle_tree_hash(entries: &[Vec<u8>]) -> Vec<u8> {
 
 #[test]
 fn trees() {
-    let file = load("tree.json");
+    let file = load("proof/tree.json");
     let stream = stream(&file);
     for case in list(&file, "cases") {
         let first = case["first"].as_u64().unwrap();
@@ -85,7 +70,7 @@ fn trees() {
 
 #[test]
 fn proofs() {
-    let file = load("proof.json");
+    let file = load("proof/proof.json");
     let publisher = PublicIdentity::from_bytes(&hex(&file["publisher"])).unwrap();
     let stream = stream(&file);
     let leaf = |seq: u64| {

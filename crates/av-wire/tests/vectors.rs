@@ -3,34 +3,31 @@
 
 use av_wire::{
     AwsLc, ChunkHeader, Error, FrameDuration, HopKeys, HopReceiver, HopSender, HopSuite, LinkRefusal, Object,
-    Opener, Portable, SealedChunk, Sealer, StreamKeys,
+    Opener, Place, Portable, SealedChunk, Sealer, StreamKeys,
 };
-use core_types::{ChunkSeq, CodecId, Epoch, Layer, LeafIndex, ObjectSeq, StreamId};
-use data_encoding::HEXLOWER;
+use core_types::{ChunkSeq, CodecId, Epoch, Layer, LeafIndex, Marks, ObjectClass, ObjectSeq, StreamId};
 use serde_json::Value;
-
-fn load(name: &str) -> Value {
-    let path = format!("{}/../../conformance-vectors/chunk/{name}", env!("CARGO_MANIFEST_DIR"));
-    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
-}
-
-fn hex(value: &Value) -> Vec<u8> {
-    HEXLOWER.decode(value.as_str().unwrap().as_bytes()).unwrap()
-}
+use vector_kit::read::{hex, list, load};
 
 fn number(value: &Value) -> u64 {
     value.as_str().map_or_else(|| value.as_u64().unwrap(), |text| text.parse().unwrap())
 }
 
-fn list<'a>(file: &'a Value, name: &str) -> &'a Vec<Value> {
-    let cases = file[name].as_array().unwrap();
-    assert!(!cases.is_empty());
-    cases
-}
-
 fn layer(value: &Value) -> Layer {
     let axis = |n: usize| number(&value[n]) as u8;
     Layer { spatial: axis(0), temporal: axis(1), quality: axis(2) }
+}
+
+fn marks(value: &Value) -> Marks {
+    let is = |name: &str| value[name].as_bool().unwrap();
+    let class = match value["class"].as_str().unwrap() {
+        "plain" => ObjectClass::Plain,
+        "discardable" => ObjectClass::Discardable,
+        "switch-point" => ObjectClass::SwitchPoint,
+        "key-frame" => ObjectClass::KeyFrame,
+        other => panic!("no class: {other}"),
+    };
+    Marks { class, start: is("start"), repair: is("repair") }
 }
 
 fn class(error: &Error) -> &'static str {
@@ -49,7 +46,7 @@ fn class(error: &Error) -> &'static str {
 
 #[test]
 fn headers() {
-    let file = load("header.json");
+    let file = load("chunk/header.json");
     for case in list(&file, "cases") {
         let header = ChunkHeader {
             stream_id: StreamId(hex(&case["stream_id"]).try_into().unwrap()),
@@ -57,6 +54,7 @@ fn headers() {
             chunk_seq: ChunkSeq(number(&case["chunk_seq"])),
             codec: CodecId::try_from(number(&case["codec_id"]) as u8).unwrap(),
             layer: layer(&case["layer"]),
+            marks: marks(&case["marks"]),
         };
         let bytes: [u8; 52] = hex(&case["bytes"]).try_into().unwrap();
         assert_eq!(header.to_bytes().unwrap(), bytes, "{}", case["id"]);
@@ -70,7 +68,7 @@ fn headers() {
 
 #[test]
 fn inner_seals() {
-    let file = load("inner_seal.json");
+    let file = load("chunk/inner_seal.json");
     let secret: [u8; 32] = hex(&file["epoch_secret"]).try_into().unwrap();
     let stream = StreamId(hex(&file["stream_id"]).try_into().unwrap());
     let (epoch, sender) = (Epoch(number(&file["epoch"])), LeafIndex(number(&file["sender_leaf"]) as u32));
@@ -94,7 +92,8 @@ fn inner_seals() {
     for case in list(&file, "cases") {
         let plaintext = hex(&case["plaintext"]);
         let inner = av_wire::Inner::parse(&plaintext).unwrap();
-        let chunk = sealer.seal(layer(&case["layer"]), &inner).unwrap();
+        let place = Place { layer: layer(&case["layer"]), marks: marks(&case["marks"]) };
+        let chunk = sealer.seal(place, &inner).unwrap();
         assert_eq!(chunk, hex(&case["chunk"]), "{}", case["id"]);
         let mut sealed = chunk;
         let opened = opener().open(&mut sealed).unwrap().inner == inner;
@@ -109,12 +108,12 @@ fn inner_seals() {
 
 #[test]
 fn hop_seals() {
-    links(&load("hop_seal.json"));
+    links(&load("chunk/hop_seal.json"));
 }
 
 #[test]
 fn hop_headers() {
-    links(&load("hop_header.json"));
+    links(&load("chunk/hop_header.json"));
 }
 
 /// Sends what is sent, and takes what arrives, in the order of the file.

@@ -1,6 +1,8 @@
 //! Encodes and decodes raw I420 video and prints what it cost: milliseconds a frame, PSNR, bit rate, key frames.
 //!
-//! `cargo run -p codec-av1 --example measure -- FILE.yuv WIDTH HEIGHT FPS KBIT THREADS`
+//! `cargo run -p codec-av1 --example measure -- FILE.yuv WIDTH HEIGHT FPS KBIT THREADS [KBIT …]`
+//!
+//! Further bit rates are taken up one after the other, evenly over the file.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -24,7 +26,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
         return Err("FILE WIDTH HEIGHT FPS KBIT THREADS".into());
     };
     let numbers: Vec<u32> = numbers.iter().map(|n| n.parse()).collect::<Result<_, _>>()?;
-    let [width, height, fps, kbit, threads] = numbers[..] else {
+    let [width, height, fps, kbit, threads, ref later @ ..] = numbers[..] else {
         return Err("five numbers are needed".into());
     };
     let size = FrameSize::new(width, height)?;
@@ -46,6 +48,10 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     let mut delays = Vec::new();
     for (index, frame) in (0u64..).zip(&frames) {
         let pts = MediaTime::from_duration(rate.frame_offset(index));
+        let phase = index as usize * (later.len() + 1) / frames.len();
+        if let Some(kbit) = phase.checked_sub(1).and_then(|phase| later.get(phase)) {
+            encoder.set_bit_rate(BitRate::from_kbit((*kbit).into()))?;
+        }
         let start = Instant::now();
         // A key frame is asked for every fourth second.
         let ready = encoder.encode(frame, pts, index % u64::from(4 * fps) == 0)?;

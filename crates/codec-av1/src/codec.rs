@@ -1,6 +1,6 @@
 //! What an encoder and a decoder are to the rest of the system.
 
-use core_types::MediaTime;
+use core_types::{BitRate, MediaTime};
 
 use crate::{Error, Frame};
 
@@ -14,6 +14,8 @@ pub struct Packet {
     pub pts: MediaTime,
     /// True when a decoder can start here: the packet holds a sequence header and a key frame.
     pub key_frame: bool,
+    /// The target that the encoder had for it.
+    pub bit_rate: BitRate,
 }
 
 /// A decoded picture.
@@ -39,6 +41,17 @@ pub trait VideoEncoder: Send {
     /// # Errors
     /// [`Error::Encoder`] when coding fails.
     fn flush(&mut self) -> Result<Vec<Packet>, Error>;
+
+    /// Aims at another bit rate from the next frame on. No picture is lost over it and none comes earlier or later; the
+    /// same rate again does nothing. An encoder that can't change in mid-stream makes that frame a key frame, and may put
+    /// the change off until an earlier one is through: of the rates asked for meanwhile only the last one counts.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a rate that it can't do; it goes on as before.
+    fn set_bit_rate(&mut self, bit_rate: BitRate) -> Result<(), Error>;
+
+    /// The bit rate that was asked for last.
+    fn bit_rate(&self) -> BitRate;
 
     /// How many further frames the encoder wants to see before it gives a frame's packet.
     fn delay_frames(&self) -> usize;

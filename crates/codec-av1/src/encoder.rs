@@ -18,7 +18,8 @@ pub struct EncoderConfig {
     pub size: FrameSize,
     /// How many frames a second will come; the rate control counts with it.
     pub rate: FrameRate,
-    /// The target, averaged over a few seconds: 8 kbit/s to 200 Mbit/s.
+    /// The target, averaged over a few seconds: [`MIN_BIT_RATE`](Self::MIN_BIT_RATE) to
+    /// [`MAX_BIT_RATE`](Self::MAX_BIT_RATE).
     pub bit_rate: BitRate,
     /// The most frames from one key frame to the next: 1 to 10,000.
     pub max_key_interval: u32,
@@ -27,9 +28,14 @@ pub struct EncoderConfig {
 }
 
 impl EncoderConfig {
+    /// The lowest target: 8 kbit/s.
+    pub const MIN_BIT_RATE: BitRate = BitRate::from_kbit(8);
+    /// The highest target: 200 Mbit/s.
+    pub const MAX_BIT_RATE: BitRate = BitRate::from_kbit(200_000);
+
     fn check(&self) -> Result<(), Error> {
         let setting = |what: String| Err(Error::Config(what));
-        if !(8_000..=200_000_000).contains(&self.bit_rate.0) {
+        if !(Self::MIN_BIT_RATE..=Self::MAX_BIT_RATE).contains(&self.bit_rate) {
             return setting(format!("bit rate {}: 8 kbit/s to 200 Mbit/s", self.bit_rate));
         }
         if !(1..=10_000).contains(&self.max_key_interval) {
@@ -71,12 +77,17 @@ impl EncoderConfig {
 /// rav1e at its fastest preset, without frame reordering.
 ///
 /// rav1e wants to see four frames before it codes one; the packets carry their own frames' times all the same.
+///
+/// rav1e takes a bit rate only when a context is opened: its rate control is private, frames carry no quantizer, and its
+/// two-pass interface wants a sum of all frames beforehand. So a change of rate opens a new context, whose first frame is a
+/// key frame, and costs what a key frame costs. The old context gives one packet for each frame that goes into the new one:
+/// the work does not pile up, and packets come as steadily as ever.
 pub struct Rav1eEncoder {
     config: EncoderConfig,
-    context: Context<u8>,
-    /// Number in rav1e's count and time of the frames whose packets have not come yet, oldest first.
-    waiting: VecDeque<(u64, MediaTime)>,
-    next_number: u64,
+    /// Takes the frames.
+    run: Run,
+    /// The run before it, until its last packet is out.
+    ending: Option<Run>,
 }
 
 impl Rav1eEncoder {
@@ -89,39 +100,25 @@ impl Rav1eEncoder {
     /// [`Error::Config`] when a setting is out of range.
     pub fn new(config: EncoderConfig) -> Result<Self, Error> {
         config.check()?;
-        let context = open(&config)?;
-        Ok(Self { config, context, waiting: VecDeque::new(), next_number: 0 })
+        Ok(Self { run: Run::open(&config)?, config, ending: None })
     }
 
-    /// What it was made with.
+    /// What it was made with, and the bit rate that was asked for last.
     pub const fn config(&self) -> &EncoderConfig {
         &self.config
     }
 
-    /// Takes packets until rav1e wants more frames or has given all.
-    fn take_packets(&mut self) -> Result<Vec<Packet>, Error> {
-        let mut packets = Vec::new();
-        loop {
-            match self.context.receive_packet() {
-                Ok(packet) => {
-                    let pts = self.time_of(packet.input_frameno)?;
-                    let key_frame = packet.frame_type == FrameType::KEY;
-                    packets.push(Packet { data: packet.data, pts, key_frame });
-                }
-                Err(EncoderStatus::Encoded) => {}
-                Err(EncoderStatus::NeedMoreData | EncoderStatus::LimitReached) => return Ok(packets),
-                Err(status) => return Err(Error::Encoder(status.to_string())),
-            }
+    /// Opens a new run if another bit rate is wanted and no older run is still giving packets.
+    fn apply_bit_rate(&mut self) -> Result<(), Error> {
+        if self.config.bit_rate == self.run.bit_rate || self.ending.is_some() {
+            return Ok(());
         }
-    }
-
-    fn time_of(&mut self, number: u64) -> Result<MediaTime, Error> {
-        while let Some((candidate, pts)) = self.waiting.pop_front() {
-            if candidate == number {
-                return Ok(pts);
-            }
+        let mut old = std::mem::replace(&mut self.run, Run::open(&self.config)?);
+        if !old.waiting.is_empty() {
+            old.context.flush();
+            self.ending = Some(old);
         }
-        Err(Error::Encoder(format!("a packet for frame {number}, which never went in")))
+        Ok(())
     }
 }
 
@@ -130,6 +127,76 @@ impl VideoEncoder for Rav1eEncoder {
         if frame.size() != self.config.size {
             return Err(Error::SizeMismatch { expected: self.config.size, actual: frame.size() });
         }
+        self.apply_bit_rate()?;
+        self.run.send(frame, pts, force_key)?;
+        let mut packets = Vec::new();
+        if let Some(ending) = &mut self.ending {
+            packets.extend(ending.next_packet()?);
+            if !packets.is_empty() && !ending.waiting.is_empty() {
+                return Ok(packets);
+            }
+            self.ending = None;
+        }
+        self.run.take_packets(&mut packets)?;
+        Ok(packets)
+    }
+
+    fn flush(&mut self) -> Result<Vec<Packet>, Error> {
+        let mut packets = Vec::new();
+        if let Some(mut ending) = self.ending.take() {
+            ending.take_packets(&mut packets)?;
+        }
+        if !self.run.waiting.is_empty() {
+            // A flushed context takes no more frames.
+            let mut old = std::mem::replace(&mut self.run, Run::open(&self.config)?);
+            old.context.flush();
+            old.take_packets(&mut packets)?;
+        }
+        Ok(packets)
+    }
+
+    fn set_bit_rate(&mut self, bit_rate: BitRate) -> Result<(), Error> {
+        let config = EncoderConfig { bit_rate, ..self.config };
+        config.check()?;
+        self.config = config;
+        Ok(())
+    }
+
+    fn bit_rate(&self) -> BitRate {
+        self.config.bit_rate
+    }
+
+    fn delay_frames(&self) -> usize {
+        Self::DELAY_FRAMES
+    }
+}
+
+impl fmt::Debug for Rav1eEncoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ending = self.ending.as_ref().map_or(0, |run| run.waiting.len());
+        f.debug_struct("Rav1eEncoder")
+            .field("config", &self.config)
+            .field("waiting", &(ending + self.run.waiting.len()))
+            .finish_non_exhaustive()
+    }
+}
+
+/// One rav1e context, from its key frame to its last packet.
+struct Run {
+    context: Context<u8>,
+    bit_rate: BitRate,
+    /// Number in rav1e's count and time of the frames whose packets have not come yet, oldest first.
+    waiting: VecDeque<(u64, MediaTime)>,
+    next_number: u64,
+}
+
+impl Run {
+    fn open(config: &EncoderConfig) -> Result<Self, Error> {
+        let context = config.rav1e().new_context().map_err(|error| Error::Config(error.to_string()))?;
+        Ok(Self { context, bit_rate: config.bit_rate, waiting: VecDeque::new(), next_number: 0 })
+    }
+
+    fn send(&mut self, frame: &Frame, pts: MediaTime, force_key: bool) -> Result<(), Error> {
         let mut picture = self.context.new_frame();
         let width = frame.size().width();
         let planes = [(frame.y(), width), (frame.u(), width / 2), (frame.v(), width / 2)];
@@ -143,36 +210,38 @@ impl VideoEncoder for Rav1eEncoder {
             .map_err(|status| Error::Encoder(status.to_string()))?;
         self.waiting.push_back((self.next_number, pts));
         self.next_number += 1;
-        self.take_packets()
+        Ok(())
     }
 
-    fn flush(&mut self) -> Result<Vec<Packet>, Error> {
-        if self.waiting.is_empty() {
-            return Ok(Vec::new());
+    /// The next packet; `None` when rav1e wants more frames or has given all.
+    fn next_packet(&mut self) -> Result<Option<Packet>, Error> {
+        loop {
+            match self.context.receive_packet() {
+                Ok(packet) => {
+                    let pts = self.time_of(packet.input_frameno)?;
+                    let key_frame = packet.frame_type == FrameType::KEY;
+                    return Ok(Some(Packet { data: packet.data, pts, key_frame, bit_rate: self.bit_rate }));
+                }
+                Err(EncoderStatus::Encoded) => {}
+                Err(EncoderStatus::NeedMoreData | EncoderStatus::LimitReached) => return Ok(None),
+                Err(status) => return Err(Error::Encoder(status.to_string())),
+            }
         }
-        self.context.flush();
-        let packets = self.take_packets();
-        // A flushed context takes no more frames.
-        self.context = open(&self.config)?;
-        self.waiting.clear();
-        self.next_number = 0;
-        packets
     }
 
-    fn delay_frames(&self) -> usize {
-        Self::DELAY_FRAMES
+    fn take_packets(&mut self, packets: &mut Vec<Packet>) -> Result<(), Error> {
+        while let Some(packet) = self.next_packet()? {
+            packets.push(packet);
+        }
+        Ok(())
     }
-}
 
-impl fmt::Debug for Rav1eEncoder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rav1eEncoder")
-            .field("config", &self.config)
-            .field("waiting", &self.waiting.len())
-            .finish_non_exhaustive()
+    fn time_of(&mut self, number: u64) -> Result<MediaTime, Error> {
+        while let Some((candidate, pts)) = self.waiting.pop_front() {
+            if candidate == number {
+                return Ok(pts);
+            }
+        }
+        Err(Error::Encoder(format!("a packet for frame {number}, which never went in")))
     }
-}
-
-fn open(config: &EncoderConfig) -> Result<Context<u8>, Error> {
-    config.rav1e().new_context().map_err(|error| Error::Config(error.to_string()))
 }

@@ -2,12 +2,13 @@
 //!
 //! What is here:
 //! - [`Frame`], an 8-bit 4:2:0 picture in one piece of memory, with [`Frame::psnr_y`];
-//! - [`VideoEncoder`] and [`Rav1eEncoder`]: frames in, temporal units out, with a target bit rate and key frames on request;
+//! - [`VideoEncoder`] and [`Rav1eEncoder`]: frames in, temporal units out, with a target bit rate that can change
+//!   while it runs, and key frames on request;
 //! - [`VideoDecoder`] and [`Rav1dDecoder`]: temporal units in, frames out, recovering at the next key frame;
 //! - for containers: [`configuration_record`] (the `av1C` bytes), [`strip_temporal_delimiters`], [`is_key_frame`].
 //!
-//! Not here yet: scalable layers, multiple descriptions, a change of bit rate while running (rav1e has none), other sample
-//! formats than 8-bit 4:2:0.
+//! Not here yet: scalable layers, multiple descriptions, a change of bit rate that costs no key frame (rav1e has none), other
+//! sample formats than 8-bit 4:2:0.
 //!
 //! Presentation times ([`MediaTime`](core_types::MediaTime)) are carried, never interpreted: what goes in with a frame comes
 //! out with its packet, and what goes in with a packet comes out with its frame, however late. An encoder may hold frames

@@ -4,7 +4,7 @@ use crate::Error;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// The version of the control protocol. Peers of another version are refused.
-pub const PROTOCOL_VERSION: u16 = 2;
+pub const PROTOCOL_VERSION: u16 = 3;
 /// The longest frame, in bytes.
 pub const FRAME_LIMIT: usize = 4 << 20;
 /// Bytes of a frame's length.

@@ -17,12 +17,18 @@
 //! # Ok::<(), control_wire::Error>(())
 //! ```
 
+mod bounded;
 mod error;
 mod frame;
+mod lane;
 mod message;
+mod quota;
 
+pub use bounded::{MAX_LANE_ADDRESSES, MAX_PERMIT_LEN, MAX_WHY_LEN};
 pub use error::Error;
 pub use frame::{
     FRAME_LIMIT, PREAMBLE_LEN, PREFIX_LEN, PROTOCOL_VERSION, decode, encode, frame_len, preamble, version_of,
 };
-pub use message::{Control, PeerAddress};
+pub use lane::{LANE_EXPORTED_LEN, LANE_EXPORTER_LABEL, lane_context};
+pub use message::{Control, DirectPort, PeerAddress, REMOVED, Start};
+pub use quota::OverQuota;

@@ -1,8 +1,14 @@
 //! The messages.
 
+use crate::OverQuota;
+use crate::bounded::{MAX_LANE_ADDRESSES, MAX_PERMIT_LEN, MAX_WHY_LEN, read, write};
 use core_types::{ChunkSeq, Epoch, LayerPolicy, SessionId, StreamId, StripeSet};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
+
+/// What a host says in [`Control::Refused`] to a member that wants to [`Control::Resume`] after the host has taken it out: it is
+/// not to come back by itself.
+pub const REMOVED: &str = "the host removed this member from the session";
 
 /// Where a node can be dialled.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -11,6 +17,31 @@ pub struct PeerAddress {
     pub endpoint: [u8; 32],
     /// Its socket addresses.
     pub addresses: Vec<SocketAddr>,
+    /// Where it takes direct links, if it does.
+    pub direct: Option<DirectPort>,
+}
+
+/// Where a node takes direct links: at its addresses, at this UDP port, under this identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct DirectPort {
+    /// The port.
+    pub port: u16,
+    /// The KeyId that the link handshake is made with.
+    pub key_id: [u8; 32],
+}
+
+/// Where in a stream a subscription starts. Sound starts live in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Start {
+    /// With the next chunk: others have sent what came before.
+    Live,
+    /// With the last key frame, if everything from there on is kept; otherwise with the next one, which is asked for.
+    KeyFrame,
+    /// With the last key frame, if everything from there on is kept, and it is of this epoch or a later one; otherwise live.
+    Kept {
+        /// The first epoch that the child can open.
+        epoch: u64,
+    },
 }
 
 /// What nodes say to each other once both have said who they are.
@@ -78,6 +109,8 @@ pub enum Control {
         stripe_count: u8,
         /// Which of them, one bit each.
         stripe_mask: u16,
+        /// Where in the stream it starts; of one that is subscribed to already only the rest is changed.
+        start: Start,
     },
     /// To a parent: send me these chunks again.
     Repair {
@@ -88,7 +121,7 @@ pub enum Control {
         /// Their numbers.
         chunks: Vec<u64>,
     },
-    /// To the host: a picture is lost, I need a key frame.
+    /// To the host, or to the parent that merges such requests and passes them on: a picture is lost, I need a key frame.
     KeyFrame {
         /// The stream.
         stream: [u8; 32],
@@ -137,16 +170,83 @@ pub enum Control {
         /// The MLS commit.
         commit: Vec<u8>,
     },
+    /// From the host: what you may do, signed (spec 56). From a child to a relay: what I may have.
+    Permit {
+        /// The signed permit; at most [`MAX_PERMIT_LEN`] bytes.
+        #[serde(serialize_with = "write::<MAX_PERMIT_LEN, _, _>")]
+        #[serde(deserialize_with = "read::<MAX_PERMIT_LEN, _, _>")]
+        permit: Vec<u8>,
+    },
+    /// From the host to a relay: a holder's permits up to a serial number are void.
+    Revoke {
+        /// Whose.
+        holder: [u8; 32],
+        /// The last serial number that is void.
+        serial: u64,
+    },
+    /// From a relay: move to others, I close then.
+    Draining {
+        /// When, from now.
+        seconds: u16,
+    },
+    /// From a relay: what you sent or asked for is over a limit, and is left out.
+    OverQuota {
+        /// Of which stream, if it is one.
+        stream: Option<[u8; 32]>,
+        /// Which limit.
+        what: OverQuota,
+        /// The limit, in what it counts.
+        limit: u64,
+    },
+    /// To a parent: I can take media over UDP (spec 30 section 14).
+    LaneOffer {
+        /// The lane's name on this link: never used before on it.
+        lane: u64,
+        /// From where its datagrams may come; none for the address that this link has. At most [`MAX_LANE_ADDRESSES`].
+        #[serde(serialize_with = "write::<MAX_LANE_ADDRESSES, _, _>")]
+        #[serde(deserialize_with = "read::<MAX_LANE_ADDRESSES, _, _>")]
+        addresses: Vec<SocketAddr>,
+        /// The child's UDP port, for the address that this link has.
+        port: u16,
+        /// The hop suite: 1 full, 2 bind.
+        suite: u8,
+    },
+    /// From a parent: the lane is open.
+    LaneAccept {
+        /// The lane's name, as it was offered.
+        lane: u64,
+        /// The parent's UDP port, for the address that this link has.
+        port: u16,
+    },
+    /// From a parent: no lane, media stay on this link.
+    LaneRefused {
+        /// The lane's name, as it was offered.
+        lane: u64,
+        /// Why, for a person to read; at most [`MAX_WHY_LEN`] bytes.
+        #[serde(serialize_with = "crate::bounded::write_text::<MAX_WHY_LEN, _>")]
+        #[serde(deserialize_with = "crate::bounded::read_text::<MAX_WHY_LEN, _>")]
+        why: String,
+    },
+    /// To the host: I was in, my link broke, this is my new one.
+    Resume {
+        /// From the ticket.
+        invitation: [u8; 16],
+    },
+    /// Nothing came from you for a while: are you there? Not answered more often than twice a second.
+    Ping,
+    /// The answer: something came.
+    Pong,
 }
 
 impl Control {
     /// The message for a subscription.
-    pub fn subscribe(stream: StreamId, policy: LayerPolicy, stripes: StripeSet) -> Self {
+    pub fn subscribe(stream: StreamId, policy: LayerPolicy, stripes: StripeSet, start: Start) -> Self {
         Self::Subscribe {
             stream: stream.0,
             layers: [policy.max_spatial, policy.max_temporal, policy.max_quality],
             stripe_count: stripes.count(),
             stripe_mask: stripes.mask(),
+            start,
         }
     }
 

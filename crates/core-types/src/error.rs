@@ -32,6 +32,9 @@ pub enum Error {
     /// A symbol id that does not fit 24 bits.
     #[error("symbol id {0} does not fit 24 bits")]
     SymbolId(u32),
+    /// Chunk marks that no chunk can have.
+    #[error("chunk marks {0:#04x}: must be four bits, and a first chunk is no repair symbol")]
+    Marks(u8),
     /// A stripe count or index out of range.
     #[error("stripe {index} of {count} is out of range: 1 to 16 stripes, indices below the count")]
     Stripe {

@@ -20,6 +20,7 @@
 mod error;
 mod ids;
 mod layer;
+mod marks;
 mod rate;
 mod stripe;
 mod time;
@@ -27,6 +28,7 @@ mod time;
 pub use error::Error;
 pub use ids::{ChunkSeq, CodecId, Epoch, KeyId, LeafIndex, LinkId, ObjectSeq, SessionId, StreamId, SymbolId};
 pub use layer::{Layer, LayerPolicy};
+pub use marks::{Marks, ObjectClass};
 pub use rate::{BitRate, FrameRate, FrameSize, SymbolSize};
 pub use stripe::StripeSet;
 pub use time::{MediaTime, MonoTime, WallTime};

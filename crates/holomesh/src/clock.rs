@@ -1,20 +1,27 @@
 //! The node's clocks: what turns the system's time into the time that the state machines take.
 
 use core_types::{MonoTime, WallTime};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// A monotonic clock with its origin at creation.
+/// Where the time of all clocks of this process begins.
+static ORIGIN: OnceLock<Instant> = OnceLock::new();
+
+/// A monotonic clock. All clocks of a process agree, so that the parts of a node may have one each.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     origin: Instant,
 }
 
 impl Clock {
-    /// A clock that starts now.
+    /// A clock; the first one of a process sets the origin.
     pub fn start() -> Self {
         // A second of headroom, so that events just before the start still have a time.
-        let now = Instant::now();
-        Self { origin: now.checked_sub(Duration::from_secs(1)).unwrap_or(now) }
+        let origin = *ORIGIN.get_or_init(|| {
+            let now = Instant::now();
+            now.checked_sub(Duration::from_secs(1)).unwrap_or(now)
+        });
+        Self { origin }
     }
 
     /// The time now.

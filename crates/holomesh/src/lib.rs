@@ -8,9 +8,11 @@
 //! - [`watch`]: a node that joins, takes streams from several relays, decodes and plays them out;
 //! - [`publish`]: capture, encoding and sealing;
 //! - [`media`]: Y4M, WAV, IVF in; Matroska, Y4M out;
+//! - [`service`]: what an operator needs around a relay: configuration, metrics, limits, logs;
+//! - [`mod@bench`]: the load tool;
 //! - [`demo`] and [`report`]: everything at once in one process, measured.
 //!
-//! Not here yet: a plain-UDP lane, congestion feedback to the encoder, relay permits, recording.
+//! Not here yet: several publishers, recording.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), holomesh::Error> {
@@ -24,6 +26,7 @@
 //! # }
 //! ```
 
+pub mod bench;
 pub mod cli;
 mod clock;
 pub mod demo;
@@ -35,6 +38,7 @@ pub mod publish;
 mod random;
 pub mod relay;
 pub mod report;
+pub mod service;
 pub mod session;
 pub mod ticket;
 pub mod watch;

@@ -1,7 +1,7 @@
 //! What a host prints and a watcher or relay types: where the host is, who it is, and the right to knock.
 
 use crate::Error;
-use crate::net::{Link, PeerAddress, Role};
+use crate::net::{DirectPort, Link, PeerAddress, Role};
 use core::fmt;
 use core::str::FromStr;
 use core_types::{KeyId, SessionId};
@@ -24,6 +24,8 @@ pub struct Ticket {
     pub endpoint: [u8; 32],
     /// Where the host listens.
     pub addresses: Vec<SocketAddr>,
+    /// The UDP port at which it takes direct links, if it does.
+    pub direct: Option<u16>,
     /// What a joiner has to present.
     pub invitation: [u8; 16],
 }
@@ -53,6 +55,8 @@ impl fmt::Display for Ticket {
             };
             w.u16(address.port());
         }
+        // 0 is no port.
+        w.u16(self.direct.unwrap_or(0));
         let mut bytes = w.into_bytes();
         let sum = checksum(&bytes);
         bytes.extend_from_slice(&sum);
@@ -87,7 +91,8 @@ impl FromStr for Ticket {
 impl Ticket {
     /// Where to dial the host.
     pub fn address(&self) -> PeerAddress {
-        PeerAddress { endpoint: self.endpoint, addresses: self.addresses.clone() }
+        let direct = self.direct.map(|port| DirectPort { port, key_id: self.host.0 });
+        PeerAddress { endpoint: self.endpoint, addresses: self.addresses.clone(), direct }
     }
 
     /// Whoever answered there must be the host that the ticket names.
@@ -116,8 +121,9 @@ impl Ticket {
             };
             addresses.push(SocketAddr::new(ip, r.u16()?));
         }
+        let direct = Some(r.u16()?).filter(|port| *port != 0);
         r.finish()?;
-        Ok(Some(Self { host, session, endpoint, addresses, invitation }))
+        Ok(Some(Self { host, session, endpoint, addresses, direct, invitation }))
     }
 }
 
@@ -139,6 +145,7 @@ mod tests {
             session: SessionId([2; 32]),
             endpoint: [3; 32],
             addresses: vec!["127.0.0.1:4433".parse().unwrap(), "[::1]:9".parse().unwrap()],
+            direct: Some(4_434),
             invitation: [4; 16],
         }
     }

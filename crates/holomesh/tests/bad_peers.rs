@@ -3,10 +3,10 @@
 
 mod support;
 
-use holomesh::net::{
-    ALPN, Control, LinkEvent, LossConfig, Net, NetConfig, PROTOCOL_VERSION, PeerAddress, Role,
-};
-use holomesh::{keyfile, ticket::Ticket};
+use av_wire::SealedChunk;
+use control_wire::Start;
+use holomesh::net::{ALPN, Control, LinkEvent, Net, NetConfig, PROTOCOL_VERSION, PeerAddress, Role};
+use holomesh::{Clock, keyfile, ticket::Ticket};
 use iroh::endpoint::{Connection, PortmapperConfig, RelayMode, presets};
 use iroh::{Endpoint, EndpointAddr, EndpointId, SecretKey};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -36,12 +36,7 @@ fn assert_still_serves(ticket: &Ticket) {
 
 async fn net() -> (Net, mpsc::Receiver<LinkEvent>) {
     let (events, inbox) = mpsc::channel(64);
-    let config = NetConfig {
-        seed: keyfile::random_seed().unwrap(),
-        role: Role::Watcher,
-        listen: ([127, 0, 0, 1], 0).into(),
-        loss: LossConfig::NONE,
-    };
+    let config = NetConfig::new(keyfile::random_seed().unwrap(), Role::Watcher, ([127, 0, 0, 1], 0).into());
     (Net::bind(config, events).await.unwrap(), inbox)
 }
 
@@ -94,7 +89,11 @@ async fn a_peer_without_the_post_quantum_key_exchange_is_refused() {
 #[tokio::test]
 async fn a_classical_host_is_not_dialled_into_and_the_reason_is_given() {
     let listener = stranger(classical()).await;
-    let to = PeerAddress { endpoint: *listener.id().as_bytes(), addresses: listener.bound_sockets() };
+    let to = PeerAddress {
+        endpoint: *listener.id().as_bytes(),
+        addresses: listener.bound_sockets(),
+        direct: None,
+    };
     let accepting = tokio::spawn(async move {
         while let Some(incoming) = listener.accept().await {
             let _ = incoming.await;
@@ -109,7 +108,11 @@ async fn a_classical_host_is_not_dialled_into_and_the_reason_is_given() {
 #[tokio::test]
 async fn a_peer_of_another_version_is_told_so() {
     let listener = stranger(post_quantum()).await;
-    let to = PeerAddress { endpoint: *listener.id().as_bytes(), addresses: listener.bound_sockets() };
+    let to = PeerAddress {
+        endpoint: *listener.id().as_bytes(),
+        addresses: listener.bound_sockets(),
+        direct: None,
+    };
     let accepting = tokio::spawn(async move {
         let connection = listener.accept().await.unwrap().await.unwrap();
         let (mut send, _recv) = connection.accept_bi().await.unwrap();
@@ -136,7 +139,7 @@ async fn uninvited_and_malformed_joins_are_refused_in_words() {
         (good, vec![0; 20_000], ""),
     ] {
         let (node, mut inbox) = net().await;
-        let link = node.connect(&ticket.address()).await.unwrap();
+        let mut link = node.connect(&ticket.address()).await.unwrap();
         link.begin();
         link.send(&Control::Join { invitation, key_package });
         let answer = timeout(PATIENCE, inbox.recv()).await.unwrap().unwrap();
@@ -150,15 +153,22 @@ async fn uninvited_and_malformed_joins_are_refused_in_words() {
 async fn whoever_has_not_joined_gets_no_stream_and_feeds_none() {
     let (_host, ticket) = host();
     let (node, mut inbox) = net().await;
-    let link = node.connect(&ticket.address()).await.unwrap();
+    let mut link = node.connect(&ticket.address()).await.unwrap();
     link.begin();
-    link.send(&Control::Subscribe { stream: [0; 32], layers: [255; 3], stripe_count: 1, stripe_mask: 1 });
+    link.send(&Control::Subscribe {
+        stream: [0; 32],
+        layers: [255; 3],
+        stripe_count: 1,
+        stripe_mask: 1,
+        start: Start::Live,
+    });
     let answer = timeout(PATIENCE, inbox.recv()).await.unwrap().unwrap();
     assert!(matches!(answer, LinkEvent::Control(_, Control::Refused { .. })), "{answer:?}");
 
-    let link = node.connect(&ticket.address()).await.unwrap();
+    let mut link = node.connect(&ticket.address()).await.unwrap();
     link.begin();
-    link.send_chunks(vec![vec![1u8; 300].into(), vec![0u8; 10].into()]);
+    let chunk = [1u8; 300];
+    link.send_chunks(Clock::start().now(), SealedChunk::parse(&chunk).into_iter());
     let down = loop {
         match timeout(PATIENCE, inbox.recv()).await.unwrap().unwrap() {
             LinkEvent::Down(id, why) if id == link.id => break why,
@@ -177,8 +187,8 @@ async fn garbage_on_every_channel_costs_the_sender_its_link_and_nobody_else_anyt
         &b""[..],
         b"GET / HTTP/1.1\r\n\r\n",
         &[0xff; 4_000],
-        b"HMSH\x00\x02\xff\xff\xff\xff",
-        b"HMSH\x00\x02\x00\x00\x00\x02\x09\x09",
+        b"HMSH\x00\x03\xff\xff\xff\xff",
+        b"HMSH\x00\x03\x00\x00\x00\x02\x09\x09",
     ] {
         let connection = dial(&endpoint, &ticket).await;
         let (mut send, _recv) = connection.open_bi().await.unwrap();

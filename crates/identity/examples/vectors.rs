@@ -2,34 +2,22 @@
 
 use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
 use curve25519_dalek::scalar::Scalar;
-use data_encoding::HEXLOWER;
 use identity::{Backend, Domain, HybridSignature, Identity, Seed};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha512};
-use std::{error::Error, fs, path::Path};
+use std::error::Error;
+use vector_kit::write::{counting, hex, write};
 
 /// A domain that nothing else uses.
 const DOMAIN: Domain = Domain::new("holomesh test vector v1");
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let Some(out) = std::env::args_os().nth(1) else { return Err("usage: vectors OUTDIR".into()) };
-    let dir = Path::new(&out).join("identity");
-    fs::create_dir_all(&dir)?;
-    write(&dir.join("key_id.json"), &key_id()?)?;
-    write(&dir.join("hybrid_signature.json"), &hybrid_signature()?)
+    write("identity/key_id.json", &key_id()?)?;
+    write("identity/hybrid_signature.json", &hybrid_signature()?)
 }
 
-fn write(path: &Path, value: &Value) -> Result<(), Box<dyn Error>> {
-    Ok(fs::write(path, serde_json::to_string_pretty(value)? + "\n")?)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    HEXLOWER.encode(bytes)
-}
-
-/// Bytes `from`, `from` + 1, …
-fn counting(from: u8) -> Seed {
-    Seed(core::array::from_fn(|i| from.wrapping_add(i as u8)))
+fn seed_from(from: u8) -> Seed {
+    Seed(counting(from))
 }
 
 /// The pure-Rust pair, because it signs deterministically.
@@ -39,14 +27,14 @@ fn identity(seed: &Seed) -> Result<Identity, Box<dyn Error>> {
 
 fn key_id() -> Result<Value, Box<dyn Error>> {
     let mut cases = Vec::new();
-    for (id, seed) in [("zero", Seed([0; 64])), ("counting", counting(0)), ("high", counting(0xc0))] {
+    for (id, seed) in [("zero", Seed([0; 64])), ("counting", seed_from(0)), ("high", seed_from(0xc0))] {
         let public = identity(&seed)?.public().clone();
         cases.push(json!({
             "id": id, "seed": hex(&seed.0), "public": hex(&public.to_bytes()),
             "key_id": hex(public.key_id().as_bytes()), "text": public.key_id().to_string(),
         }));
     }
-    let good = identity(&counting(0))?.public().to_bytes();
+    let good = identity(&seed_from(0))?.public().to_bytes();
     let mut negative = Vec::new();
     let mut bad = |id: &str, error: &str, bytes: &[u8]| {
         negative.push(json!({ "id": id, "error": error, "public": hex(bytes) }));
@@ -75,8 +63,8 @@ fn key_id() -> Result<Value, Box<dyn Error>> {
 }
 
 fn hybrid_signature() -> Result<Value, Box<dyn Error>> {
-    let seed = counting(0);
-    let (signer, other) = (identity(&seed)?, identity(&counting(0xc0))?);
+    let seed = seed_from(0);
+    let (signer, other) = (identity(&seed)?, identity(&seed_from(0xc0))?);
     let mut cases = Vec::new();
     for (id, domain, payload) in [
         ("empty", DOMAIN, &b""[..]),

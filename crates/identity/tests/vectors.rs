@@ -1,31 +1,16 @@
 //! Every case of the committed identity vectors, good and bad, on every backend.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
-use data_encoding::HEXLOWER;
 use identity::{Backend, Domain, Error, Half, HybridSignature, Identity, KeyId, PublicIdentity, Seed};
 use serde_json::Value;
-
-fn load(name: &str) -> Value {
-    let path = format!("{}/../../conformance-vectors/identity/{name}", env!("CARGO_MANIFEST_DIR"));
-    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
-}
-
-fn hex(value: &Value) -> Vec<u8> {
-    HEXLOWER.decode(value.as_str().unwrap().as_bytes()).unwrap()
-}
+use vector_kit::read::{array, hex, list, load};
 
 fn seed(value: &Value) -> Seed {
-    Seed(hex(value).try_into().unwrap())
+    Seed(array(value))
 }
 
 fn domain(value: &Value) -> Domain {
     Domain::new(value.as_str().unwrap().to_owned().leak())
-}
-
-fn list<'a>(file: &'a Value, name: &str) -> &'a Vec<Value> {
-    let cases = file[name].as_array().unwrap();
-    assert!(!cases.is_empty());
-    cases
 }
 
 fn class(error: &Error) -> &'static str {
@@ -40,7 +25,7 @@ fn class(error: &Error) -> &'static str {
 
 #[test]
 fn key_ids() {
-    let file = load("key_id.json");
+    let file = load("identity/key_id.json");
     for case in list(&file, "cases") {
         let public = PublicIdentity::from_bytes(&hex(&case["public"])).unwrap();
         assert_eq!(public.key_id().as_bytes()[..], hex(&case["key_id"]), "{}", case["id"]);
@@ -59,7 +44,7 @@ fn key_ids() {
 
 #[test]
 fn hybrid_signatures() {
-    let file = load("hybrid_signature.json");
+    let file = load("identity/hybrid_signature.json");
     let public = PublicIdentity::from_bytes(&hex(&file["public"])).unwrap();
     let signer = Identity::from_seed_with(Backend::Portable, &seed(&file["seed"])).unwrap();
     for case in list(&file, "cases") {

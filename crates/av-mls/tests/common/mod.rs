@@ -3,22 +3,18 @@
 #![allow(dead_code, reason = "no test uses all of it")]
 
 use av_mls::{
-    Batch, KeyId, Member, Record, SessionId, SignedKeyPackage, StateStore, StoreFault, VerifiedKeyPackage,
+    Batch, Epoch, KeyId, Member, Record, SessionId, SignedKeyPackage, StateStore, StoreFault,
+    VerifiedKeyPackage,
 };
 use identity::{Identity, Seed};
-use rand::SeedableRng as _;
-use rand::rngs::StdRng;
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-pub(crate) const SESSION: SessionId = SessionId([9; 32]);
+mod random;
 
-/// A generator like no other in this process.
-pub(crate) fn random() -> StdRng {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    StdRng::seed_from_u64(NEXT.fetch_add(1, Ordering::Relaxed))
-}
+pub(crate) use random::random;
+
+pub(crate) const SESSION: SessionId = SessionId([9; 32]);
 
 /// An identity and its member.
 pub(crate) struct Peer {
@@ -41,7 +37,7 @@ impl Peer {
 
     pub(crate) fn host() -> Self {
         let mut host = Self::new(200);
-        host.member.create(SESSION).unwrap();
+        assert_eq!(host.member.create(SESSION).unwrap(), Epoch(0));
         host
     }
 

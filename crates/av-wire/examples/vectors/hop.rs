@@ -4,7 +4,7 @@ use super::{counting, hex};
 use av_wire::{
     AwsLc, ChunkHeader, Error, HopKeys, HopReceiver, HopSender, HopSuite, LinkRefusal, SealedChunk,
 };
-use core_types::{ChunkSeq, CodecId, Epoch, Layer, StreamId};
+use core_types::{ChunkSeq, CodecId, Epoch, Layer, Marks, StreamId};
 use serde_json::{Value, json};
 
 const SUITES: [&str; 3] = ["full", "bind", "transport-sealed"];
@@ -25,7 +25,8 @@ fn chunk(stream: u8, epoch: u64, seq: u64, temporal: u8) -> Result<Vec<u8>, Erro
         epoch: Epoch(epoch),
         chunk_seq: ChunkSeq(seq),
         codec: if stream < 0x80 { CodecId::Av1 } else { CodecId::Opus },
-        layer: Layer { temporal, ..Layer::BASE },
+        layer: Layer { temporal, quality: temporal, ..Layer::BASE },
+        marks: Marks::from_bits((seq % 12) as u8)?,
     };
     let mut bytes = header.to_bytes()?.to_vec();
     bytes.extend_from_slice(&counting::<24>(seq as u8));
@@ -136,12 +137,13 @@ pub(super) fn seals() -> Result<Value, Box<dyn std::error::Error>> {
             if name != "transport-sealed" {
                 let len = s.datagrams[index].1.len();
                 s.arrives(index, "not-authentic", |d| d[len - 1] ^= 1)?;
-                // A bit of the link number, and of the header's first byte that leaves the form as it is.
-                s.arrives(index, "not-authentic", |d| d[if index < 3 { 7 } else { 6 }] ^= 1)?;
+                // A bit of the link number, of the marks, and of the alias.
+                s.arrives(index, "not-authentic", |d| d[7] ^= 1)?;
+                s.arrives(index, "not-authentic", |d| d[if index < 3 { 59 } else { 2 }] ^= 0x10)?;
                 s.arrives(index, if index < 3 { "not-authentic" } else { "unbound" }, |d| d[1] ^= 1)?;
             }
             if name == "full" {
-                let head = [60, 60, 60, 7, 7, 10][index];
+                let head = [60, 60, 60, 8, 8, 10][index];
                 s.arrives(index, "not-authentic", |d| d[head] ^= 1)?;
             }
             s.arrives(index, "taken", |_| ())?;
@@ -197,7 +199,7 @@ fn epochs() -> Result<Value, Box<dyn std::error::Error>> {
     // The epoch's low bits are those of neither binding.
     s.arrives(18, "unbound", |d| {
         d[0] ^= 4;
-        d[6] = 20;
+        d[7] = 20;
     })?;
     Ok(s.done("epoch-change"))
 }
@@ -230,6 +232,8 @@ fn by_hand() -> Result<Value, Box<dyn std::error::Error>> {
     s.bytes_arrive(whole(0xc4, 2, &one), "malformed", None)?;
     s.bytes_arrive(whole(0x81, 2, &one), "malformed", None)?;
     s.bytes_arrive(whole(0x90, 2, &one), "malformed", None)?;
+    s.bytes_arrive(whole(0x8c, 2, &one), "malformed", None)?;
+    s.bytes_arrive(vec![0xff], "malformed", None)?;
     let mut opaque = one.clone();
     (opaque[48], opaque[50]) = (0xff, 1);
     s.bytes_arrive(whole(0x80, 2, &opaque), "malformed", None)?;
@@ -237,15 +241,27 @@ fn by_hand() -> Result<Value, Box<dyn std::error::Error>> {
     s.bytes_arrive(whole(0x80, 2, &opaque), "value", None)?;
     s.bytes_arrive(whole(0x80, 2, &one)[..59].to_vec(), "truncated", None)?;
     s.bytes_arrive(whole(0x80, 2, &one)[..76].to_vec(), "truncated", None)?;
-    s.bytes_arrive(vec![0; 6], "truncated", None)?;
+    s.bytes_arrive(vec![0; 7], "truncated", None)?;
     let compact = |head: &[u8]| [head, &one[52..]].concat();
-    s.bytes_arrive(compact(&[0x1c, 0, 0, 1, 0, 0, 2]), "taken", Some(&chunk_with_body(1, &one)?))?;
-    s.bytes_arrive(compact(&[0x1c, 1, 0, 1, 0, 0, 3]), "unbound", None)?;
-    s.bytes_arrive(compact(&[0x18, 0, 0, 1, 0, 0, 3]), "unbound", None)?;
-    s.bytes_arrive(compact(&[0x5c, 0, 0, 1, 0, 0, 3, 0, 0, 0]), "malformed", None)?;
+    s.bytes_arrive(compact(&[0x1c, 0, 0x10, 0, 1, 0, 0, 2]), "taken", Some(&chunk_with_body(1, &one)?))?;
+    s.bytes_arrive(compact(&[0x1c, 1, 0x10, 0, 1, 0, 0, 3]), "unbound", None)?;
+    s.bytes_arrive(compact(&[0x18, 0, 0x10, 0, 1, 0, 0, 3]), "unbound", None)?;
+    s.bytes_arrive(compact(&[0x5c, 0, 0x10, 0, 1, 0, 0, 3, 0, 0]), "malformed", None)?;
+    // The first chunk of an object that would be a repair symbol.
+    s.bytes_arrive(compact(&[0x1c, 0, 0xc0, 0, 1, 0, 0, 3]), "value", None)?;
     // One more than the binding reaches, and its last.
-    s.bytes_arrive(compact(&[0x1c, 0, 0, 1, 0, 0x40, 1]), "unbound", None)?;
-    s.bytes_arrive(compact(&[0x1c, 0, 0, 1, 0, 0x40, 0]), "taken", Some(&chunk_with_body(1, &one)?))?;
+    s.bytes_arrive(compact(&[0x1c, 0, 0x10, 0, 1, 0, 0x40, 1]), "unbound", None)?;
+    s.bytes_arrive(compact(&[0x1c, 0, 0x10, 0, 1, 0, 0x40, 0]), "taken", Some(&chunk_with_body(1, &one)?))?;
+    // Opaque chunks have no marks and no quality layer.
+    let mut opaque = chunk(3, 7, 0, 0)?;
+    opaque[48] = 0xff;
+    let mut bind = whole(0xc0, 0, &opaque);
+    (bind[1], bind[5], bind[6]) = (1, 0, 0x41);
+    s.bytes_arrive(bind, "taken", Some(&opaque))?;
+    s.bytes_arrive(compact(&[0x1c, 1, 0x10, 0, 1, 0, 0x41, 1]), "unbound", None)?;
+    s.bytes_arrive(compact(&[0x1c, 1, 1, 0, 1, 0, 0x41, 1]), "unbound", None)?;
+    let plain = [&opaque[..47], &[1], &opaque[48..52], &one[52..]].concat();
+    s.bytes_arrive(compact(&[0x1c, 1, 0, 0, 1, 0, 0x41, 1]), "taken", Some(&plain))?;
     Ok(s.done("by-hand"))
 }
 

@@ -3,7 +3,7 @@
 use super::layout::{Alias, HopHeader, Window, epoch_fits};
 use super::{Geometry, LinkRefusal, LinkSeq};
 use crate::ChunkHeader;
-use core_types::{ChunkSeq, CodecId, Epoch, Layer, StreamId};
+use core_types::{ChunkSeq, CodecId, Epoch, StreamId};
 use std::collections::BTreeMap;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,18 +41,20 @@ impl Incoming {
     pub(super) fn read(&self, hop: &HopHeader, link_seq: LinkSeq) -> Result<ChunkHeader, LinkRefusal> {
         match *hop {
             HopHeader::Whole { header, .. } => Ok(header),
-            HopHeader::Compact { alias, epoch_low, chunk_low, layer, .. } => {
+            HopHeader::Compact { alias, epoch_low, chunk_low, layer, marks, .. } => {
                 let holds = |binding: &&Binding| {
-                    binding.holds(link_seq, &self.geometry)
-                        && epoch_fits(epoch_low, binding.epoch)
-                        && (binding.codec != CodecId::Opaque || layer == Layer::BASE)
+                    binding.holds(link_seq, &self.geometry) && epoch_fits(epoch_low, binding.epoch)
                 };
                 let Some(binding) = self.bindings.get(&alias).filter(holds) else {
                     return Err(LinkRefusal::Unbound);
                 };
                 let Binding { stream: stream_id, epoch, codec, window, .. } = *binding;
                 let chunk_seq = ChunkSeq(window.resolve(chunk_low).ok_or(LinkRefusal::Unbound)?);
-                Ok(ChunkHeader { stream_id, epoch, chunk_seq, codec, layer })
+                let header = ChunkHeader { stream_id, epoch, chunk_seq, codec, layer, marks };
+                if codec == CodecId::Opaque && !header.is_plain() {
+                    return Err(LinkRefusal::Unbound);
+                }
+                Ok(header)
             }
         }
     }

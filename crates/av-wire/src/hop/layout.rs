@@ -2,8 +2,8 @@
 
 use super::LinkSeq;
 use super::seal::Prefix;
-use crate::{ChunkHeader, Error, HEADER_LEN};
-use core_types::{Epoch, Layer};
+use crate::{ChunkHeader, Error, HEADER_LEN, MAX_QUALITY};
+use core_types::{Epoch, Layer, Marks};
 
 /// Bytes in front of the chunk header in a whole hop header.
 const WHOLE_PREFIX: usize = 8;
@@ -11,8 +11,8 @@ const WHOLE_PREFIX: usize = 8;
 pub(super) const WHOLE_LEN: usize = WHOLE_PREFIX + HEADER_LEN;
 /// Room for any hop header, in round pieces.
 const ROOM: usize = 64;
-/// Bytes of a compact header of the base layer; three more on other layers.
-const COMPACT_LEN: usize = 7;
+/// Bytes of a compact header of the base layer in space and time; two more on other layers.
+const COMPACT_LEN: usize = 8;
 /// What the low bits of a link number in a compact header can tell apart.
 const LINK_SPAN: u64 = 1 << 24;
 /// What the low bits of a chunk number can tell apart: the size of a binding's window.
@@ -23,6 +23,17 @@ const QUARTER: u64 = CHUNK_SPAN / 4;
 const WHOLE: u8 = 0x80;
 const BINDS: u8 = 0x40;
 const LAYERED: u8 = 0x40;
+/// Spare bits of a whole header.
+const SPARE: u8 = 0x0c;
+/// With all these bits set the first byte of a datagram is no hop header's, ever (spec 30 section 9).
+const RESERVED: u8 = WHOLE | SPARE;
+
+/// True if a datagram is not the hop layer's: the carrier of a link marks its own packets so. What is in them, the
+/// carrier authenticates itself.
+#[inline]
+pub const fn is_carrier_packet(datagram: &[u8]) -> bool {
+    matches!(datagram, [first, ..] if *first & RESERVED == RESERVED)
+}
 
 /// A link-local name of a binding: 10 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,7 +95,7 @@ pub(super) fn resolve_link(low: u32, highest: Option<LinkSeq>) -> Option<LinkSeq
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HopHeader {
     Whole { link_seq: LinkSeq, binds: Option<(Alias, Window)>, header: ChunkHeader },
-    Compact { link_low: u32, alias: Alias, epoch_low: u8, chunk_low: u16, layer: Layer },
+    Compact { link_low: u32, alias: Alias, epoch_low: u8, chunk_low: u16, layer: Layer, marks: Marks },
 }
 
 impl HopHeader {
@@ -92,6 +103,9 @@ impl HopHeader {
     pub(super) fn parse(datagram: &[u8]) -> Result<(Self, usize, usize), Error> {
         let malformed = |why| Error::Malformed { what: "hop header", why };
         let short = |need| Error::Truncated { what: "hop header", need, have: datagram.len() };
+        if is_carrier_packet(datagram) {
+            return Err(malformed("a packet of the carrier's own"));
+        }
         let Some(&[first, second, ref rest @ ..]) = datagram.first_chunk::<COMPACT_LEN>() else {
             return Err(short(COMPACT_LEN));
         };
@@ -109,31 +123,31 @@ impl HopHeader {
             } else {
                 None
             };
-            let spare = first & 0x0c != 0 || binds.is_none() && (alias.0, quarter) != (0, 0);
+            let spare = first & SPARE != 0 || binds.is_none() && (alias.0, quarter) != (0, 0);
             if spare {
                 return Err(malformed("spare bits are set"));
             }
             return Ok((Self::Whole { link_seq, binds, header }, WHOLE_PREFIX, WHOLE_LEN));
         }
-        let [chunk_high, chunk_low, link_high, link_mid, link_low] = *rest;
-        let (layer, len) = if first & LAYERED == 0 {
-            (Layer::BASE, COMPACT_LEN)
+        let [last, chunk_high, chunk_low, link_high, link_mid, link_low] = *rest;
+        let ([spatial, temporal], len) = if first & LAYERED == 0 {
+            ([0, 0], COMPACT_LEN)
         } else {
-            let Some(&[spatial, temporal, quality]) = datagram[COMPACT_LEN..].first_chunk() else {
-                return Err(short(COMPACT_LEN + 3));
+            let Some(layer) = datagram[COMPACT_LEN..].first_chunk() else {
+                return Err(short(COMPACT_LEN + 2));
             };
-            let layer = Layer { spatial, temporal, quality };
-            if layer == Layer::BASE {
+            if *layer == [0, 0] {
                 return Err(malformed("the base layer is left out"));
             }
-            (layer, COMPACT_LEN + 3)
+            (*layer, COMPACT_LEN + 2)
         };
         let compact = Self::Compact {
             link_low: u32::from_be_bytes([0, link_high, link_mid, link_low]),
             alias,
             epoch_low: epoch_bits(first),
             chunk_low: u16::from_be_bytes([chunk_high, chunk_low]),
-            layer,
+            layer: Layer { spatial, temporal, quality: last & MAX_QUALITY },
+            marks: Marks::from_bits(last >> 4)?,
         };
         Ok((compact, len, len))
     }
@@ -179,14 +193,15 @@ impl Written {
         let first = u128::from(alias.0 >> 8) | u128::from(header.epoch.0 & 15) << 2;
         let mut word = first << 120
             | u128::from(alias.0 & 0xff) << 112
-            | u128::from(header.chunk_seq.0 & (CHUNK_SPAN - 1)) << 96
-            | u128::from(link_seq.0 & (LINK_SPAN - 1)) << 72;
+            | u128::from(header.last_byte()) << 104
+            | u128::from(header.chunk_seq.0 & (CHUNK_SPAN - 1)) << 88
+            | u128::from(link_seq.0 & (LINK_SPAN - 1)) << 64;
         let mut len = COMPACT_LEN;
-        if header.layer != Layer::BASE {
-            let Layer { spatial, temporal, quality } = header.layer;
-            let layer = u128::from(spatial) << 16 | u128::from(temporal) << 8 | u128::from(quality);
+        let Layer { spatial, temporal, .. } = header.layer;
+        if spatial | temporal != 0 {
+            let layer = u128::from(spatial) << 8 | u128::from(temporal);
             word |= u128::from(LAYERED) << 120 | layer << 48;
-            len += 3;
+            len += 2;
         }
         self.bytes[..16].copy_from_slice(&word.to_be_bytes());
         (self.prefix, self.len) = (len as u8, len as u8);
@@ -201,7 +216,7 @@ impl Written {
     /// What is sent, less the 52 bytes if they are in it.
     #[inline]
     pub(super) fn prefix(&self) -> Prefix {
-        if usize::from(self.prefix) == WHOLE_PREFIX {
+        if usize::from(self.len) == WHOLE_LEN {
             return Prefix::new(&self.bytes[..WHOLE_PREFIX]);
         }
         // Behind a compact header there are zeros.
@@ -236,23 +251,24 @@ mod tests {
         written
     }
 
-    fn header(epoch: u64, seq: u64, layer: [u8; 3]) -> ChunkHeader {
-        let layer = Layer { spatial: layer[0], temporal: layer[1], quality: layer[2] };
+    fn header(epoch: u64, seq: u64, layer: [u8; 2], last: u8) -> ChunkHeader {
+        let layer = Layer { spatial: layer[0], temporal: layer[1], quality: last & 15 };
         ChunkHeader {
             stream_id: StreamId([3; 32]),
             epoch: Epoch(epoch),
             chunk_seq: ChunkSeq(seq),
             codec: CodecId::Av1,
             layer,
+            marks: Marks::from_bits(last >> 4).unwrap(),
         }
     }
 
     proptest! {
         #[test]
-        fn whole_headers_round_trip(link in 0u64..1 << 48, epoch: u64, seq: u64, back in 0u64..=32_768, alias in 0u16..1_024, layer: [u8; 3], binds: bool) {
+        fn whole_headers_round_trip(link in 0u64..1 << 48, epoch: u64, seq: u64, back in 0u64..=32_768, alias in 0u16..1_024, layer: [u8; 2], last in 0u8..0xc0, binds: bool) {
             let window = Window::around(seq.saturating_sub(back));
             let binds = binds.then_some((Alias(alias), window));
-            let header = header(epoch, seq, layer);
+            let header = header(epoch, seq, layer, last);
             let written = whole(LinkSeq(link), binds, seq, &header.to_bytes().unwrap());
             let (read, prefix, len) = HopHeader::parse(written.bytes()).unwrap();
             prop_assert_eq!(read, HopHeader::Whole { link_seq: LinkSeq(link), binds, header });
@@ -262,16 +278,19 @@ mod tests {
         #[test]
         fn compact_headers_resolve_to_what_was_sent(
             highest in 0u64..1 << 47, ahead in -(1i64 << 23)..1 << 23, epoch: u64, first in 0u64..1 << 60, on in 0u64..=32_768,
-            alias in 0u16..1_024, layer: [u8; 3],
+            alias in 0u16..1_024, layer in prop::array::uniform2(0u8..3), last in 0u8..0xc0,
         ) {
             let link = (highest + 1).saturating_add_signed(ahead);
-            let header = header(epoch, first + on, layer);
+            let header = header(epoch, first + on, layer, last);
             let written = compact(LinkSeq(link), Alias(alias), &header);
-            prop_assert_eq!(written.bytes().len(), if header.layer == Layer::BASE { 7 } else { 10 });
-            let Ok((HopHeader::Compact { link_low, alias: read, epoch_low, chunk_low, layer }, ..)) = HopHeader::parse(written.bytes()) else {
+            prop_assert_eq!(written.bytes().len(), if layer == [0, 0] { 8 } else { 10 });
+            let Ok((HopHeader::Compact { link_low, alias: read, epoch_low, chunk_low, layer, marks }, prefix, _)) = HopHeader::parse(written.bytes()) else {
                 return Err(TestCaseError::fail("not compact"));
             };
-            prop_assert_eq!((read, layer, epoch_fits(epoch_low, header.epoch)), (Alias(alias), header.layer, true));
+            let before = written.prefix();
+            prop_assert_eq!(before.bytes(), &written.bytes()[..prefix]);
+            prop_assert_eq!((read, layer, marks), (Alias(alias), header.layer, header.marks));
+            prop_assert!(epoch_fits(epoch_low, header.epoch));
             prop_assert_eq!(Window::around(first).resolve(chunk_low), Some(first + on));
             prop_assert_eq!(resolve_link(link_low, Some(LinkSeq(highest))), Some(LinkSeq(link)));
         }
@@ -287,9 +306,9 @@ mod tests {
                     HopHeader::Whole { link_seq, binds, header } => {
                         whole(link_seq, binds, header.chunk_seq.0, &header.to_bytes().unwrap())
                     }
-                    HopHeader::Compact { link_low, alias, epoch_low, chunk_low, layer } => {
+                    HopHeader::Compact { link_low, alias, epoch_low, chunk_low, layer, marks } => {
                         let header = ChunkHeader {
-                            layer, ..header(u64::from(epoch_low), u64::from(chunk_low), [0; 3])
+                            layer, marks, ..header(u64::from(epoch_low), u64::from(chunk_low), [0; 2], 0)
                         };
                         compact(LinkSeq(u64::from(link_low)), alias, &header)
                     }
@@ -299,6 +318,24 @@ mod tests {
                 prop_assert_eq!(before.bytes(), &bytes[..prefix]);
             }
         }
+    }
+
+    #[test]
+    fn packets_of_the_carrier_are_no_hop_headers() {
+        let header = header(7, 9, [0, 0], 0);
+        let written = whole(LinkSeq(1), None, 9, &header.to_bytes().unwrap());
+        assert!(HopHeader::parse(written.bytes()).is_ok());
+        for first in 0..=u8::MAX {
+            let mut datagram = written.bytes().to_vec();
+            datagram[0] = first;
+            let reserved = first & 0x8c == 0x8c;
+            assert_eq!(is_carrier_packet(&datagram), reserved);
+            if reserved {
+                let refused = |bytes| matches!(HopHeader::parse(bytes), Err(Error::Malformed { .. }));
+                assert!(refused(&datagram) && refused(&datagram[..1]), "{first:#04x}");
+            }
+        }
+        assert!(!is_carrier_packet(&[]));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One link: what is put around a chunk between two neighbours, and taken off again (spec 30 sections 9 to 12).
 //!
-//! A link has one [`HopSender`] and one [`HopReceiver`] for each direction. Most chunks travel with a compact header of 7
+//! A link has one [`HopSender`] and one [`HopReceiver`] for each direction. Most chunks travel with a compact header of 8
 //! bytes that stands for the 52; the first ones of a stream, and every so often one, carry the whole header and bind a
 //! link-local alias to it. Three suites: `full` seals the chunk once more, `bind` authenticates header and inner tag and
 //! leaves the payload where it lies, and a link whose transport seals adds nothing.
@@ -13,7 +13,8 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use open::{Fresh, FreshChunk, HopReceiver};
+pub use layout::is_carrier_packet;
+pub use open::{Fresh, FreshChunk, HopReceiver, KeptChunk};
 pub use seal::{HopKeys, HopParts, HopSender, HopSuite, SealedChunk};
 
 /// Number of a datagram on a link and direction: strictly increasing, never used again.

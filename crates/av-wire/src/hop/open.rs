@@ -2,7 +2,7 @@
 
 mod owned;
 
-pub use owned::FreshChunk;
+pub use owned::{FreshChunk, KeptChunk};
 
 use super::bound::Incoming;
 use super::layout::{HopHeader, WHOLE_LEN, resolve_link};

@@ -238,7 +238,7 @@ impl Associated {
     }
 
     /// Suite `bind`: the first 48 bytes of the 52, the inner tag, the last 4 of the 52, the body's length as u32, and the hop
-    /// header without the 52, with zeros behind it to 8 bytes, or to 24 if it is longer.
+    /// header without the 52, which has 8 bytes, or 10 and zeros behind it to 24.
     #[inline]
     pub(super) fn set_bind(
         &mut self,

@@ -7,7 +7,7 @@ use super::layout::{HopHeader, Written};
 use super::table::Outgoing;
 use super::{Geometry, HopKeys, HopReceiver, HopSender, HopSuite, LinkRefusal, LinkSeq, SealedChunk};
 use crate::{AwsLc, ChunkHeader, Error, HEADER_LEN};
-use core_types::{ChunkSeq, CodecId, Epoch, Layer, StreamId};
+use core_types::{ChunkSeq, CodecId, Epoch, Layer, Marks, StreamId};
 use proptest::prelude::*;
 use std::collections::HashMap;
 
@@ -76,7 +76,8 @@ impl Chunks {
             epoch: Epoch(*epoch),
             chunk_seq: ChunkSeq(*seq),
             codec: CodecId::Av1,
-            layer: Layer { temporal: step.layer, ..Layer::BASE },
+            layer: Layer { temporal: step.layer, quality: step.layer * 15, ..Layer::BASE },
+            marks: Marks::from_bits((*seq % 12) as u8).unwrap(),
         }
     }
 }
@@ -185,6 +186,7 @@ fn header(stream: u8, epoch: u64, seq: u64) -> ChunkHeader {
         chunk_seq: ChunkSeq(seq),
         codec: CodecId::Av1,
         layer: Layer::BASE,
+        marks: Marks::NONE,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::Portable;
-use core_types::ObjectSeq;
+use core_types::{Layer, Marks, ObjectClass, ObjectSeq};
 use proptest::prelude::*;
 
 const STREAM: StreamId = StreamId([9; 32]);
@@ -176,10 +176,27 @@ fn sealing_into_a_buffer_makes_the_same_chunk_and_checks_the_room() {
     assert_eq!((&out[..expected.len()], &out[expected.len()..]), (&expected[..], &[0xee; 3][..]));
 }
 
-/// A header that a hop rewrote must not pass: codec and layer are under the seal.
+#[test]
+fn marks_are_under_the_seal_and_impossible_places_cost_no_number() {
+    let (mut sealer, mut opener) = pair(1, 0, 4);
+    let marks = |start, repair| Marks { class: ObjectClass::KeyFrame, start, repair };
+    let place = |quality, marks| Place { layer: Layer { quality, ..Layer::BASE }, marks };
+    for bad in [place(0, marks(true, true)), place(16, Marks::NONE)] {
+        assert!(sealer.seal(bad, &object(b"x")).is_err());
+    }
+    assert_eq!(sealer.next_seq(), ChunkSeq(0));
+    for (number, good) in [place(15, marks(true, false)), place(0, marks(false, true))].iter().enumerate() {
+        let mut chunk = sealer.seal(*good, &object(b"x")).unwrap();
+        assert_eq!(chunk[51], good.marks.bits() << 4 | good.layer.quality);
+        let header = opener.open(&mut chunk).unwrap().header;
+        assert_eq!((header.layer, header.marks), (good.layer, good.marks), "{number}");
+    }
+}
+
+/// A header that a hop rewrote must not pass: codec, layer and marks are under the seal.
 #[test]
 fn defect_header_not_authenticated() {
-    for (at, bits) in [(0, 1), (39, 1), (47, 1), (48, 2), (49, 1), (50, 1), (51, 1)] {
+    for (at, bits) in [(0, 1), (39, 1), (47, 1), (48, 2), (49, 1), (50, 1), (51, 1), (51, 0x30), (51, 0x80)] {
         let (mut sealer, mut opener) = pair(1, 0, 4);
         let mut chunk = sealer.seal(Layer::BASE, &object(b"x")).unwrap();
         chunk[at] ^= bits;

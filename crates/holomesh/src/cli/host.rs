@@ -1,10 +1,11 @@
 //! `holomesh host`.
 
 use super::NodeOptions;
+use crate::Error;
 use crate::media::{AudioSource, VideoSource};
-use crate::publish::{AudioConfig, BlockSource, FrameSource, Observer, VideoConfig};
+use crate::net::{LossConfig, Underlay};
+use crate::publish::{AudioConfig, BlockSource, FrameSource, Observer, RateBounds, VideoConfig};
 use crate::session::{self, Command, Config};
-use crate::{Error, net::LossConfig};
 use clap::Args;
 use codec_av1::Frame;
 use codec_opus::{Channels, EncoderConfig, SampleRate};
@@ -30,9 +31,16 @@ pub(super) struct Options {
     /// Over how many relays each watcher's streams are dealt.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=16))]
     parents: u8,
-    /// Video bit rate in kbit/s.
-    #[arg(long, default_value_t = 700, value_parser = clap::value_parser!(u64).range(20..=50_000))]
+    /// Video bit rate in kbit/s: the most, and what it begins with.
+    #[arg(long, alias = "bitrate", default_value_t = 700, value_parser = clap::value_parser!(u64).range(LEAST_KBIT..=50_000))]
     bit_rate: u64,
+    /// How far the video bit rate may go down, in kbit/s, when the first hops sustain no more [default: a third of
+    /// --bit-rate].
+    #[arg(long, alias = "min-bitrate", value_name = "KBIT")]
+    min_bit_rate: Option<u64>,
+    /// Keep the video bit rate whatever the first hops sustain.
+    #[arg(long, alias = "fixed-bitrate", conflicts_with = "min_bit_rate")]
+    fixed_bit_rate: bool,
     /// A directory of this host's own in which the session outlives it: after a restart the ticket is still good. Needs
     /// --key; give --listen a port as well, so that the address in the ticket stays true.
     #[arg(long, value_name = "DIRECTORY", requires = "key")]
@@ -51,11 +59,17 @@ pub(super) async fn run(options: Options) -> Result<(), Error> {
     if options.repeat && options.clip.as_os_str() == "-" {
         return Err(Error::input("--loop", "standard input can't be played twice; give a file"));
     }
+    let bounds = if options.fixed_bit_rate {
+        None
+    } else {
+        Some(rate_bounds(options.bit_rate, options.min_bit_rate)?)
+    };
     let video = FileClip::open(options.clip, options.repeat)?;
     let audio = options.audio.map(|path| FileSound::open(path, options.repeat)).transpose()?;
     let interval = video.rate().frame_interval().as_secs_f64();
     let video_config = VideoConfig {
         bit_rate: BitRate::from_kbit(options.bit_rate),
+        bounds,
         max_key_interval: (5.0 / interval).ceil() as u32,
         threads: 2,
     };
@@ -69,12 +83,15 @@ pub(super) async fn run(options: Options) -> Result<(), Error> {
     let config = Config {
         seed: options.node.seed()?,
         listen: options.node.listen.unwrap_or_else(|| ([127, 0, 0, 1], 0).into()),
+        underlay: Underlay::Quic,
         loss: LossConfig::NONE,
         video: Some((Box::new(video), video_config)),
         audio,
         parents: options.parents,
         symbol_size: SymbolSize::DEFAULT,
         state: options.state,
+        lanes: options.node.transport.lanes(),
+        direct: options.node.transport.direct(),
         autostart: !options.wait,
         observer: Arc::new(Log),
     };
@@ -103,6 +120,22 @@ pub(super) async fn run(options: Options) -> Result<(), Error> {
         }
     })
     .await
+}
+
+/// The least video bit rate that can be asked for, in kbit/s.
+const LEAST_KBIT: u64 = 20;
+
+/// Where the bit rate may go, from the options in kbit/s.
+fn rate_bounds(most: u64, least: Option<u64>) -> Result<RateBounds, Error> {
+    let kbit = least.unwrap_or((most / 3).max(LEAST_KBIT));
+    if kbit < LEAST_KBIT {
+        return Err(Error::input("--min-bit-rate", format!("{kbit} kbit/s; take {LEAST_KBIT} or more")));
+    }
+    if kbit > most {
+        let why = format!("{kbit} kbit/s is above --bit-rate, {most} kbit/s; take a lower one");
+        return Err(Error::input("--min-bit-rate", why));
+    }
+    RateBounds::new(BitRate::from_kbit(kbit), BitRate::from_kbit(most))
 }
 
 /// Tells the person at the host what happens.
@@ -175,5 +208,55 @@ impl BlockSource for FileSound {
             block = self.source.next_block(samples)?;
         }
         Ok(block)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Cli, Command};
+    use super::*;
+    use clap::Parser;
+
+    fn options(arguments: &[&str]) -> Result<Options, clap::Error> {
+        let cli = Cli::try_parse_from([&["holomesh", "host", "clip.ivf"], arguments].concat())?;
+        let Command::Host(options) = cli.command else { panic!("not a host") };
+        Ok(options)
+    }
+
+    #[test]
+    fn a_fixed_bit_rate_has_no_least_one() {
+        for (least, fixed) in [("--min-bit-rate", "--fixed-bit-rate"), ("--min-bitrate", "--fixed-bitrate")] {
+            assert_eq!(options(&[least, "300"]).unwrap().min_bit_rate, Some(300));
+            assert!(options(&[fixed]).unwrap().fixed_bit_rate);
+            assert!(options(&[fixed, least, "300"]).is_err());
+        }
+        let plain = options(&["--bitrate", "900"]).unwrap();
+        assert_eq!((plain.bit_rate, plain.min_bit_rate, plain.fixed_bit_rate), (900, None, false));
+    }
+
+    fn kbit(least: u64, most: u64) -> RateBounds {
+        RateBounds { min: BitRate::from_kbit(least), max: BitRate::from_kbit(most) }
+    }
+
+    #[test]
+    fn the_bit_rate_goes_down_to_a_third_unless_told_otherwise() {
+        for (most, least, expected) in [
+            (700, None, kbit(233, 700)),
+            (50_000, None, kbit(16_666, 50_000)),
+            (50, None, kbit(20, 50)),
+            (20, None, kbit(20, 20)),
+            (700, Some(20), kbit(20, 700)),
+            (700, Some(700), kbit(700, 700)),
+        ] {
+            assert_eq!(rate_bounds(most, least).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_least_bit_rate_that_is_none_is_refused_in_one_line() {
+        for least in [0, 19, 701, u64::MAX] {
+            let error = rate_bounds(700, Some(least)).unwrap_err().to_string();
+            assert!(error.starts_with("--min-bit-rate: ") && !error.contains('\n'), "{error}");
+        }
     }
 }

@@ -93,7 +93,7 @@ async fn fetch(ticket: String, owner: String, output: PathBuf, node: NodeOptions
 pub(super) fn run(options: Options) -> Result<(), Error> {
     match options.action {
         Action::Package { ticket, owner, output, node } => {
-            super::block_on(fetch(ticket, owner, output, node))
+            super::block_on(1, fetch(ticket, owner, output, node))
         }
         Action::New { file, passphrase, passphrase_stdin, no_passphrase } => {
             let seed = keyfile::random_seed()?;

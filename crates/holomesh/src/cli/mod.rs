@@ -3,10 +3,11 @@
 mod host;
 mod key;
 mod passphrase;
+mod relay;
+mod top;
 mod watch;
 
-use crate::demo;
-use crate::{Error, relay};
+use crate::{Error, bench, demo};
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,9 +19,9 @@ use std::process::ExitCode;
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// What to log to standard error, for example `info` or `holomesh=debug`.
-    #[arg(long, global = true, default_value = "warn", env = "HOLOMESH_LOG", value_name = "FILTER")]
-    log: String,
+    /// What to log to standard error, for example `info` or `holomesh=debug` [default: warn; a relay: by its configuration].
+    #[arg(long, global = true, env = "HOLOMESH_LOG", value_name = "FILTER")]
+    log: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -32,18 +33,24 @@ enum Command {
     /// Join a session and watch.
     Watch(watch::Options),
     /// Forward a session's streams to its watchers.
-    Relay(RelayOptions),
+    Relay(Box<relay::Options>),
+    /// Show how a running node is doing, live.
+    Top(top::Options),
+    /// Measure what a node costs.
+    #[command(subcommand)]
+    Bench(Bench),
     /// Make or show the key that a node is known by, or change its passphrase.
     Key(key::Options),
 }
 
-/// Options of `holomesh relay`.
-#[derive(Debug, Args)]
-struct RelayOptions {
-    /// What `holomesh host` printed.
-    ticket: String,
-    #[command(flatten)]
-    node: NodeOptions,
+/// What can be measured.
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// Run a publisher, a relay and its subscribers in processes of their own, and show what the relay costs.
+    Relay(bench::Options),
+    /// One of these processes.
+    #[command(subcommand, hide = true)]
+    Part(bench::Part),
 }
 
 /// What every node can be told.
@@ -55,6 +62,9 @@ struct NodeOptions {
     /// The node's key, made by `holomesh key new` [default: a new one each time].
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
+    /// What media travel on.
+    #[arg(long, value_enum, default_value_t)]
+    transport: crate::net::TransportChoice,
     #[command(flatten)]
     passphrase: passphrase::PassphraseOptions,
 }
@@ -65,16 +75,22 @@ impl NodeOptions {
     }
 }
 
+/// Of hosts and watchers: what they forward or play is not to wait for a handshake.
+const NODE_THREADS: usize = 2;
+
 /// Parses the command line and runs it. Errors are one line on standard error and a non-zero exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let filter = tracing_subscriber::EnvFilter::try_new(&cli.log);
-    let Ok(filter) = filter else {
-        eprintln!("holomesh: --log {}: not a filter; try `info`", cli.log);
-        return ExitCode::from(2);
-    };
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    match run(cli.command) {
+    // A relay has a log of its own, which follows its configuration.
+    if !matches!(cli.command, Command::Relay(_)) {
+        let log = cli.log.as_deref().unwrap_or("warn");
+        let Ok(filter) = tracing_subscriber::EnvFilter::try_new(log) else {
+            eprintln!("holomesh: --log {log}: not a filter; try `info`");
+            return ExitCode::from(2);
+        };
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    }
+    match run(cli.command, cli.log.as_deref()) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("holomesh: {error}");
@@ -83,48 +99,44 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<ExitCode, Error> {
+fn run(command: Command, log: Option<&str>) -> Result<ExitCode, Error> {
     match command {
         Command::Demo(options) => {
             let (text, kept) = demo::run(&options)?;
             println!("{text}");
             Ok(if kept { ExitCode::SUCCESS } else { ExitCode::from(3) })
         }
-        Command::Host(options) => block_on(host::run(options)).map(|()| ExitCode::SUCCESS),
-        Command::Watch(options) => block_on(watch::run(options)).map(|()| ExitCode::SUCCESS),
-        Command::Relay(options) => block_on(serve(options)).map(|()| ExitCode::SUCCESS),
+        Command::Host(options) => block_on(NODE_THREADS, host::run(options)).map(|()| ExitCode::SUCCESS),
+        Command::Watch(options) => block_on(NODE_THREADS, watch::run(options)).map(|()| ExitCode::SUCCESS),
+        Command::Relay(options) => relay::run(&options, log),
+        Command::Top(options) => top::run(&options),
+        Command::Bench(Bench::Relay(options)) => {
+            println!("{}", bench::run(&options)?.trim_end());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Bench(Bench::Part(part)) => block_on(1, bench::run_part(part)).map(|()| ExitCode::SUCCESS),
         Command::Key(options) => key::run(options).map(|()| ExitCode::SUCCESS),
     }
 }
 
-async fn serve(options: RelayOptions) -> Result<(), Error> {
-    let ticket: crate::ticket::Ticket = options.ticket.parse()?;
-    let listen = options.node.listen.unwrap_or_else(|| crate::watch::reachable_from(&ticket));
-    let config = relay::Config {
-        seed: options.node.seed()?,
-        ticket,
-        listen,
-        loss: crate::net::LossConfig::NONE,
-        tap: None,
+/// Runs a node on this thread. With more threads than one, the others drive its connections; one alone costs the least.
+fn block_on<T>(threads: usize, node: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let failed = |e: std::io::Error| Error::Network(format!("can't start the runtime: {e}"));
+    let own = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let connections = match threads.saturating_sub(1) {
+        0 => None,
+        others => {
+            let mut runtime = tokio::runtime::Builder::new_multi_thread();
+            Some(runtime.worker_threads(others).enable_all().build().map_err(failed)?)
+        }
     };
-    let interrupted = async {
-        let _ = tokio::signal::ctrl_c().await;
-    };
-    let stats = relay::run(config, interrupted, || eprintln!("relaying; end with Ctrl-C")).await?;
-    eprintln!(
-        "over: {} chunks in, {} chunks out, {} sent again",
-        stats.chunks_in, stats.chunks_out, stats.repaired
-    );
-    Ok(())
-}
-
-fn block_on<T>(node: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|e| Error::Network(format!("can't start the runtime: {e}")))?;
-    let outcome = runtime.block_on(node);
-    runtime.shutdown_background();
+    if let Some(connections) = &connections {
+        crate::net::drive_connections_on(connections.handle().clone());
+    }
+    let outcome = own.block_on(node);
+    own.shutdown_background();
+    if let Some(connections) = connections {
+        connections.shutdown_background();
+    }
     outcome
 }

@@ -25,6 +25,21 @@ pub(super) struct PassphraseOptions {
 }
 
 impl PassphraseOptions {
+    /// As if this file, or none, had been given.
+    pub(super) const fn from_file(passphrase_file: Option<PathBuf>) -> Self {
+        Self { passphrase_file }
+    }
+
+    /// The file that was given as an option.
+    pub(super) const fn file(&self) -> Option<&PathBuf> {
+        self.passphrase_file.as_ref()
+    }
+
+    /// Whether nobody has to be asked.
+    pub(super) fn is_given(&self) -> bool {
+        self.passphrase_file.is_some() || from_environment(std::env::var_os(VARIABLE)).is_some()
+    }
+
     /// The seed in a key file. Nobody is asked for the passphrase of a file that has none.
     pub(super) fn load(&self, path: &Path) -> Result<Seed, Error> {
         self.load_or(path, false)

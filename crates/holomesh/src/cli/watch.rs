@@ -55,6 +55,8 @@ pub(super) async fn run(options: Options) -> Result<(), Error> {
     }
     config.delay = Duration::from_millis(options.delay.min(5_000));
     config.proofs = options.proofs;
+    config.lanes = options.node.transport.lanes();
+    config.direct = options.node.transport.direct();
     let state = config.state.clone();
     let (commands, inbox) = mpsc::channel(1);
     let seconds = options.seconds.filter(|s| s.is_finite() && *s > 0.0).map(Duration::from_secs_f64);

@@ -1,6 +1,7 @@
 //! What the demo can be asked to do.
 
 use crate::Error;
+use crate::net::TransportChoice;
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -53,6 +54,9 @@ pub struct Options {
     /// From when an object could have arrived to when it is played, in milliseconds.
     #[arg(long, default_value_t = 120)]
     pub delay: u64,
+    /// What media travel on.
+    #[arg(long, value_enum, default_value_t)]
+    pub transport: TransportChoice,
 }
 
 impl Options {
@@ -88,6 +92,14 @@ impl Options {
         Ok(())
     }
 
+    pub(super) const fn lanes(&self) -> bool {
+        self.transport.lanes()
+    }
+
+    pub(super) const fn direct(&self) -> bool {
+        self.transport.direct()
+    }
+
     /// An event's time, if it happens at all.
     pub(super) fn event(&self, at: f64) -> Option<Duration> {
         (at < self.seconds).then(|| Duration::from_secs_f64(at))
@@ -110,6 +122,7 @@ impl Options {
             ("audio", path(&self.audio)),
             ("bit-rate", format!("{} kbit/s", self.bit_rate)),
             ("delay", format!("{} ms", self.delay)),
+            ("transport", self.transport.to_string()),
         ]
     }
 }

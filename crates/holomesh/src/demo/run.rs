@@ -6,7 +6,7 @@ use super::options::Options;
 use super::sources::{Clip, LoopedClip, LoopedSound};
 use super::summary::{self, Outcome};
 use super::tap::RelayTap;
-use crate::net::LossConfig;
+use crate::net::{LossConfig, Underlay};
 use crate::publish::{AudioConfig, VideoConfig};
 use crate::relay::Tap;
 use crate::report::model::{Event, EventKind, NodeName, Role};
@@ -104,18 +104,22 @@ impl<'a> Stage<'a> {
             LoopedClip { clip: clip.clone(), next: 0, end: (options.seconds / interval).round() as u64 };
         let video = VideoConfig {
             bit_rate: BitRate::from_kbit(options.bit_rate),
+            bounds: None,
             max_key_interval: (5.0 / interval) as u32,
             threads: 2,
         };
         let config = session::Config {
             seed: keyfile::random_seed()?,
             listen: loopback(),
+            underlay: Underlay::Quic,
             loss: LossConfig { percent: options.loss, seed: options.seed },
             video: Some((Box::new(pictures), video)),
             audio: Some((Box::new(sound), AudioConfig { opus })),
             parents: options.parents,
             symbol_size: SymbolSize::DEFAULT,
             state: None,
+            lanes: options.lanes(),
+            direct: options.direct(),
             autostart: false,
             observer: board.clone(),
         };
@@ -166,11 +170,11 @@ impl<'a> Stage<'a> {
         let name = format!("relay-{}", self.relays.len() + 1);
         let tap = Arc::<RelayTap>::default();
         let config = relay::Config {
-            seed: keyfile::random_seed()?,
-            ticket: self.ticket.clone(),
-            listen: loopback(),
             loss: self.loss(100 + self.relays.len() as u64),
+            lanes: self.options.lanes(),
+            direct: self.options.direct(),
             tap: Some(tap.clone() as Arc<dyn Tap>),
+            ..relay::Config::new(keyfile::random_seed()?, self.ticket.clone(), loopback())
         };
         let thread = NodeThread::spawn(&name, move || relay::run(config, std::future::pending(), || {}))?;
         self.relays.push(RelayNode { name, tap, killed: false, thread });
@@ -186,6 +190,8 @@ impl<'a> Stage<'a> {
         let mut config = watch::Config::new(seed, self.ticket.clone());
         config.delay = Duration::from_millis(self.options.delay);
         config.loss = self.loss(200 + number);
+        config.lanes = self.options.lanes();
+        config.direct = self.options.direct();
         // Whoever is removed goes on listening, to show that it hears nothing.
         let leaves = self.options.event(self.options.leave_at).is_some();
         config.linger_after_removal = leaves && number == u64::from(self.options.watchers);

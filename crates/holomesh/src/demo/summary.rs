@@ -157,9 +157,7 @@ fn watcher_report(
             wait: Spread::of(&mut column(|s| s.wait)),
             decode: Spread::of(&mut column(|s| s.decode)),
         },
-        // Proofs have a budget of their own, and are shown beside it.
-        downlink_ratio: (source > 0)
-            .then(|| last.bytes.saturating_sub(last.proofs.bytes) as f64 / source as f64),
+        downlink_ratio: (source > 0).then(|| last.bytes as f64 / source as f64),
         parents: 0,
         proofs: ProofReport {
             objects: last.proofs.objects,

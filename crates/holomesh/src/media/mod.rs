@@ -47,11 +47,19 @@ pub use y4m::Y4mWriter;
 #[cfg(test)]
 mod tests;
 
-use std::io::{BufRead, Read};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 /// What the readers read from: a buffered file or standard input.
 type Input = Box<dyn BufRead + Send>;
+
+/// Opens a file to be read, and says how messages call it.
+fn open(path: &Path) -> Result<(String, Input), MediaError> {
+    let file = display_name(path);
+    let reader = File::open(path).map_err(|reason| MediaError::Open { file: file.clone(), reason })?;
+    Ok((file, Box::new(BufReader::with_capacity(1 << 16, reader))))
+}
 
 /// How a path appears in messages: on one line whatever it contains.
 fn display_name(path: &Path) -> String {

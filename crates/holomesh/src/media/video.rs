@@ -2,11 +2,10 @@
 
 use super::ivf::{self, IvfReader};
 use super::y4m::{self, Y4mReader};
-use super::{Input, MediaError, display_name, read_up_to};
+use super::{Input, MediaError, read_up_to};
 use codec_av1::{Frame, Rav1dDecoder, VideoDecoder};
 use core_types::{FrameRate, FrameSize, MediaTime};
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io::{BufReader, Cursor, Read};
 use std::path::Path;
 
@@ -49,9 +48,8 @@ impl VideoSource {
         if path == Path::new("-") {
             return Self::new(STDIN_NAME.into(), Box::new(BufReader::new(std::io::stdin())));
         }
-        let file = display_name(path);
-        let reader = File::open(path).map_err(|reason| MediaError::Open { file: file.clone(), reason })?;
-        Self::new(file, Box::new(BufReader::with_capacity(1 << 16, reader)))
+        let (file, input) = super::open(path)?;
+        Self::new(file, input)
     }
 
     /// Reads from anything; `name` is how messages call it.

@@ -1,11 +1,10 @@
 //! Sound from WAV files, at a rate that Opus takes.
 
-use super::{Input, MediaError, display_name};
+use super::{Input, MediaError};
 use hound::{SampleFormat, WavReader};
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{Fft, FixedSync, Resampler};
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
@@ -57,10 +56,8 @@ impl AudioSource {
     /// # Errors
     /// [`MediaError`]; one of its lines is meant to be shown to the user as it is.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, MediaError> {
-        let file = display_name(path.as_ref());
-        let reader =
-            File::open(path.as_ref()).map_err(|reason| MediaError::Open { file: file.clone(), reason })?;
-        Self::new(file, Box::new(BufReader::with_capacity(1 << 16, reader)))
+        let (file, input) = super::open(path.as_ref())?;
+        Self::new(file, input)
     }
 
     /// Reads from anything; `name` is how messages call it.

@@ -1,27 +1,30 @@
-//! Control messages on a QUIC stream (`control-wire` has their bytes).
+//! Control messages on a link's reliable stream (`control-wire` has their bytes).
 
 use control_wire::{PREAMBLE_LEN, frame_len, preamble, version_of};
-use iroh::endpoint::{RecvStream, SendStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-pub use control_wire::{Control, FRAME_LIMIT, PROTOCOL_VERSION, PeerAddress};
+pub use control_wire::{Control, DirectPort, FRAME_LIMIT, PROTOCOL_VERSION, PeerAddress};
 
 /// What is allocated at a time for a frame that is still coming: a length alone costs its sender's victim nothing.
 const FRAME_STEP: usize = 64 << 10;
 
 /// Says which version we speak.
-pub(super) async fn send_preamble(stream: &mut SendStream) -> Result<(), String> {
+pub(super) async fn send_preamble(stream: &mut (impl AsyncWrite + Unpin)) -> Result<(), String> {
     stream.write_all(&preamble()).await.map_err(|e| e.to_string())
 }
 
 /// Hears which version the peer speaks.
-pub(super) async fn read_preamble(stream: &mut RecvStream) -> Result<u16, String> {
+pub(super) async fn read_preamble(stream: &mut (impl AsyncRead + Unpin)) -> Result<u16, String> {
     let mut preamble = [0; PREAMBLE_LEN];
     stream.read_exact(&mut preamble).await.map_err(|e| e.to_string())?;
     version_of(preamble).map_err(|e| e.to_string())
 }
 
 /// Reads one frame of at most `limit` bytes; memory grows only with what has come.
-pub(super) async fn read_frame(stream: &mut RecvStream, limit: usize) -> Result<Vec<u8>, String> {
+pub(super) async fn read_frame(
+    stream: &mut (impl AsyncRead + Unpin),
+    limit: usize,
+) -> Result<Vec<u8>, String> {
     let mut prefix = [0; 4];
     stream.read_exact(&mut prefix).await.map_err(|e| e.to_string())?;
     let len = frame_len(prefix, limit).map_err(|e| e.to_string())?;

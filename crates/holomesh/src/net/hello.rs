@@ -1,13 +1,14 @@
-//! Who is at the other end: each side signs the TLS exporter value of this very connection with its hybrid identity, so
+//! Who is at the other end: each side signs the exporter value of this very connection with its hybrid identity, so
 //! the identity can't be moved to another connection, and the transport's key need not be trusted for it.
 
+use super::connection::{Connection, short_name};
 use super::control::{PROTOCOL_VERSION, read_frame, read_preamble, send_preamble};
 use crate::Error;
 use control_wire::{decode, encode};
 use core_types::KeyId;
 use identity::{Domain, HybridSignature, Identity, PublicIdentity};
-use iroh::endpoint::{Connection, RecvStream, SendStream};
 use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 const DOMAIN: Domain = Domain::new("holomesh quic identity v1");
 const EXPORTER_LABEL: &[u8] = b"EXPORTER-holomesh-identity-v1";
@@ -50,14 +51,14 @@ struct Hello {
 
 /// Says who we are and hears who the peer is. Both sides write first and read then, so there is no waiting in turn.
 pub(super) async fn exchange(
-    connection: &Connection,
+    connection: &dyn Connection,
     initiator: bool,
-    send: &mut SendStream,
-    recv: &mut RecvStream,
+    send: &mut (impl AsyncWrite + Unpin),
+    recv: &mut (impl AsyncRead + Unpin),
     identity: &Identity,
     role: Role,
 ) -> Result<Peer, Error> {
-    let misbehaved = |why: String| Error::Peer { peer: connection.remote_id().fmt_short().to_string(), why };
+    let misbehaved = |why: String| Error::Peer { peer: short_name(connection.transport_key()), why };
     send_preamble(send).await.map_err(misbehaved)?;
     let own = signed_value(connection, initiator, role)?;
     let signature = identity.sign(DOMAIN, &own).map_err(|e| Error::codec("identity", e))?;
@@ -88,11 +89,11 @@ pub(super) async fn exchange(
 }
 
 /// Version, side, role and the exporter value: what the hello's signature covers.
-fn signed_value(connection: &Connection, initiator: bool, role: Role) -> Result<Vec<u8>, Error> {
+fn signed_value(connection: &dyn Connection, initiator: bool, role: Role) -> Result<Vec<u8>, Error> {
     let side: &[u8] = if initiator { b"initiator" } else { b"responder" };
     let mut exported = [0; 32];
     connection
-        .export_keying_material(&mut exported, EXPORTER_LABEL, side)
+        .export(EXPORTER_LABEL, side, &mut exported)
         .map_err(|_| Error::Network("the connection gives no exporter value".into()))?;
     let mut value = PROTOCOL_VERSION.to_be_bytes().to_vec();
     value.push(u8::from(initiator));

@@ -1,33 +1,29 @@
-//! One live link: a writer for control messages, and readers that tell the node what comes.
+//! One live link: control messages on a stream, media over whatever carries it best, and readers that tell the node what
+//! comes.
 
-use super::control::{self, Control, FRAME_LIMIT};
+use super::carrier::{Carrier, Sent, Transport};
+use super::connection::{Base, CloseCode, Connection, ControlStream};
+use super::control::Control;
 use super::hello::Peer;
-use super::{Loss, LossConfig};
-use crate::Error;
-use av_wire::{
-    AwsLc, Fault, FreshChunk, HopReceiver, HopSender, HopSuite, LinkRefusal, MAX_CHUNK_LEN, SealedChunk,
-    TAG_LEN,
-};
-use bytes::{Buf, Bytes};
-use core_types::LinkId;
-use iroh::endpoint::{Connection, RecvStream, SendStream, VarInt};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use super::outbox::{NOT_READ, Outbox};
+use super::pulse::{Ended, Pulse};
+use super::quic::driver;
+use super::reader::Reader;
+use av_congestion::LinkEstimate;
+use av_wire::{Fault, FreshChunk, HEADER_LEN, LinkRefusal, MAX_CHUNK_LEN, SealedChunk};
+use bytes::Bytes;
+use control_wire::{LANE_EXPORTED_LEN, LANE_EXPORTER_LABEL, lane_context};
+use core_types::{LinkId, MonoTime};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::io::AsyncRead;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::timeout;
+use zeroize::Zeroizing;
 
-/// Control messages that may wait to be written; a peer that reads slower than that is cut off.
-const CONTROL_QUEUE: usize = 1_024;
-/// Datagrams taken from the connection at once.
-const BATCH: usize = 64;
-/// Bytes of oversize chunks on one stream.
-const OVERSIZE_LIMIT: usize = 1 << 20;
-/// Bytes that a datagram is longer than its chunk at most: QUIC seals, so there is no tag of ours.
-const GROWTH: usize = HopSender::<AwsLc>::MAX_GROWTH - TAG_LEN;
-/// Streams with oversize chunks under way at once on one link, and how long one may take.
-const OVERSIZE_STREAMS: usize = 8;
-const OVERSIZE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Bytes of chunks, larger than a datagram, that come as one piece.
+pub(super) const MAX_OVERSIZE: usize = 1 << 20;
 
 /// What links tell the node.
 #[derive(Debug)]
@@ -36,32 +32,27 @@ pub enum LinkEvent {
     Up(Box<Link>),
     /// A control message came.
     Control(LinkId, Control),
-    /// Chunks came over an authenticated connection, and each for the first time on it.
+    /// Chunks came over an authenticated link, and each for the first time on it.
     Chunks(LinkId, Vec<FreshChunk<Bytes>>),
+    /// The link's lane works, or has ended: its media change over.
+    Lane(LinkId, LaneChange),
+    /// A link that had no room for what waits may have some again.
+    Writable(LinkId),
     /// The link is gone; nothing more comes from it.
     Down(LinkId, String),
 }
 
-/// What went over a link and what did not.
-#[derive(Debug, Default)]
-struct LinkCounters {
-    /// Datagrams handed to the transport.
-    sent: AtomicU64,
-    /// Datagrams dropped by injected loss.
-    lost: AtomicU64,
-    /// Datagrams dropped because the transport's buffer was full.
-    overflowed: AtomicU64,
-    /// Chunks that were too large for a datagram and went over a stream.
-    oversize: AtomicU64,
-}
-
-/// What a link sends through: the hop headers, then the injected loss.
-#[derive(Debug)]
-struct Outlet {
-    hop: HopSender,
-    loss: Loss,
-    /// Datagrams are put together here.
-    buffer: Vec<u8>,
+/// What became of a link's lane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LaneChange {
+    /// The peer answers on it.
+    Up,
+    /// Its peer's address is another one now.
+    Moved(SocketAddr),
+    /// It is over: media go over QUIC again.
+    Ended(String),
+    /// It is time to offer another one.
+    Due,
 }
 
 /// A link to a peer. Dropping it closes the connection.
@@ -71,151 +62,203 @@ pub struct Link {
     pub id: LinkId,
     /// Who is at the other end.
     pub peer: Peer,
-    connection: Connection,
-    control: mpsc::Sender<Vec<u8>>,
+    connection: Arc<dyn Connection>,
+    /// Where control messages wait to be written, if they go over a stream.
+    outbox: Option<Outbox>,
     /// What reading starts with, until it has started.
-    reading: Mutex<Option<(RecvStream, mpsc::Sender<LinkEvent>)>>,
-    outlet: Mutex<Outlet>,
-    counters: LinkCounters,
-    oversize: Arc<Semaphore>,
+    reading: Option<Reading>,
+    base: Box<dyn Base>,
+    /// Carries the media in place of the base while it works.
+    lane: Option<Box<dyn Carrier>>,
+    more_waits: bool,
+    sent_base: Sent,
+    sent_lane: Sent,
+    dialled: bool,
+    pulse: Pulse,
     _permit: OwnedSemaphorePermit,
 }
 
-#[expect(clippy::too_many_arguments, reason = "called once, by the endpoint that has just made all of these")]
-pub(super) fn start(
-    id: LinkId,
-    peer: Peer,
-    connection: Connection,
-    send: SendStream,
-    recv: RecvStream,
-    loss: LossConfig,
+/// What reading starts with.
+struct Reading {
+    /// What control messages come over, if it is a stream.
+    control: Option<Box<dyn AsyncRead + Send + Unpin>>,
     events: mpsc::Sender<LinkEvent>,
-    permit: OwnedSemaphorePermit,
-) -> Link {
-    let (control, frames) = mpsc::channel(CONTROL_QUEUE);
-    tokio::spawn(write_control(send, frames));
-    Link {
-        id,
-        peer,
-        connection,
-        control,
-        reading: Mutex::new(Some((recv, events))),
-        outlet: Mutex::new(Outlet {
-            hop: HopSender::new(HopSuite::TransportSealed),
-            loss: Loss::new(loss),
-            buffer: Vec::new(),
-        }),
-        counters: LinkCounters::default(),
-        oversize: Arc::new(Semaphore::new(OVERSIZE_STREAMS)),
-        _permit: permit,
+}
+
+impl std::fmt::Debug for Reading {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reading").finish_non_exhaustive()
     }
 }
 
+/// What a link is made from, once both sides have said who they are.
+pub(super) struct Established {
+    pub(super) id: LinkId,
+    pub(super) peer: Peer,
+    pub(super) connection: Arc<dyn Connection>,
+    /// None where the connection carries control messages itself.
+    pub(super) control: Option<ControlStream>,
+    pub(super) base: Box<dyn Base>,
+    pub(super) events: mpsc::Sender<LinkEvent>,
+    pub(super) pulse: Pulse,
+    pub(super) permit: OwnedSemaphorePermit,
+    pub(super) dialled: bool,
+}
+
 impl Link {
+    pub(super) fn new(parts: Established) -> Self {
+        let Established { id, peer, connection, control, base, events, pulse, permit, dialled } = parts;
+        let (send, recv) = control.map(|stream| (stream.send, stream.recv)).unzip();
+        Self {
+            id,
+            peer,
+            connection,
+            outbox: send.map(Outbox::start),
+            reading: Some(Reading { control: recv, events }),
+            base,
+            lane: None,
+            more_waits: false,
+            sent_base: Sent::default(),
+            sent_lane: Sent::default(),
+            dialled,
+            pulse,
+            _permit: permit,
+        }
+    }
+
     /// Begins to tell the node what comes. Called by the node once it knows the link: nothing of it, not even its end,
     /// can then come before it is known.
-    pub fn begin(&self) {
-        let reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some((recv, events)) = reading {
-            tokio::spawn(read_control(self.id, self.connection.clone(), recv, events.clone()));
-            tokio::spawn(read_datagrams(self.id, self.connection.clone(), events.clone()));
-            tokio::spawn(read_oversize(self.id, self.connection.clone(), events));
+    pub fn begin(&mut self) {
+        if let Some(Reading { control, events }) = self.reading.take() {
+            // A connection that carries control messages itself watches over itself, too.
+            if let Some((control, outbox)) = control.zip(self.outbox.clone()) {
+                let (connection, ended) = (self.connection.clone(), Ended::default());
+                self.pulse.add(self.id, connection.clone(), outbox.clone(), ended.clone());
+                let reader = Reader { id: self.id, connection, outbox, ended, events: events.clone() };
+                driver().spawn(reader.run(control));
+            }
+            self.connection.read_media(self.id, events);
         }
     }
 
     /// The peer's transport key, which the handshake has proved.
     pub fn transport_key(&self) -> [u8; 32] {
-        *self.connection.remote_id().as_bytes()
+        self.connection.transport_key()
+    }
+
+    /// True if it is a lane by itself, with nothing else under it.
+    pub fn is_direct(&self) -> bool {
+        self.base.transport() == Transport::Udp
+    }
+
+    /// True if this node dialled the peer.
+    pub const fn is_dialled(&self) -> bool {
+        self.dialled
+    }
+
+    /// Where the peer is now, as far as the transport says.
+    pub fn remote_address(&self) -> Option<SocketAddr> {
+        self.connection.remote_address()
+    }
+
+    /// A secret of this connection alone, for a lane beside it: 88 bytes for `lane`.
+    pub(super) fn lane_secret(&self, lane: u64) -> Result<Zeroizing<[u8; LANE_EXPORTED_LEN]>, String> {
+        let mut secret = Zeroizing::new([0; LANE_EXPORTED_LEN]);
+        self.connection
+            .export(LANE_EXPORTER_LABEL, &lane_context(lane), &mut *secret)
+            .map_err(|e| format!("the connection gives no keys: {e}"))?;
+        Ok(secret)
     }
 
     /// Queues a control message. A peer that lets the queue fill up is cut off, so that it holds up nobody else.
     pub fn send(&self, message: &Control) {
         match control_wire::encode(message) {
             Ok(frame) => {
-                if self.control.try_send(frame).is_err() {
-                    self.close("control messages are not read");
+                let queued = match &self.outbox {
+                    Some(outbox) => outbox.say(frame),
+                    None => self.connection.say(frame),
+                };
+                if !queued {
+                    self.close(NOT_READ);
                 }
             }
             Err(error) => tracing::warn!(%error, link = %self.id, "a control message could not be sent"),
         }
     }
 
-    /// Sends chunks as datagrams, together: several times cheaper than one by one. What does not fit the transport's
-    /// buffer is dropped from the end, where a frame has its repair symbols. Chunks larger than a datagram take a stream.
-    pub fn send_chunks(&self, chunks: Vec<Bytes>) {
-        let Some(largest) = self.connection.max_datagram_size() else {
+    /// Sends media over `lane` from now on, or over the link's own connection again.
+    pub(crate) fn set_lane(&mut self, lane: Option<Box<dyn Carrier>>) {
+        self.lane = lane;
+        self.more_waits = false;
+    }
+
+    fn carrier(&mut self) -> &mut dyn Carrier {
+        match &mut self.lane {
+            Some(lane) => &mut **lane,
+            None => &mut *self.base,
+        }
+    }
+
+    /// What carries the media now.
+    pub fn transport(&self) -> Transport {
+        self.lane.as_ref().map_or_else(|| self.base.transport(), |lane| lane.transport())
+    }
+
+    /// Bytes of chunks that may be sent now.
+    pub fn budget(&mut self, now: MonoTime) -> usize {
+        self.carrier().budget(now)
+    }
+
+    /// When to ask for the budget again, after it was too small.
+    pub fn retry_at(&mut self, now: MonoTime) -> MonoTime {
+        self.carrier().retry_at(now)
+    }
+
+    /// Says whether more waits than what is sent from now on.
+    pub fn set_more_waits(&mut self, now: MonoTime, more: bool) {
+        if self.more_waits != more {
+            self.more_waits = more;
+            self.carrier().set_more_waits(now, more);
+        }
+    }
+
+    /// What the path of the media is like.
+    pub fn estimate(&mut self, now: MonoTime) -> LinkEstimate {
+        self.carrier().estimate(now)
+    }
+
+    /// What went over the link since it was made: its own connection, and lanes, which a direct link is.
+    pub fn sent(&self) -> (Sent, Sent) {
+        if self.is_direct() { (self.sent_lane, self.sent_base) } else { (self.sent_base, self.sent_lane) }
+    }
+
+    /// Sends chunks together: several times cheaper than one by one. Chunks larger than a datagram take a stream.
+    pub fn send_chunks<'a>(&mut self, now: MonoTime, chunks: impl Iterator<Item = SealedChunk<'a>>) {
+        let most = self.carrier().max_chunk();
+        if most == 0 {
             self.close("media needs datagrams, which this peer does not take");
             return;
-        };
-        // By the longest header: if only compact ones fitted, the peer would never learn what they stand for.
-        let (small, large): (Vec<Bytes>, Vec<Bytes>) =
-            chunks.into_iter().partition(|chunk| chunk.len() + GROWTH <= largest);
-        self.send_oversize(large);
-        let mut space = self.connection.datagram_send_buffer_space();
-        let fitting = small
-            .iter()
-            .take_while(|chunk| {
-                let longest = chunk.len() + GROWTH;
-                let fits = longest <= space;
-                space = space.saturating_sub(longest);
-                fits
-            })
-            .count();
-        self.counters.overflowed.fetch_add((small.len() - fitting) as u64, Ordering::Relaxed);
-        let datagrams = self.datagrams(&small[..fitting]);
-        if datagrams.is_empty() {
-            return;
         }
-        if let Ok(sent) = self.connection.send_many_datagrams(&datagrams) {
-            self.counters.sent.fetch_add(sent as u64, Ordering::Relaxed);
-        }
-    }
-
-    /// Chunks with their hop headers, less what injected loss takes: on the wire, where a link number is lost with it.
-    fn datagrams(&self, chunks: &[Bytes]) -> Vec<Bytes> {
-        let mut outlet = self.outlet.lock().unwrap_or_else(PoisonError::into_inner);
-        let Outlet { hop, loss, buffer } = &mut *outlet;
-        let mut datagrams = Vec::with_capacity(chunks.len());
-        for chunk in chunks {
-            buffer.resize(chunk.len() + HopSender::<AwsLc>::MAX_GROWTH, 0);
-            let sealed = SealedChunk::parse(chunk).and_then(|chunk| hop.seal_into(&chunk, buffer));
-            match sealed {
-                Ok(_) if loss.strikes() => {
-                    self.counters.lost.fetch_add(1, Ordering::Relaxed);
-                }
-                Ok(len) => datagrams.push(Bytes::copy_from_slice(&buffer[..len])),
-                Err(error) => tracing::warn!(%error, link = %self.id, "a chunk could not be sent"),
+        let mut large = Vec::new();
+        let mut small = chunks.filter(|chunk| {
+            let fits = HEADER_LEN + chunk.body().len() <= most;
+            if !fits {
+                large.extend(whole(chunk));
             }
+            fits
+        });
+        match &mut self.lane {
+            Some(lane) => self.sent_lane += lane.send(now, &mut small),
+            None => self.sent_base += self.base.send(now, &mut small),
         }
-        datagrams
-    }
-
-    fn send_oversize(&self, mut chunks: Vec<Bytes>) {
-        let before = chunks.len();
-        {
-            let mut outlet = self.outlet.lock().unwrap_or_else(PoisonError::into_inner);
-            chunks.retain(|_| !outlet.loss.strikes());
-        }
-        self.counters.lost.fetch_add((before - chunks.len()) as u64, Ordering::Relaxed);
-        if chunks.is_empty() {
-            return;
-        }
-        // A peer that lets streams wait gets no more of them: what is late is of no use.
-        if let Ok(permit) = self.oversize.clone().try_acquire_owned() {
-            self.counters.oversize.fetch_add(chunks.len() as u64, Ordering::Relaxed);
-            let connection = self.connection.clone();
-            tokio::spawn(async move {
-                let _ = timeout(OVERSIZE_TIMEOUT, write_oversize(connection, chunks)).await;
-                drop(permit);
-            });
-        } else {
-            self.counters.overflowed.fetch_add(chunks.len() as u64, Ordering::Relaxed);
+        if !large.is_empty() {
+            self.sent_base += self.base.send_oversize(large);
         }
     }
 
     /// Closes the link and tells the peer why.
     pub fn close(&self, why: &str) {
-        self.connection.close(VarInt::from_u32(0), why.as_bytes());
+        self.connection.close(CloseCode::Done, why);
     }
 
     /// Says why, and closes once that is on its way: the peer is to read the reason, not a broken connection.
@@ -233,131 +276,43 @@ impl Link {
     }
 
     /// Waits until the peer has closed the link, but no longer than `deadline`.
-    pub async fn closed_by(&self, deadline: std::time::Instant) {
+    pub async fn closed_by(&self, deadline: Instant) {
         let _ = tokio::time::timeout_at(deadline.into(), self.connection.closed()).await;
     }
 }
 
 impl Drop for Link {
     fn drop(&mut self) {
+        self.pulse.remove(self.id);
         self.close("link dropped");
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let LinkCounters { sent, lost, overflowed, oversize } = &self.counters;
-        tracing::debug!(
-            link = %self.id,
-            sent = count(sent),
-            lost = count(lost),
-            overflowed = count(overflowed),
-            oversize = count(oversize),
-            "link dropped"
-        );
+        tracing::debug!(link = %self.id, base = ?self.sent_base, lanes = ?self.sent_lane, "link dropped");
     }
 }
 
-async fn write_control(mut stream: SendStream, mut frames: mpsc::Receiver<Vec<u8>>) {
-    while let Some(frame) = frames.recv().await {
-        if stream.write_all(&frame).await.is_err() {
-            return;
-        }
-    }
-    let _ = stream.finish();
-}
-
-async fn read_control(
-    id: LinkId,
-    connection: Connection,
-    mut stream: RecvStream,
-    events: mpsc::Sender<LinkEvent>,
-) {
-    let why = loop {
-        let message = match control::read_frame(&mut stream, FRAME_LIMIT).await {
-            Ok(frame) => control_wire::decode(&frame).map_err(|e| e.to_string()),
-            Err(why) => break connection.close_reason().map_or(why, |reason| reason.to_string()),
-        };
-        match message {
-            Ok(message) => {
-                if events.send(LinkEvent::Control(id, message)).await.is_err() {
-                    return;
-                }
-            }
-            Err(why) => break why,
-        }
-    };
-    connection.close(VarInt::from_u32(1), why.as_bytes());
-    let _ = events.send(LinkEvent::Down(id, why)).await;
-}
-
-async fn read_datagrams(id: LinkId, connection: Connection, events: mpsc::Sender<LinkEvent>) {
-    let mut hop = HopReceiver::<AwsLc>::new(HopSuite::TransportSealed);
-    let mut batch = vec![Bytes::new(); BATCH];
-    while let Ok(count) = connection.read_many_datagrams(&mut batch).await {
-        let mut chunks = Vec::with_capacity(count);
-        for datagram in batch[..count].iter_mut().map(std::mem::take) {
-            let mut datagram = datagram.to_vec();
-            match hop.open(&mut datagram) {
-                Ok(fresh) => chunks.push(fresh.to_chunk().convert()),
-                Err(error) if is_late_or_lost(&error) => {
-                    tracing::trace!(%error, link = %id, "a datagram of no use")
-                }
-                Err(error) => return blame(id, &connection, &error),
-            }
-        }
-        if events.send(LinkEvent::Chunks(id, chunks)).await.is_err() {
-            return;
-        }
-    }
+/// The chunk in one piece.
+fn whole(chunk: &SealedChunk<'_>) -> Option<Bytes> {
+    let header = chunk.header().to_bytes().ok()?;
+    Some([&header[..], chunk.body()].concat().into())
 }
 
 /// What loss and reordering do to an honest peer's datagrams.
-const fn is_late_or_lost(error: &av_wire::Error) -> bool {
+pub(super) const fn is_late_or_lost(error: &av_wire::Error) -> bool {
     matches!(error, av_wire::Error::Link { why: LinkRefusal::Replayed, .. })
         || !matches!(error.fault(), Fault::Peer)
 }
 
-/// A peer that breaks the protocol loses its link; nobody else notices. Reading of control messages tells the node.
-fn blame(id: LinkId, connection: &Connection, error: &av_wire::Error) {
-    tracing::info!(link = %id, %error, "link closed");
-    connection.close(VarInt::from_u32(1), error.to_string().as_bytes());
-}
-
-/// Chunks too large for a datagram, each with a u32 length in front, on a stream of their own.
-async fn write_oversize(connection: Connection, chunks: Vec<Bytes>) -> Result<(), Error> {
-    let failed = |e: &dyn std::fmt::Display| Error::Network(e.to_string());
-    let mut stream = connection.open_uni().await.map_err(|e| failed(&e))?;
-    for chunk in chunks {
-        stream.write_all(&(chunk.len() as u32).to_be_bytes()).await.map_err(|e| failed(&e))?;
-        stream.write_all(&chunk).await.map_err(|e| failed(&e))?;
-    }
-    stream.finish().map_err(|e| failed(&e))
-}
-
-async fn read_oversize(id: LinkId, connection: Connection, events: mpsc::Sender<LinkEvent>) {
-    while let Ok(mut stream) = connection.accept_uni().await {
-        let (events, connection) = (events.clone(), connection.clone());
-        tokio::spawn(async move {
-            let Ok(bytes) = stream.read_to_end(OVERSIZE_LIMIT).await else { return };
-            let hop = HopReceiver::<AwsLc>::new(HopSuite::TransportSealed);
-            let chunks = split_oversize(bytes.into()).into_iter().map(|chunk| hop.take_whole(chunk));
-            match chunks.collect() {
-                Ok(chunks) => {
-                    let _ = events.send(LinkEvent::Chunks(id, chunks)).await;
-                }
-                Err(error) => blame(id, &connection, &error),
-            }
-        });
-    }
-}
-
-fn split_oversize(mut bytes: Bytes) -> Vec<Bytes> {
+/// Takes apart what has come as one piece: chunks, each with a u32 length in front. `None` if that is not what it is. A chunk has
+/// bytes of its own: as long as it is kept, nothing else is for its sake.
+pub(super) fn split_oversize(mut bytes: &[u8]) -> Option<Vec<Bytes>> {
     let mut chunks = Vec::new();
-    while bytes.len() >= 4 {
-        let len = bytes.get_u32() as usize;
-        if len > bytes.len() || len > MAX_CHUNK_LEN {
-            break;
-        }
-        chunks.push(bytes.split_to(len));
+    while !bytes.is_empty() {
+        let (len, rest) = bytes.split_first_chunk()?;
+        let len = u32::from_be_bytes(*len) as usize;
+        let (chunk, rest) = rest.split_at_checked(len).filter(|_| len <= MAX_CHUNK_LEN)?;
+        chunks.push(Bytes::copy_from_slice(chunk));
+        bytes = rest;
     }
-    chunks
+    Some(chunks)
 }
 
 #[cfg(test)]
@@ -367,22 +322,35 @@ mod tests {
 
     proptest! {
         #[test]
-        fn oversize_chunks_come_apart_as_they_were_put_together(parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..50), 0..8), junk: [u8; 3]) {
+        fn oversize_chunks_come_apart_as_they_were_put_together(parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..50), 0..8), junk in prop::collection::vec(any::<u8>(), 1..4)) {
             let mut bytes = Vec::new();
             for part in &parts {
                 bytes.extend_from_slice(&(part.len() as u32).to_be_bytes());
                 bytes.extend_from_slice(part);
             }
-            bytes.extend_from_slice(&junk);
-            let got = split_oversize(bytes.into());
+            let got = split_oversize(&bytes).unwrap();
             prop_assert_eq!(got.len(), parts.len());
             prop_assert!(got.iter().zip(&parts).all(|(a, b)| a == b));
+            bytes.extend_from_slice(&junk);
+            prop_assert_eq!(split_oversize(&bytes), None, "bytes left over");
         }
 
         #[test]
         fn arbitrary_streams_never_panic(bytes: Vec<u8>) {
-            let total: usize = split_oversize(bytes.clone().into()).iter().map(Bytes::len).sum();
+            let total: usize = split_oversize(&bytes).into_iter().flatten().map(|chunk| chunk.len()).sum();
             prop_assert!(total <= bytes.len());
         }
+    }
+
+    #[test]
+    fn a_small_chunk_does_not_keep_the_stream_that_it_came_with() {
+        let mut bytes = [&5u32.to_be_bytes()[..], b"small", &(60_000u32).to_be_bytes()].concat();
+        bytes.resize(bytes.len() + 60_000, 7);
+        let chunks = split_oversize(&bytes).unwrap();
+        assert_eq!(chunks.iter().map(Bytes::len).collect::<Vec<_>>(), [5, 60_000]);
+        let [small, large] = [&chunks[0], &chunks[1]].map(|chunk| chunk.as_ptr() as usize);
+        assert!(large.abs_diff(small + 5) != 4, "they lie in one buffer");
+        let too_long = [&(MAX_CHUNK_LEN as u32 + 1).to_be_bytes()[..], &vec![0; MAX_CHUNK_LEN + 1]].concat();
+        assert_eq!(split_oversize(&too_long), None);
     }
 }

@@ -41,6 +41,11 @@ impl Loss {
         }
     }
 
+    /// True if nothing is ever lost.
+    pub(super) fn is_none(&self) -> bool {
+        self.probability <= 0.0
+    }
+
     /// True if the next datagram is lost.
     pub fn strikes(&mut self) -> bool {
         self.probability > 0.0 && self.random.random_bool(self.probability)

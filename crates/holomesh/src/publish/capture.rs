@@ -1,12 +1,11 @@
 //! Capture and encoding on threads of their own, in real time.
 
-use super::StreamKind;
+use super::{EncoderControl, RateBounds, StreamKind};
 use crate::Error;
 use codec_av1::{Frame, Packet, Rav1eEncoder, VideoEncoder};
 use codec_opus::{EncoderConfig as OpusConfig, OpusEncoder};
 use core_types::{BitRate, FrameRate, FrameSize, MediaTime};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -39,8 +38,10 @@ pub trait BlockSource: Send {
 /// How pictures are encoded.
 #[derive(Debug, Clone, Copy)]
 pub struct VideoConfig {
-    /// Target bit rate.
+    /// Target bit rate to begin with.
     pub bit_rate: BitRate,
+    /// Where [`EncoderControl::set_bit_rate`] may take it; `None` if it stays as it is.
+    pub bounds: Option<RateBounds>,
     /// A key frame comes at least this often, in frames.
     pub max_key_interval: u32,
     /// Encoder threads.
@@ -67,6 +68,8 @@ pub struct Encoded {
     pub duration: Duration,
     /// Decoding can start here.
     pub key_frame: bool,
+    /// The target that the encoder had for it.
+    pub bit_rate: BitRate,
     /// When it was due to be captured.
     pub captured_at: Instant,
     /// When the encoder gave it out.
@@ -82,35 +85,6 @@ pub struct CaptureEnd {
     pub outcome: Result<(), Error>,
 }
 
-/// What the node says to the encoding threads while they run.
-#[derive(Debug, Default)]
-pub struct EncoderControl {
-    key_frame: AtomicBool,
-    stop: AtomicBool,
-    skipped: AtomicU64,
-}
-
-impl EncoderControl {
-    /// The next picture shall be a key frame.
-    pub fn request_key_frame(&self) {
-        self.key_frame.store(true, Ordering::Relaxed);
-    }
-
-    /// Stop capturing; what is in the encoder still comes out.
-    pub fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
-    }
-
-    /// Pictures that were not encoded because encoding was too slow.
-    pub fn skipped(&self) -> u64 {
-        self.skipped.load(Ordering::Relaxed)
-    }
-
-    fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-}
-
 /// What capture threads send.
 #[derive(Debug)]
 pub enum Capture {
@@ -120,17 +94,50 @@ pub enum Capture {
     End(CaptureEnd),
 }
 
-/// Starts the thread that captures and encodes pictures. Media time counts from `origin`.
+/// What runs on a thread of its own: captures and encodes from media time 0 on, which is at the instant given, to the end.
+type Body = dyn FnOnce(&EncoderControl, Instant, &mpsc::Sender<Capture>) -> Result<(), Error> + Send;
+
+/// A source and its encoder, ready to start.
+pub(crate) struct Prepared {
+    kind: StreamKind,
+    body: Box<Body>,
+}
+
+impl Prepared {
+    /// Starts the thread. Media time counts from `origin`.
+    ///
+    /// # Errors
+    /// [`Error::Network`] if the system has no thread to give.
+    pub(crate) fn start(
+        self,
+        control: Arc<EncoderControl>,
+        origin: Instant,
+        out: mpsc::Sender<Capture>,
+    ) -> Result<(), Error> {
+        let Self { kind, body } = self;
+        let name = match kind {
+            StreamKind::Video => "encode-video",
+            StreamKind::Audio => "encode-audio",
+        };
+        let thread = thread::Builder::new().name(name.into()).spawn(move || {
+            let outcome = body(&control, origin, &out);
+            let _ = out.blocking_send(Capture::End(CaptureEnd { kind, outcome }));
+        });
+        thread.map(drop).map_err(|e| Error::Network(format!("can't start a thread: {e}")))
+    }
+}
+
+/// Makes an encoder for pictures, ready to start.
 ///
 /// # Errors
-/// [`Error::Codec`] if the encoder does not take the size or rate.
-pub(crate) fn spawn_video(
+/// [`Error::Codec`] if the encoder does not take the size or rate, [`Error::Input`] if the bounds are none.
+pub(crate) fn prepare_video(
     mut source: Box<dyn FrameSource>,
     config: VideoConfig,
-    control: Arc<EncoderControl>,
-    origin: Instant,
-    out: mpsc::Sender<Capture>,
-) -> Result<(), Error> {
+) -> Result<Prepared, Error> {
+    if let Some(bounds) = config.bounds {
+        bounds.check()?;
+    }
     let encoder = Rav1eEncoder::new(codec_av1::EncoderConfig {
         size: source.size(),
         rate: source.rate(),
@@ -139,20 +146,22 @@ pub(crate) fn spawn_video(
         threads: config.threads,
     })
     .map_err(|e| Error::codec("AV1 encoder", e))?;
-    spawn("encode-video", move || {
-        let outcome = run_video(&mut *source, encoder, &control, origin, &out);
-        let _ = out.blocking_send(Capture::End(CaptureEnd { kind: StreamKind::Video, outcome }));
-    })
+    let body = move |control: &_, origin, out: &_| {
+        run_video(&mut *source, encoder, config.bounds, control, origin, out)
+    };
+    Ok(Prepared { kind: StreamKind::Video, body: Box::new(body) })
 }
 
 fn run_video(
     source: &mut dyn FrameSource,
     mut encoder: impl VideoEncoder,
+    bounds: Option<RateBounds>,
     control: &EncoderControl,
     origin: Instant,
     out: &mpsc::Sender<Capture>,
 ) -> Result<(), Error> {
     let rate = source.rate();
+    let failed = |e| Error::codec("AV1 encoder", e);
     let send = |packets: Vec<Packet>| {
         for packet in packets {
             let encoded = Encoded {
@@ -163,6 +172,7 @@ fn run_video(
                 pts: packet.pts,
                 duration: rate.frame_interval(),
                 key_frame: packet.key_frame,
+                bit_rate: packet.bit_rate,
             };
             out.blocking_send(Capture::Encoded(encoded)).map_err(|_| Error::Ended("the node"))?;
         }
@@ -171,39 +181,38 @@ fn run_video(
     for index in 0.. {
         let offset = rate.frame_offset(index);
         wait_until(origin + offset);
-        if control.stopped() {
+        if control.is_over(MediaTime::from_duration(offset)) {
             break;
         }
-        let Some(frame) = source.next()? else { break };
-        if Instant::now().saturating_duration_since(origin + offset) > MAX_LAG {
-            control.skipped.fetch_add(1, Ordering::Relaxed);
+        let Some(frame) = source.next()? else {
+            control.end_at(MediaTime::from_duration(offset));
+            break;
+        };
+        // The first is never left out: files begin with it, and sound that is older than it goes from them.
+        if index > 0 && Instant::now().saturating_duration_since(origin + offset) > MAX_LAG {
+            control.count_skipped();
             continue;
         }
-        let force_key = control.key_frame.swap(false, Ordering::Relaxed);
-        let packets = encoder
-            .encode(&frame, MediaTime::from_duration(offset), force_key)
-            .map_err(|e| Error::codec("AV1 encoder", e))?;
-        send(packets)?;
+        if let Some(bit_rate) = bounds.and_then(|bounds| control.bit_rate(bounds)) {
+            encoder.set_bit_rate(bit_rate).map_err(failed)?;
+        }
+        let force_key = control.take_key_frame_request();
+        send(encoder.encode(&frame, MediaTime::from_duration(offset), force_key).map_err(failed)?)?;
     }
-    send(encoder.flush().map_err(|e| Error::codec("AV1 encoder", e))?)
+    send(encoder.flush().map_err(failed)?)
 }
 
-/// Starts the thread that captures and encodes sound. Media time counts from `origin`.
+/// Makes an encoder for sound, ready to start.
 ///
 /// # Errors
 /// [`Error::Codec`] if the encoder does not take the configuration.
-pub(crate) fn spawn_audio(
+pub(crate) fn prepare_audio(
     mut source: Box<dyn BlockSource>,
     config: AudioConfig,
-    control: Arc<EncoderControl>,
-    origin: Instant,
-    out: mpsc::Sender<Capture>,
-) -> Result<(), Error> {
+) -> Result<Prepared, Error> {
     let encoder = OpusEncoder::new(config.opus).map_err(|e| Error::codec("Opus encoder", e))?;
-    spawn("encode-audio", move || {
-        let outcome = run_audio(&mut *source, encoder, &control, origin, &out);
-        let _ = out.blocking_send(Capture::End(CaptureEnd { kind: StreamKind::Audio, outcome }));
-    })
+    let body = move |control: &_, origin, out: &_| run_audio(&mut *source, encoder, control, origin, out);
+    Ok(Prepared { kind: StreamKind::Audio, body: Box::new(body) })
 }
 
 fn run_audio(
@@ -219,10 +228,13 @@ fn run_audio(
         let pts = MediaTime(index * micros);
         // A packet can be made only when its last sample has been heard.
         wait_until(origin + pts.as_duration() + duration);
-        if control.stopped() {
+        if control.is_over(pts) {
             break;
         }
-        let Some(pcm) = source.next(encoder.samples_per_frame())? else { break };
+        let Some(pcm) = source.next(encoder.samples_per_frame())? else {
+            control.end_at(pts);
+            break;
+        };
         let payload = encoder.encode(&pcm).map_err(|e| Error::codec("Opus encoder", e))?;
         let encoded = Encoded {
             kind: StreamKind::Audio,
@@ -230,6 +242,7 @@ fn run_audio(
             pts,
             duration,
             key_frame: true,
+            bit_rate: encoder.config().bit_rate,
             captured_at: origin + pts.as_duration(),
             encoded_at: Instant::now(),
         };
@@ -245,7 +258,153 @@ fn wait_until(due: Instant) {
     }
 }
 
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), Error> {
-    let thread = thread::Builder::new().name(name.into()).spawn(body);
-    thread.map(drop).map_err(|e| Error::Network(format!("can't start a thread: {e}")))
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use codec_av1::Error as CodecError;
+
+    /// 24 small pictures; asks for bit rates as it goes, before the picture of that number.
+    struct Asking {
+        control: Arc<EncoderControl>,
+        asked: Vec<(u64, BitRate)>,
+        next: u64,
+    }
+
+    impl FrameSource for Asking {
+        fn size(&self) -> FrameSize {
+            FrameSize::new(16, 16).unwrap()
+        }
+
+        fn rate(&self) -> FrameRate {
+            FrameRate::new(240, 1).unwrap()
+        }
+
+        fn next(&mut self) -> Result<Option<Arc<Frame>>, Error> {
+            for (_, rate) in self.asked.iter().filter(|(at, _)| *at == self.next) {
+                self.control.set_bit_rate(*rate);
+            }
+            self.next += 1;
+            Ok((self.next <= 24).then(|| Arc::new(Frame::black(self.size()))))
+        }
+    }
+
+    /// Gives each picture's packet two pictures later, with the bit rate that it was asked for at that time.
+    struct Plain {
+        bit_rate: BitRate,
+        waiting: Vec<Packet>,
+    }
+
+    impl VideoEncoder for Plain {
+        fn encode(&mut self, _: &Frame, pts: MediaTime, key_frame: bool) -> Result<Vec<Packet>, CodecError> {
+            self.waiting.push(Packet { data: vec![0], pts, key_frame, bit_rate: self.bit_rate });
+            let ready = self.waiting.len().saturating_sub(2);
+            Ok(self.waiting.drain(..ready).collect())
+        }
+
+        fn flush(&mut self) -> Result<Vec<Packet>, CodecError> {
+            Ok(std::mem::take(&mut self.waiting))
+        }
+
+        fn set_bit_rate(&mut self, bit_rate: BitRate) -> Result<(), CodecError> {
+            self.bit_rate = bit_rate;
+            Ok(())
+        }
+
+        fn bit_rate(&self) -> BitRate {
+            self.bit_rate
+        }
+
+        fn delay_frames(&self) -> usize {
+            2
+        }
+    }
+
+    /// Number and bit rate of each picture that came out.
+    fn capture(bounds: Option<RateBounds>, start: BitRate, asked: &[(u64, BitRate)]) -> Vec<(u64, BitRate)> {
+        capture_from(Instant::now(), bounds, start, asked)
+    }
+
+    fn capture_from(
+        origin: Instant,
+        bounds: Option<RateBounds>,
+        start: BitRate,
+        asked: &[(u64, BitRate)],
+    ) -> Vec<(u64, BitRate)> {
+        let control = Arc::new(EncoderControl::default());
+        let mut source = Asking { control: control.clone(), asked: asked.to_vec(), next: 0 };
+        let rate = source.rate();
+        let encoder = Plain { bit_rate: start, waiting: Vec::new() };
+        let (out, mut captured) = mpsc::channel(64);
+        run_video(&mut source, encoder, bounds, &control, origin, &out).unwrap();
+        let mut seen = Vec::new();
+        while let Ok(Capture::Encoded(encoded)) = captured.try_recv() {
+            // A machine that stalls leaves pictures out, so the number comes from the time.
+            let number = (0..24).find(|n| MediaTime::from_duration(rate.frame_offset(*n)) == encoded.pts);
+            seen.push((number.unwrap(), encoded.bit_rate));
+        }
+        assert_eq!(seen.len() as u64 + control.skipped(), 24);
+        seen
+    }
+
+    #[test]
+    fn the_first_picture_is_there_however_late_the_encoder_begins() {
+        let late = Instant::now() - 2 * MAX_LAG;
+        let seen = capture_from(late, None, BitRate::from_kbit(500), &[]);
+        assert_eq!(seen[0].0, 0, "media time begins with it");
+        assert!(seen.len() < 24, "others are left out, since it is late for them");
+    }
+
+    /// Blocks of silence, so many of them.
+    struct Silence(u32);
+
+    impl BlockSource for Silence {
+        fn next(&mut self, samples: usize) -> Result<Option<Vec<i16>>, Error> {
+            self.0 = self.0.saturating_sub(1);
+            Ok((self.0 > 0).then(|| vec![0; samples]))
+        }
+    }
+
+    #[test]
+    fn sound_goes_on_to_where_the_pictures_end_however_far_behind_it_is() {
+        let packets = |blocks: u32, end: Option<MediaTime>, stopped: bool| {
+            let control = EncoderControl::default();
+            if let Some(end) = end {
+                control.end_at(end);
+            }
+            if stopped {
+                control.stop();
+            }
+            let encoder = OpusEncoder::new(OpusConfig::default()).unwrap();
+            let (out, mut captured) = mpsc::channel(64);
+            let late = Instant::now() - Duration::from_secs(10);
+            run_audio(&mut Silence(blocks + 1), encoder, &control, late, &out).unwrap();
+            drop(out);
+            (std::iter::from_fn(|| captured.try_recv().ok()).count(), control)
+        };
+        let end = MediaTime(400_000);
+        assert_eq!(packets(50, Some(end), false).0, 20, "400 ms of packets of 20 ms");
+        assert_eq!(packets(50, Some(end), true).0, 0, "stopped is stopped at once");
+        let (count, control) = packets(30, None, false);
+        assert_eq!(count, 30);
+        assert!(!control.is_over(MediaTime(599_999)) && control.is_over(MediaTime(600_000)));
+    }
+
+    #[test]
+    fn each_picture_is_coded_at_the_rate_that_was_asked_for_before_it() {
+        let kbit = BitRate::from_kbit;
+        let bounds = RateBounds::new(kbit(100), kbit(600)).unwrap();
+        let asked = [(3, kbit(300)), (9, kbit(1)), (10, kbit(5_000)), (15, BitRate(0)), (20, kbit(450))];
+        let expected = |number: u64| match number {
+            0..3 => kbit(500),
+            3..9 => kbit(300),
+            9 | 15..20 => kbit(100),
+            10..15 => kbit(600),
+            _ => kbit(450),
+        };
+        for (number, rate) in capture(Some(bounds), kbit(500), &asked) {
+            assert_eq!(rate, expected(number), "picture {number}");
+        }
+        let fixed = capture(None, kbit(500), &asked);
+        assert!(fixed.iter().all(|(_, rate)| *rate == kbit(500)), "fixed is fixed: {fixed:?}");
+    }
 }

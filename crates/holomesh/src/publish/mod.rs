@@ -1,12 +1,25 @@
 //! From capture to sealed chunks: threads that capture and encode in real time, and the streams that seal what they make.
+//!
+//! Two things follow what the first hops are measured to do, and it is the node that measures them:
+//! - **Bit rate.** [`VideoConfig::bounds`] says how far; the node calls [`EncoderControl::set_bit_rate`], and the encoder has
+//!   the new target from the next picture on. Every change costs a key frame: the node keeps them rare.
+//! - **Repair.** The node calls [`OutStream::set_repair`] with the share that the worst hop's loss asks for. There are
+//!   always as many repair symbols as let any one parent fail.
+//!
+//! Chunks are marked with what a relay has to know to leave the right ones out ([`Marks`](core_types::Marks)): the class of
+//! their object, which one is the first of it, and which ones carry repair symbols.
 
 mod capture;
+mod control;
 mod observe;
+mod repair;
 mod stream;
 
-pub use capture::{
-    AudioConfig, BlockSource, Capture, CaptureEnd, Encoded, EncoderControl, FrameSource, VideoConfig,
-};
-pub(crate) use capture::{spawn_audio, spawn_video};
+pub use capture::{AudioConfig, BlockSource, Capture, CaptureEnd, Encoded, FrameSource, VideoConfig};
+pub(crate) use capture::{prepare_audio, prepare_video};
+pub use control::{EncoderControl, RateBounds};
 pub use observe::{Observer, Published};
+pub use repair::RepairShare;
+#[cfg(test)]
+pub(crate) use stream::tests::announce;
 pub use stream::{OutStream, StreamKind};

@@ -1,11 +1,12 @@
 //! One outgoing stream: objects to sealed chunks, epoch after epoch, and the proofs of who sent them.
 
+use super::RepairShare;
 use crate::Error;
 use av_wire::proof::{Grade, Prover, ProverConfig};
-use av_wire::{AwsLc, Inner, Media, Object, Sealer, StreamAnnounce, StreamKeys};
+use av_wire::{AwsLc, Inner, Media, Object, ObjectFlags, Place, Sealer, StreamAnnounce, StreamKeys};
 use bytes::Bytes;
-use codec_fountain::{Encoder, repair_symbols};
-use core_types::{CodecId, Epoch, Layer, LeafIndex, MonoTime, ObjectSeq, StreamId};
+use codec_fountain::{BlockShape, Encoder};
+use core_types::{CodecId, Epoch, Layer, LeafIndex, Marks, MonoTime, ObjectClass, ObjectSeq, StreamId};
 use identity::Identity;
 
 /// Which of a publisher's streams.
@@ -23,6 +24,16 @@ impl StreamKind {
         match self {
             Self::Video => CodecId::Av1,
             Self::Audio => CodecId::Opus,
+        }
+    }
+
+    /// What an object with these flags is to a decoder, for the marks of its chunks (spec 20 section 2). A decoder can start
+    /// with any packet of sound.
+    pub const fn class(self, flags: ObjectFlags) -> ObjectClass {
+        match (self, flags) {
+            (Self::Audio, _) | (Self::Video, ObjectFlags { key_frame: true, .. }) => ObjectClass::KeyFrame,
+            (Self::Video, ObjectFlags { discardable: true, .. }) => ObjectClass::Discardable,
+            (Self::Video, _) => ObjectClass::Plain,
         }
     }
 
@@ -54,6 +65,7 @@ pub struct OutStream {
     signed: Vec<u8>,
     id: StreamId,
     fountain: Encoder,
+    repair: RepairShare,
     sealer: Option<Sealer>,
     next_object: u64,
     prover: Prover,
@@ -69,7 +81,8 @@ impl OutStream {
         let id = announce.stream_id()?;
         let fountain = Encoder::new(announce.symbol_size);
         let prover = Prover::new(id, kind.proofs());
-        Ok(Self { kind, announce, signed, id, fountain, sealer: None, next_object: 0, prover })
+        let repair = RepairShare::NONE;
+        Ok(Self { kind, announce, signed, id, fountain, repair, sealer: None, next_object: 0, prover })
     }
 
     /// Its id.
@@ -106,8 +119,19 @@ impl OutStream {
         Ok(())
     }
 
-    /// Seals the next object. Pictures become source symbols and as much repair as makes any one parent's share
-    /// dispensable; sound goes whole in one chunk, since a lost packet is asked for again or recovered from the next one.
+    /// Over how many parents its chunks are dealt.
+    pub const fn parents(&self) -> u8 {
+        self.announce.parents
+    }
+
+    /// From the next picture on, so many repair symbols, or as many as let any one parent fail if those are more. Follows
+    /// the loss of the worst hop: relays can leave repair symbols out for those that need fewer, and make none.
+    pub const fn set_repair(&mut self, share: RepairShare) {
+        self.repair = share;
+    }
+
+    /// Seals the next object. Pictures become source symbols and repair ([`set_repair`](Self::set_repair)); sound goes whole
+    /// in one chunk, since a lost packet is asked for again or recovered from the next one.
     ///
     /// # Errors
     /// [`Error::Ended`] before the first epoch; [`Error::Codec`] and [`Error::Wire`] for an object above the limits.
@@ -115,9 +139,10 @@ impl OutStream {
         let sealer = self.sealer.as_mut().ok_or(Error::Ended("sealing before the first epoch"))?;
         let seq = ObjectSeq(self.next_object);
         let bytes = object.to_bytes_at(seq, self.announce.frame_duration)?;
+        let class = self.kind.class(object.flags);
         let sealed = match self.kind {
             StreamKind::Audio => {
-                let chunk = sealer.seal(Layer::BASE, &Inner::Object { seq, bytes: &bytes })?;
+                let chunk = sealer.seal(first(class), &Inner::Object { seq, bytes: &bytes })?;
                 SealedObject { seq, chunks: vec![chunk.into()], source_bytes: bytes.len() }
             }
             StreamKind::Video => {
@@ -125,13 +150,16 @@ impl OutStream {
                 let object_len =
                     u32::try_from(bytes.len()).map_err(|e| Error::codec("fountain encoder", e))?;
                 let size = self.announce.symbol_size;
-                let k =
-                    codec_fountain::BlockShape::new(bytes.len(), size).map_err(fountain)?.source_symbols();
-                let repair = repair_symbols(k, self.announce.parents);
+                let k = BlockShape::new(bytes.len(), size).map_err(fountain)?.source_symbols();
+                let repair = self.repair.symbols(k, self.announce.parents);
+                let made = u16::try_from(repair).map_err(|e| Error::codec("fountain encoder", e))?;
                 let mut chunks = Vec::with_capacity((k + repair) as usize);
                 for symbol in self.fountain.encode(&bytes, repair).map_err(fountain)? {
-                    let inner = Inner::Symbol { seq, object_len, id: symbol.id, bytes: &symbol.data };
-                    chunks.push(Bytes::from(sealer.seal(Layer::BASE, &inner)?));
+                    let id = symbol.id.value();
+                    let marks = Marks { class, start: id == 0, repair: id >= k };
+                    let inner =
+                        Inner::Symbol { seq, object_len, repair: made, id: symbol.id, bytes: &symbol.data };
+                    chunks.push(Bytes::from(sealer.seal(Place { layer: Layer::BASE, marks }, &inner)?));
                 }
                 SealedObject { seq, chunks, source_bytes: k as usize * size.bytes() }
             }
@@ -186,7 +214,16 @@ impl OutStream {
 
     fn seal_parts(&mut self, parts: &[Vec<u8>]) -> Result<Vec<Bytes>, Error> {
         let sealer = self.sealer.as_mut().ok_or(Error::Ended("sealing before the first epoch"))?;
-        let mut seal = |part: &Vec<u8>| sealer.seal(Layer::BASE, &Inner::Proof { bytes: part });
+        let place = first(ObjectClass::Plain);
+        let mut seal = |part: &Vec<u8>| sealer.seal(place, &Inner::Proof { bytes: part });
         parts.iter().map(|part| Ok(Bytes::from(seal(part)?))).collect()
     }
 }
+
+/// The place of a chunk that begins an object of the base layer.
+const fn first(class: ObjectClass) -> Place {
+    Place { layer: Layer::BASE, marks: Marks { class, start: true, repair: false } }
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -103,7 +103,7 @@ pub struct WatcherReport {
     pub latency_ms: Percentiles,
     /// Where that time went.
     pub stages_ms: StagesMs,
-    /// Bytes received, proofs left out, divided by the bytes of the source symbols published.
+    /// Bytes received, divided by the bytes of the source symbols published.
     #[serde(serialize_with = "measured")]
     pub downlink_ratio: Option<f64>,
     /// Parents that fed it at the end of the run or when it left.

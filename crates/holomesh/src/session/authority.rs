@@ -2,14 +2,21 @@
 //! the first chunk is sealed under it.
 
 use crate::Error;
-use av_mls::{Batcher, CommitKind, EpochSecret, Member, SignedKeyPackage, StateStore};
+use av_mls::{Batcher, EpochSecret, Member, SignedKeyPackage, StateStore};
 use core_types::{Epoch, KeyId, LeafIndex, LinkId, MonoTime, SessionId};
 use identity::Identity;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
+
+mod renewal;
 
 /// A member that has not said by then that it has the new key is not waited for.
 const READY_TIMEOUT: Duration = Duration::from_millis(500);
+/// A member whose link broke may come back for so long. With the time after which a silent link counts as gone, somebody who
+/// vanished is out after less than 5 s.
+const RESUME_GRACE: Duration = Duration::from_millis(750);
+/// Commits kept for members that come back. Who missed more asks where the group is.
+const RECENT_COMMITS: usize = 8;
 
 /// A commit that was made and merged here; the host is the session's sequencer, so making it is accepting it.
 #[derive(Debug)]
@@ -39,6 +46,9 @@ struct Switch {
 pub(super) struct Authority {
     member: Member,
     links: BTreeMap<KeyId, LinkId>,
+    /// Members whose link is gone, and until when they may come back.
+    lost: BTreeMap<KeyId, Instant>,
+    recent: VecDeque<Vec<u8>>,
     waiting: Batcher<LinkId>,
     refused: Vec<(LinkId, String)>,
     /// Where the batcher's time begins.
@@ -84,6 +94,8 @@ impl Authority {
         Ok(Self {
             member,
             links: BTreeMap::new(),
+            lost: BTreeMap::new(),
+            recent: VecDeque::new(),
             waiting: Batcher::new(),
             refused: Vec::new(),
             origin: None,
@@ -129,12 +141,49 @@ impl Authority {
         std::mem::take(&mut self.refused)
     }
 
-    /// A link is gone: its member leaves, or its join request is taken back. Returns the member.
+    /// A link is gone: its member has a moment to come back on another, and leaves then; its join request is taken back.
+    /// Returns the member.
     pub(super) fn link_down(&mut self, now: Instant, link: LinkId) -> Option<KeyId> {
         self.waiting.withdraw(|l, _| *l == link);
         let who = self.member_at(link)?;
-        self.leave(now, who);
+        self.lost.insert(who, now + RESUME_GRACE);
         Some(who)
+    }
+
+    /// Takes those out whose link is gone and who have not come back in time. Returns them.
+    pub(super) fn take_lost(&mut self, now: Instant) -> Vec<KeyId> {
+        let gone: Vec<KeyId> = self.lost.iter().filter(|(_, at)| now >= **at).map(|(who, _)| *who).collect();
+        for who in &gone {
+            self.lost.remove(who);
+            self.leave(now, *who);
+        }
+        gone
+    }
+
+    /// A member is back on a new link. Gives its former link, and the last commits, oldest first: it may have missed some.
+    ///
+    /// # Errors
+    /// A sentence for the peer, if it is no member (any more).
+    pub(super) fn resume(&mut self, link: LinkId, who: KeyId) -> Result<(LinkId, Vec<Vec<u8>>), String> {
+        let Some(former) = self.links.get_mut(&who).filter(|_| !self.waiting.is_leaving(who)) else {
+            return Err("not a member any more: join anew".into());
+        };
+        let former = std::mem::replace(former, link);
+        self.lost.remove(&who);
+        if let Some(switch) = &mut self.switch
+            && switch.waiting.remove(&former)
+        {
+            switch.waiting.insert(link);
+        }
+        Ok((former, self.recent.iter().cloned().collect()))
+    }
+
+    /// Keeps a commit for those who come back.
+    fn remember(&mut self, commit: &[u8]) {
+        if self.recent.len() >= RECENT_COMMITS {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(commit.to_vec());
     }
 
     /// Takes a member out, or a join request back.
@@ -166,75 +215,6 @@ impl Authority {
         }
         self.leave(now, peer);
         Ok(())
-    }
-
-    /// Where the group is, for a member that lost the thread.
-    pub(super) fn group_info(&self, link: LinkId) -> Result<Vec<u8>, String> {
-        if !self.is_member(link) {
-            return Err("join first".into());
-        }
-        self.member.group_info().map_err(|e| e.to_string())
-    }
-
-    /// A member comes back by an external commit, or renews its keys. `None` while another epoch change is under way, or when
-    /// one came first: the member tries again. The word is what happened.
-    ///
-    /// # Errors
-    /// A sentence for the peer.
-    pub(super) fn member_commit(
-        &mut self,
-        now: Instant,
-        link: LinkId,
-        commit: &[u8],
-    ) -> Result<Option<(&'static str, Committed)>, String> {
-        if !self.is_member(link) {
-            return Err("join first".into());
-        }
-        if self.switch.is_some() {
-            return Ok(None);
-        }
-        let hash = match self.member.verify_commit(commit) {
-            Ok(hash) => hash,
-            Err(av_mls::Error::StaleCommit { .. }) => return Ok(None),
-            Err(error) => return Err(error.to_string()),
-        };
-        let outcome = self.member.accept_commit(hash).map_err(|e| e.to_string())?;
-        let kind = if outcome.kind == CommitKind::Rejoin { "rejoined" } else { "renewed" };
-        let committed = self.same_roster(outcome.epoch, commit.to_vec());
-        self.begin_switch(now, outcome.epoch).map_err(|e| e.to_string())?;
-        Ok(Some((kind, committed)))
-    }
-
-    /// The host's own turn to renew its keys: nothing else is under way then.
-    ///
-    /// # Errors
-    /// [`Error::Group`].
-    pub(super) fn renew_due(&mut self, now: Instant) -> Result<Option<Committed>, Error> {
-        if !self.is_settled() || self.renew_at().is_none_or(|at| now < at) {
-            return Ok(None);
-        }
-        let staged = self.member.stage_update()?;
-        self.member.merge_staged()?;
-        self.begin_switch(now, staged.epoch)?;
-        Ok(Some(self.same_roster(staged.epoch, staged.commit)))
-    }
-
-    /// A commit by which nobody comes or goes. It goes back to its maker too: that is how a member learns that its own holds.
-    fn same_roster(&self, epoch: Epoch, commit: Vec<u8>) -> Committed {
-        Committed {
-            epoch,
-            commit,
-            welcome: Vec::new(),
-            tree: None,
-            added: Vec::new(),
-            informed: self.links.values().copied().collect(),
-            removed: Vec::new(),
-            removed_links: Vec::new(),
-        }
-    }
-
-    fn renew_at(&self) -> Option<Instant> {
-        self.epoch_since.zip(self.member.update_due()).map(|(since, after)| since + after)
     }
 
     fn begin_switch(&mut self, now: Instant, epoch: Epoch) -> Result<(), Error> {
@@ -284,6 +264,8 @@ impl Authority {
         let removed_links = leaving.iter().filter_map(|who| self.links.get(who).copied()).collect();
         self.links.retain(|who, _| !leaving.contains(who));
         self.links.extend(added.iter().map(|(link, who)| (*who, *link)));
+        self.lost.retain(|who, _| !leaving.contains(who));
+        self.remember(&staged.commit);
         self.begin_switch(now, staged.epoch)?;
         Ok(Some(Committed {
             epoch: staged.epoch,
@@ -347,12 +329,13 @@ impl Authority {
 
     /// When [`Authority::commit_due`] or [`Authority::switch_due`] has something to say next.
     pub(super) fn next_timeout(&self) -> Option<Instant> {
+        let lost = self.lost.values().min().copied();
         match &self.switch {
-            Some(switch) => Some(switch.deadline),
+            Some(switch) => lost.into_iter().chain([switch.deadline]).min(),
             None => {
                 let batch = self.waiting.next_timeout().zip(self.origin);
                 let batch = batch.map(|(due, origin)| origin + Duration::from_micros(due.0));
-                batch.into_iter().chain(self.renew_at()).min()
+                batch.into_iter().chain(self.renew_at()).chain(lost).min()
             }
         }
     }

@@ -1,14 +1,12 @@
 //! Asking a host's directory for somebody's key package.
 
-use crate::net::{Control, LinkEvent, LossConfig, Net, NetConfig, Role};
-use crate::relay::EVENT_QUEUE;
+use crate::net::{Control, LinkEvent, Net, NetConfig, Role};
 use crate::ticket::Ticket;
 use crate::{Error, watch};
 use av_mls::SignedKeyPackage;
 use core_types::KeyId;
 use identity::Seed;
 use std::time::Duration;
-use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 /// The host must have answered by then.
@@ -21,15 +19,14 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// [`Error::Connect`] and [`Error::Version`] if the host can't be reached, [`Error::Refused`] if it has none or gives us no
 /// more, [`Error::Peer`] if what it gave is not `owner`'s.
 pub async fn take_key_package(seed: Seed, ticket: &Ticket, owner: KeyId) -> Result<SignedKeyPackage, Error> {
-    let (events, mut incoming) = mpsc::channel(EVENT_QUEUE);
     let listen = watch::reachable_from(ticket);
-    let net =
-        Net::bind(NetConfig { seed, role: Role::Watcher, listen, loss: LossConfig::NONE }, events).await?;
-    let host = net.connect_to_host(ticket).await?;
+    let config = NetConfig { lanes: false, ..NetConfig::new(seed, Role::Watcher, listen) };
+    let (net, mut inbox) = Net::open(config).await?;
+    let mut host = net.connect_to_host(ticket).await?;
     host.begin();
     host.send(&Control::TakeKeyPackage { invitation: ticket.invitation, owner: owner.0 });
     let answer = timeout(ANSWER_TIMEOUT, async {
-        while let Some(event) = incoming.recv().await {
+        while let Some(event) = inbox.next().await {
             match event {
                 LinkEvent::Control(_, Control::KeyPackage { owner: of, package }) if of == owner.0 => {
                     return Ok(package);

@@ -1,22 +1,28 @@
 //! The host node.
 
+mod links;
+mod publishing;
+mod relays;
 mod requests;
 
+use self::relays::Relays;
 use super::authority::{Authority, Committed};
 use super::packages::Packages;
+use super::permits::Permits;
+use super::rate::{self, EncoderRate};
 use super::state::State;
-use crate::net::{Control, Link, LinkEvent, LossConfig, Net, NetConfig, PeerAddress, Role};
+use crate::net::{Control, Inbox, LossConfig, Net, NetConfig, PeerAddress, Role, Underlay};
 use crate::publish::{
-    AudioConfig, BlockSource, Capture, Encoded, EncoderControl, FrameSource, Observer, OutStream, Published,
-    StreamKind, VideoConfig,
+    AudioConfig, BlockSource, Capture, EncoderControl, FrameSource, Observer, OutStream, StreamKind,
+    VideoConfig,
 };
-use crate::relay::{EVENT_QUEUE, RelayCore};
+use crate::relay::RelayCore;
 use crate::ticket::Ticket;
-use crate::{Clock, Error, keyfile, publish};
-use av_wire::{FrameDuration, Media, Object, ObjectFlags, StreamAnnounce};
-use core_types::{Epoch, KeyId, Layer, LinkId, MediaTime, SymbolSize};
+use crate::{Clock, Error, keyfile};
+use av_wire::{FrameDuration, Media, StreamAnnounce};
+use core_types::{KeyId, Layer, LinkId, MediaTime, SymbolSize};
 use identity::Seed;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,6 +35,22 @@ const PUBLISHER: LinkId = LinkId(0);
 /// After the last frame, repair requests are answered for this long before the session ends.
 const END_GRACE: Duration = Duration::from_millis(800);
 const CAPTURE_QUEUE: usize = 256;
+/// Who was removed is cut off so long after the last chunk that it can open: chunks and revocations travel apart.
+const LAST_CHUNKS: Duration = Duration::from_millis(250);
+
+/// Members that were taken out, of which it is remembered that they are not to come back by themselves.
+const MAX_TAKEN_OUT: usize = 4_096;
+
+/// Somebody who was removed.
+#[derive(Debug)]
+struct Expelled {
+    /// To be revoked at the relays: what was signed for it up to this serial, not what it gets when it comes back.
+    who: Option<(KeyId, u64)>,
+    /// To get nothing more from this node.
+    link: Option<LinkId>,
+    /// When; not before the epoch has changed.
+    at: Option<Instant>,
+}
 
 /// How a host runs.
 pub struct Config {
@@ -36,6 +58,8 @@ pub struct Config {
     pub seed: Seed,
     /// Where it listens.
     pub listen: SocketAddr,
+    /// What its links run over.
+    pub underlay: Underlay,
     /// Loss to inject into what it sends.
     pub loss: LossConfig,
     /// Pictures.
@@ -49,6 +73,10 @@ pub struct Config {
     /// A directory that is the host's own, for a session that outlives it: tickets stay good, and no epoch comes twice. Only
     /// with a seed that is the same each time. Without it the session ends with the host.
     pub state: Option<PathBuf>,
+    /// Whether relays and members may take media over UDP lanes.
+    pub lanes: bool,
+    /// Whether links may be over UDP alone, with peers that do the same.
+    pub direct: bool,
     /// Start publishing at once instead of at [`Command::Start`].
     pub autostart: bool,
     /// Is told what is published.
@@ -84,9 +112,8 @@ pub async fn run(
     mut commands: mpsc::Receiver<Command>,
     ready: impl FnOnce(Ticket) + Send,
 ) -> Result<(), Error> {
-    let (events, mut incoming) = mpsc::channel(EVENT_QUEUE);
     let (capture_out, mut captured) = mpsc::channel(CAPTURE_QUEUE);
-    let mut host = Host::new(config, events, capture_out).await?;
+    let (mut host, mut inbox) = Host::new(config, capture_out).await?;
     ready(host.ticket.clone());
     if host.autostart {
         host.start_wanted = true;
@@ -100,7 +127,7 @@ pub async fn run(
         }
         let wake = host.next_timeout().unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
         tokio::select! {
-            event = incoming.recv() => match event {
+            event = inbox.next() => match event {
                 Some(event) => host.handle_event(event),
                 None => break Err(Error::Ended("the network")),
             },
@@ -109,9 +136,7 @@ pub async fn run(
             },
             command = commands.recv() => match command {
                 Some(Command::Start) => host.start_wanted = true,
-                Some(Command::Remove(who)) => {
-                    host.authority.leave(Instant::now(), who);
-                }
+                Some(Command::Remove(who)) => host.take_out(who),
                 Some(Command::Stop) | None => host.stop(),
             },
             () = sleep_until(wake.into()) => {}
@@ -127,9 +152,15 @@ struct Host {
     ticket: Ticket,
     authority: Authority,
     packages: Packages,
+    permits: Permits,
+    /// Who was removed, and is still served what belongs to the epoch that it knows.
+    expelled: Vec<Expelled>,
+    /// Who was told to go, and has not joined anew since.
+    taken_out: BTreeSet<KeyId>,
     core: RelayCore,
-    /// Relays that carry the streams, and where they are.
-    relays: BTreeMap<LinkId, (PeerAddress, bool)>,
+    /// Absent where the encoder's bit rate is fixed.
+    rate: Option<EncoderRate>,
+    relays: Relays,
     streams: BTreeMap<StreamKind, OutStream>,
     sources: Option<Sources>,
     control: Arc<EncoderControl>,
@@ -151,19 +182,24 @@ struct Sources {
 }
 
 impl Host {
-    async fn new(
-        config: Config,
-        events: mpsc::Sender<LinkEvent>,
-        capture_out: mpsc::Sender<Capture>,
-    ) -> Result<Self, Error> {
-        let Config { seed, listen, loss, .. } = config;
+    async fn new(config: Config, capture_out: mpsc::Sender<Capture>) -> Result<(Self, Inbox), Error> {
+        let Config { seed, listen, underlay, loss, lanes, direct, .. } = config;
         let State { session, invitation, store, packages } = State::open(config.state.as_deref(), &seed)?;
-        let net = Net::bind(NetConfig { seed, role: Role::Host, listen, loss }, events).await?;
-        let PeerAddress { endpoint, addresses } = net.address();
-        let ticket = Ticket { host: net.identity().key_id(), session, endpoint, addresses, invitation };
+        let (net, inbox) = Net::open(NetConfig {
+            underlay,
+            loss,
+            lanes,
+            direct,
+            ..NetConfig::new(seed, Role::Host, listen)
+        })
+        .await?;
+        let PeerAddress { endpoint, addresses, direct } = net.address();
+        let (host, direct) = (net.identity().key_id(), direct.map(|direct| direct.port));
+        let ticket = Ticket { host, session, endpoint, addresses, direct, invitation };
         let authority = Authority::open(net.identity(), session, store)?;
 
-        let mut core = RelayCore::new();
+        let clock = Clock::start();
+        let mut core = RelayCore::new(clock, inbox.lanes());
         let mut streams = BTreeMap::new();
         let video = config
             .video
@@ -196,17 +232,23 @@ impl Host {
                 media,
             };
             let stream = OutStream::new(kind, announce, net.identity())?;
-            core.relay.add_upstream(stream.id(), PUBLISHER).map_err(|e| Error::codec("relay", e))?;
+            core.carry_own(net.identity().key_id(), stream.id(), PUBLISHER, kind.codec())?;
             streams.insert(kind, stream);
         }
-        Ok(Self {
-            clock: Clock::start(),
+        let rate = config.video.as_ref().and_then(|(_, video)| video.bounds);
+        let rate = rate.map(|bounds| EncoderRate::new(bounds.min, bounds.max, config.parents)).transpose()?;
+        let host = Self {
+            clock,
             net,
+            permits: Permits::new(session),
+            expelled: Vec::new(),
+            taken_out: BTreeSet::new(),
             ticket,
             authority,
             packages,
             core,
-            relays: BTreeMap::new(),
+            rate,
+            relays: Relays::new(),
             streams,
             sources: Some(Sources { video: config.video, audio: config.audio }),
             control: Arc::default(),
@@ -220,12 +262,14 @@ impl Host {
             last_key_frame_request: None,
             last_pts: MediaTime::default(),
             ending: None,
-        })
+        };
+        Ok((host, inbox))
     }
 
     /// Does what is due: commits, epoch switches, the start and the end.
     fn progress(&mut self) -> Result<(), Error> {
         let now = Instant::now();
+        self.tend_links(now);
         match self.authority.commit_due(now) {
             Ok(Some(committed)) => self.announce_commit(committed),
             Ok(None) => {}
@@ -259,69 +303,11 @@ impl Host {
         Ok(())
     }
 
-    fn publishes_video(&self) -> bool {
-        self.capturing > 0 && self.streams.get(&StreamKind::Video).is_some_and(|s| s.epoch().is_some())
-    }
-
-    fn start(&mut self) -> Result<(), Error> {
-        let (Some(sources), Some(out)) = (self.sources.take(), self.capture_out.take()) else {
-            return Ok(());
-        };
-        let (epoch, secret) = self.authority.current()?;
-        self.enter_epoch(epoch, secret.expose())?;
-        let origin = Instant::now() + Duration::from_millis(20);
-        self.observer.event("start", format!("publishing in epoch {epoch}"));
-        if let Some((source, config)) = sources.video {
-            publish::spawn_video(source, config, self.control.clone(), origin, out.clone())?;
-            self.capturing += 1;
-        }
-        if let Some((source, config)) = sources.audio {
-            publish::spawn_audio(source, config, self.control.clone(), origin, out)?;
-            self.capturing += 1;
-        }
-        Ok(())
-    }
-
-    fn stop(&mut self) {
-        self.stop_wanted = true;
-        self.control.stop();
-    }
-
-    fn switch_epoch(&mut self) -> Result<(), Error> {
-        self.awaiting_key_frame = false;
-        let Some((epoch, secret)) = self.authority.finish_switch() else { return Ok(()) };
-        self.enter_epoch(epoch, secret.expose())?;
-        self.authority.checkpoint();
-        self.observer.event("epoch", format!("sealing in epoch {epoch}"));
-        Ok(())
-    }
-
-    /// Sends the proofs that are due.
-    fn prove(&mut self) -> Result<(), Error> {
-        let now = self.clock.now();
-        for stream in self.streams.values_mut() {
-            let chunks = stream.prove_due(now, self.net.identity())?;
-            self.core.publish(PUBLISHER, chunks);
-        }
-        Ok(())
-    }
-
-    fn enter_epoch(&mut self, epoch: Epoch, secret: &[u8; 32]) -> Result<(), Error> {
-        let own_leaf = self.authority.own_leaf()?;
-        for stream in self.streams.values_mut() {
-            // Under the old key, for those that have it.
-            let chunks = stream.prove_epoch(self.net.identity())?;
-            self.core.publish(PUBLISHER, chunks);
-            stream.enter_epoch(epoch, secret, own_leaf)?;
-        }
-        self.observer.epoch_secret(epoch, secret);
-        Ok(())
-    }
-
     fn announce_commit(&mut self, committed: Committed) {
         let Committed { epoch, commit, welcome, tree, added, informed, removed, removed_links } = committed;
         for link in removed_links {
-            self.core.relay.remove_link(link);
+            self.permits.forget(link);
+            self.expelled.push(Expelled { who: None, link: Some(link), at: None });
         }
         tracing::info!(%epoch, added = added.len(), removed = removed.len(), "the roster changed");
         for link in informed {
@@ -330,65 +316,20 @@ impl Host {
         let announces: Vec<Vec<u8>> = self.streams.values().map(|s| s.signed_announce().to_vec()).collect();
         let message = Control::welcome(welcome, tree, self.ticket.session, announces);
         for (link, who) in added {
+            // It may be the link over which somebody left a moment ago.
+            self.expelled.retain(|expelled| expelled.link != Some(link));
+            self.packages.forget(Instant::now(), who);
             self.send(link, &message);
-            self.send(link, &self.relay_list());
+            self.core.admit(link, false);
+            // Where the relays are comes with the permit that they want to see.
+            self.permits.want(Instant::now(), link, who);
             self.observer.event("joined", format!("{} with epoch {epoch}", who.short()));
         }
         for who in removed {
+            let signed = (who, self.permits.last_serial());
+            self.expelled.push(Expelled { who: Some(signed), link: None, at: None });
             self.observer.event("removed", format!("{} with epoch {epoch}", who.short()));
         }
-    }
-
-    fn handle_capture(&mut self, capture: Capture) -> Result<(), Error> {
-        match capture {
-            Capture::Encoded(encoded) => self.publish(encoded),
-            Capture::End(end) => {
-                self.capturing = self.capturing.saturating_sub(1);
-                self.stop();
-                end.outcome
-            }
-        }
-    }
-
-    fn publish(&mut self, encoded: Encoded) -> Result<(), Error> {
-        if self.awaiting_key_frame && encoded.kind == StreamKind::Video && encoded.key_frame {
-            self.switch_epoch()?;
-        }
-        let Encoded { kind, payload, pts, duration, key_frame, captured_at, encoded_at } = encoded;
-        self.last_pts = self.last_pts.max(pts);
-        let flags = ObjectFlags { key_frame, ..ObjectFlags::default() };
-        let Some(stream) = self.streams.get_mut(&kind) else { return Ok(()) };
-        let sealed = stream.seal(self.clock.now(), &Object { flags, pts, duration, payload: &payload })?;
-        let published = Published {
-            kind,
-            seq: sealed.seq,
-            epoch: stream.epoch().unwrap_or_default(),
-            pts,
-            captured_at,
-            encoded_at,
-            source_bytes: sealed.source_bytes,
-            coded_bytes: payload.len(),
-        };
-        self.observer.published(published);
-        self.core.publish(PUBLISHER, sealed.chunks);
-        Ok(())
-    }
-
-    /// The last object of every stream says that it is the last.
-    fn end_streams(&mut self) -> Result<(), Error> {
-        self.ending = Some(Instant::now() + END_GRACE);
-        let object = Object {
-            flags: ObjectFlags { end_of_stream: true, ..ObjectFlags::default() },
-            pts: self.last_pts,
-            duration: Duration::ZERO,
-            payload: &[],
-        };
-        for stream in self.streams.values_mut().filter(|s| s.epoch().is_some()) {
-            let mut chunks = stream.seal(self.clock.now(), &object)?.chunks;
-            chunks.extend(stream.prove_end(self.net.identity())?);
-            self.core.publish(PUBLISHER, chunks);
-        }
-        Ok(())
     }
 
     fn is_over(&self) -> bool {
@@ -400,58 +341,37 @@ impl Host {
         let authority = self.authority.next_timeout().filter(|_| !waits_for_encoder);
         let proofs = self.streams.values().filter_map(OutStream::poll_timeout).min();
         let proofs = proofs.map(|at| self.clock.instant(at));
-        authority.into_iter().chain(self.ending).chain(proofs).chain(self.packages.next_timeout()).min()
+        let due = authority.into_iter().chain(self.ending).chain(proofs);
+        due.chain(self.packages.next_timeout()).chain(self.tend_at()).min()
     }
 
     async fn close(mut self) {
         self.packages.write_due(None);
         self.authority.checkpoint();
-        for link in self.core.links.values() {
+        for link in self.core.links() {
             link.send(&Control::End);
         }
         // The peers close when they have read it; whoever does not is cut off.
         let patience = Instant::now() + Duration::from_millis(500);
-        for link in self.core.links.values() {
+        for link in self.core.links() {
             link.closed_by(patience).await;
         }
         self.net.close().await;
     }
 
-    fn handle_event(&mut self, event: LinkEvent) {
-        match event {
-            LinkEvent::Up(link) => self.core.add_link(*link),
-            LinkEvent::Control(link, message) => self.handle_control(link, message),
-            LinkEvent::Chunks(link, chunks) => self.core.handle_chunks(link, chunks),
-            LinkEvent::Down(link, why) => self.handle_down(link, &why),
-        }
-    }
-
-    fn handle_down(&mut self, link: LinkId, why: &str) {
-        if let Some(who) = self.authority.link_down(Instant::now(), link) {
-            self.observer.event("lost", format!("member {}: {why}", who.short()));
-        }
-        if self.relays.remove(&link).is_some() {
-            self.observer.event("lost", format!("relay on link {link}: {why}"));
-            self.spread_relay_list();
-        }
-        self.core.remove_link(link);
-    }
-
     fn relay_list(&self) -> Control {
-        let relays = self.relays.values().filter(|(_, carrying)| *carrying).map(|(a, _)| a.clone()).collect();
-        Control::Relays { relays }
+        Control::Relays { relays: self.relays.list() }
     }
 
     fn spread_relay_list(&self) {
         let list = self.relay_list();
-        for link in self.authority.member_links() {
+        // Who has no permit yet gets the list with it.
+        for link in self.authority.member_links().filter(|link| !self.permits.is_awaited(*link)) {
             self.send(link, &list);
         }
     }
 
     fn send(&self, link: LinkId, message: &Control) {
-        if let Some(link) = self.core.links.get(&link) {
-            Link::send(link, message);
-        }
+        self.core.send(link, message);
     }
 }

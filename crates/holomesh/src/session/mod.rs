@@ -4,6 +4,8 @@ mod authority;
 mod fetch;
 mod host;
 mod packages;
+mod permits;
+mod rate;
 mod state;
 
 pub use fetch::take_key_package;

@@ -81,9 +81,23 @@ impl Packages {
         if packages.iter().any(|package| package.claimed_key_id() != peer) {
             return Err("a key package belongs to somebody else".into());
         }
-        let stock = self.directory.publish(wall_now(), &packages).map_err(|e| e.to_string())?;
+        let stock = match self.directory.publish(wall_now(), &packages) {
+            Ok(stock) => stock,
+            // More than there is room for is of no use to anybody, and no reason to let a member go.
+            Err(error @ (av_mls::Error::Quota { .. } | av_mls::Error::Limit { .. })) => {
+                tracing::debug!(%error, peer = %peer.short(), "key packages were not taken in");
+                return Ok(self.directory.stock(wall_now(), peer));
+            }
+            Err(error) => return Err(error.to_string()),
+        };
         self.changed(now);
         Ok(stock)
+    }
+
+    /// `owner` has joined anew: it has other keys, and its former packages open nothing.
+    pub(super) fn forget(&mut self, now: Instant, owner: KeyId) {
+        self.directory.forget(owner);
+        self.changed(now);
     }
 
     /// Hands out a package of `owner`, and says how many more the owner should publish.
@@ -155,6 +169,25 @@ mod tests {
         let (second, _) = again.take(now, KeyId([8; 32]), owner.key_id()).unwrap();
         let (last, _) = again.take(now, KeyId([7; 32]), owner.key_id()).unwrap();
         assert_eq!([first, second, last].to_vec(), published);
+    }
+
+    #[test]
+    fn who_joins_anew_has_its_former_packages_replaced_and_too_many_are_no_fault() {
+        let now = Instant::now();
+        let who = Identity::from_seed(&Seed([5; 64])).unwrap();
+        let full = || {
+            let mut member = Member::new(&who, crate::random::generator().unwrap()).unwrap();
+            let packages = member.key_packages(&who, PACKAGES).unwrap();
+            packages.iter().map(SignedKeyPackage::to_bytes).collect::<Vec<_>>()
+        };
+        let mut packages = Packages::open(None).unwrap();
+        let (former, later) = (full(), full());
+        packages.publish(now, who.key_id(), &former).unwrap();
+        assert_eq!(packages.publish(now, who.key_id(), &later).unwrap().one_use, PACKAGES);
+        packages.forget(now, who.key_id());
+        assert_eq!(packages.publish(now, who.key_id(), &later).unwrap().one_use, PACKAGES);
+        let (taken, _) = packages.take(now, KeyId([9; 32]), who.key_id()).unwrap();
+        assert!(later.contains(&taken) && !former.contains(&taken));
     }
 
     #[test]

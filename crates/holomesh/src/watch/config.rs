@@ -2,7 +2,7 @@
 
 use super::player::PlayStats;
 use super::proofs::{ProofStats, Proofs};
-use crate::net::LossConfig;
+use crate::net::{LossConfig, Underlay};
 use crate::ticket::Ticket;
 use core_types::Epoch;
 use identity::Seed;
@@ -19,8 +19,14 @@ pub struct Config {
     pub ticket: Ticket,
     /// Where it listens; port 0 for any.
     pub listen: SocketAddr,
+    /// What its links run over.
+    pub underlay: Underlay,
     /// Loss to inject into what it sends.
     pub loss: LossConfig,
+    /// Whether parents may send over UDP lanes.
+    pub lanes: bool,
+    /// Whether links may be over UDP alone, with peers that do the same.
+    pub direct: bool,
     /// From when an object could have arrived to when it is played. [`Proofs::added_delay`] comes on top.
     pub delay: Duration,
     /// What to do with objects that are not proven to be the publisher's yet.
@@ -38,7 +44,10 @@ impl Config {
             seed,
             listen: reachable_from(&ticket),
             ticket,
+            underlay: Underlay::Quic,
             loss: LossConfig::NONE,
+            lanes: true,
+            direct: false,
             delay: Duration::from_millis(100),
             proofs: Proofs::default(),
             linger_after_removal: false,

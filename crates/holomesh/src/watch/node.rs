@@ -1,21 +1,24 @@
 //! The watcher's node: links, group, streams.
 
+mod host_link;
 mod membership;
+mod parents;
 
+use self::host_link::HostLink;
+use self::parents::Reached;
 use super::config::{Config, Report, Snapshot, WatchState};
 use super::player::{Message, PlayerHandle};
 use super::proofs::{ProofStats, Proofs};
 use super::receive::InStream;
 use super::sink::Sink;
-use crate::net::{Control, Link, LinkEvent, Net, NetConfig, PeerAddress, Role};
-use crate::relay::EVENT_QUEUE;
+use crate::net::{Control, Inbox, Lanes, Link, LinkEvent, Net, NetConfig, PeerAddress, Role};
 use crate::ticket::Ticket;
 use crate::{Clock, Error};
 use alm::Action;
 use av_mls::{EpochSecret, Member};
 use av_wire::{ChunkHeader, FreshChunk, Keyring};
 use bytes::Bytes;
-use core_types::{LayerPolicy, LeafIndex, LinkId, SessionId, StreamId, StripeSet};
+use core_types::{LayerPolicy, LeafIndex, LinkId, SessionId, StreamId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,10 +27,6 @@ use tokio::time::sleep_until;
 
 /// The host must have let us in by then.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
-/// A relay that could not be reached, or went away, is dialled again after this time, for as long as the host names it.
-const REDIAL: Duration = Duration::from_secs(1);
-/// Relays that are kept ready beyond those that carry stripes.
-const SPARES: usize = 2;
 
 /// What a running watcher can be told.
 #[derive(Debug)]
@@ -55,14 +54,13 @@ pub async fn run_with(
     sinks: Vec<Box<dyn Sink>>,
     mut commands: mpsc::Receiver<Command>,
 ) -> Result<Report, Error> {
-    let (events, mut incoming) = mpsc::channel(EVENT_QUEUE);
     let (dialled, mut dials) = mpsc::channel(16);
     let (ask, mut key_frames) = mpsc::channel(4);
     let player = PlayerHandle::start(config.delay + config.proofs.added_delay(), sinks, move || {
         // A request that is waiting already says it all.
         let _ = ask.try_send(());
     })?;
-    let mut watcher = Watcher::join(config, player, events, dialled).await?;
+    let (mut watcher, mut inbox) = Watcher::join(config, player, dialled).await?;
     let mut commanded = true;
     let outcome = loop {
         if watcher.player.is_finished() {
@@ -70,11 +68,11 @@ pub async fn run_with(
         }
         let wake = watcher.next_timeout();
         let step = tokio::select! {
-            event = incoming.recv() => match event {
+            event = inbox.next() => match event {
                 Some(event) => watcher.handle_event(event),
                 None => Err(Error::Ended("the network")),
             },
-            Some((address, link)) = dials.recv() => { watcher.handle_dialled(&address, link); Ok(true) }
+            Some(dialled) = dials.recv() => watcher.handle_dialled(dialled).map(|()| true),
             Some(()) = key_frames.recv() => { watcher.ask_for_key_frame(); Ok(true) }
             // A command may still wait in a channel that is closed already: only `None` is the end of it.
             command = commands.recv(), if commanded => match command {
@@ -92,25 +90,40 @@ pub async fn run_with(
     watcher.finish(outcome).await
 }
 
+/// Whom we dialled, and what came of it.
+#[derive(Debug)]
+enum Dialled {
+    Relay(PeerAddress, Result<Link, Error>),
+    Host(Result<Link, Error>),
+}
+
 struct Watcher {
     clock: Clock,
     net: Net,
+    lanes: Lanes,
     ticket: Ticket,
     host: LinkId,
+    host_link: HostLink,
+    /// What the host signed for us, for relays to see.
+    permit: Option<Vec<u8>>,
     member: Member,
     links: BTreeMap<LinkId, Link>,
     /// Relays that the host names.
     relays: Vec<PeerAddress>,
-    /// Relays that we have a link to, or are dialling.
-    reached: BTreeMap<[u8; 32], Option<LinkId>>,
+    /// Relays that we have a link to, or are dialling, or that asked us to move away.
+    reached: BTreeMap<[u8; 32], Reached>,
     redial_at: Option<Instant>,
+    /// Relays that are about to stop, and when their links are closed.
+    leaving: Vec<(Instant, LinkId)>,
     /// Commits are missing: when to ask the host again where the group is.
     rejoin_at: Option<Instant>,
     /// When it is this member's turn to renew its keys, if nothing happens before.
     renew_at: Option<Instant>,
-    dialled: mpsc::Sender<(PeerAddress, Result<Link, Error>)>,
+    dialled: mpsc::Sender<Dialled>,
     streams: BTreeMap<StreamId, InStream>,
     parents: BTreeSet<LinkId>,
+    /// How often a key frame was asked for: the next request goes to the next parent.
+    key_frames_asked: usize,
     player: PlayerHandle,
     proofs: Proofs,
     joined_by: Option<Instant>,
@@ -125,19 +138,33 @@ impl Watcher {
     async fn join(
         config: Config,
         player: PlayerHandle,
-        events: mpsc::Sender<LinkEvent>,
-        dialled: mpsc::Sender<(PeerAddress, Result<Link, Error>)>,
-    ) -> Result<Self, Error> {
-        let Config { seed, ticket, listen, loss, proofs, linger_after_removal, state, .. } = config;
-        let net = Net::bind(NetConfig { seed, role: Role::Watcher, listen, loss }, events).await?;
-        let host = net.connect_to_host(&ticket).await?;
-        let mut member = Member::new(net.identity(), crate::random::generator()?)?;
-        let key_package = member.key_package(net.identity())?.to_bytes();
+        dialled: mpsc::Sender<Dialled>,
+    ) -> Result<(Self, Inbox), Error> {
+        let Config {
+            seed,
+            ticket,
+            listen,
+            underlay,
+            loss,
+            proofs,
+            linger_after_removal,
+            state,
+            lanes,
+            direct,
+            ..
+        } = config;
+        let config =
+            NetConfig { underlay, loss, lanes, direct, ..NetConfig::new(seed, Role::Watcher, listen) };
+        let (net, inbox) = Net::open(config).await?;
+        let mut host = net.connect_to_host(&ticket).await?;
+        let member = Member::new(net.identity(), crate::random::generator()?)?;
         host.begin();
-        host.send(&Control::Join { invitation: ticket.invitation, key_package });
-        Ok(Self {
+        let mut watcher = Self {
             clock: Clock::start(),
+            lanes: inbox.lanes(),
             host: host.id,
+            host_link: HostLink::new(),
+            permit: None,
             links: BTreeMap::from([(host.id, host)]),
             net,
             ticket,
@@ -145,19 +172,23 @@ impl Watcher {
             relays: Vec::new(),
             reached: BTreeMap::new(),
             redial_at: None,
+            leaving: Vec::new(),
             rejoin_at: None,
             renew_at: None,
             dialled,
             streams: BTreeMap::new(),
             parents: BTreeSet::new(),
+            key_frames_asked: 0,
             player,
             proofs,
-            joined_by: Some(Instant::now() + JOIN_TIMEOUT),
+            joined_by: None,
             linger: linger_after_removal,
             old_secrets: Vec::new(),
             snapshot: Snapshot::default(),
             state,
-        })
+        };
+        watcher.ask_to_join()?;
+        Ok((watcher, inbox))
     }
 
     /// False when the session is over.
@@ -167,21 +198,10 @@ impl Watcher {
             LinkEvent::Up(link) => link.refuse("this node serves nobody"),
             LinkEvent::Chunks(link, chunks) => self.handle_chunks(link, chunks),
             LinkEvent::Control(link, message) if link == self.host => return self.handle_host(message),
-            LinkEvent::Control(link, Control::Refused { why }) => {
-                tracing::info!(%link, why, "a relay refused us");
-                self.drop_parent(link);
-            }
-            LinkEvent::Control(link, Control::End) => self.drop_parent(link),
-            LinkEvent::Control(link, _) => {
-                tracing::info!(%link, "a relay sent what only a host may");
-                self.drop_parent(link);
-            }
-            LinkEvent::Down(link, why) if link == self.host => {
-                return Err(Error::Connect {
-                    peer: "the host".into(),
-                    why: format!("the link broke: {why}"),
-                });
-            }
+            LinkEvent::Control(link, message) => self.handle_relay(link, message),
+            LinkEvent::Lane(link, change) => self.handle_lane(link, change),
+            LinkEvent::Writable(_) => {}
+            LinkEvent::Down(link, why) if link == self.host => self.host_is_gone(why)?,
             LinkEvent::Down(link, _) => self.drop_parent(link),
         }
         Ok(true)
@@ -195,11 +215,20 @@ impl Watcher {
             Control::Commit { commit } => self.handle_commit(&commit)?,
             Control::GroupInfo { group_info } => self.handle_group_info(&group_info)?,
             Control::KeyPackagesWanted { count } => self.publish_key_packages(count.into())?,
+            Control::Permit { permit } => self.take_permit(permit),
             Control::Relays { relays } => {
+                self.host_link.is_back();
                 self.relays = relays;
                 self.reach_relays();
+                self.serve_by_host_if_alone();
             }
-            Control::Refused { why } => return Err(Error::Refused { peer: self.ticket.host, why }),
+            Control::Refused { why } => return self.refused_by_host(why).map(|()| true),
+            Control::OverQuota { what, limit, .. } => {
+                tracing::warn!(?what, limit, "the host leaves out what is over a quota");
+            }
+            Control::LaneAccept { .. } | Control::LaneRefused { .. } => {
+                self.lanes.handle_answer(self.links.get(&self.host), &message);
+            }
             Control::End => return Ok(false),
             _ => {
                 return Err(Error::Peer {
@@ -247,7 +276,9 @@ impl Watcher {
             while let Some(action) = stream.subscription.poll_action() {
                 let (link, message) = match action {
                     Action::Assign { parent, stripes } => {
-                        (parent, Control::subscribe(stream.id, LayerPolicy::UNCAPPED, stripes))
+                        stream.known_to.insert(parent);
+                        let start = stream.start();
+                        (parent, Control::subscribe(stream.id, LayerPolicy::UNCAPPED, stripes, start))
                     }
                     Action::Request { parent, epoch, chunks } => {
                         (parent, Control::repair(stream.id, epoch, &chunks))
@@ -273,101 +304,11 @@ impl Watcher {
             self.streams.values_mut().for_each(|s| s.subscription.suspect_parent(now, parent));
             self.act();
         }
-        if rebuild && self.snapshot.epoch.is_some() {
+        // A host that can't be reached would carry the stripes in name alone, and keep them from whoever could.
+        if rebuild && self.snapshot.epoch.is_some() && self.links.contains_key(&self.host) {
             self.add_parent(self.host);
         }
         self.publish_state();
-    }
-
-    /// Dials the relays that the host names and we have no link to, a few more than there are stripes.
-    fn reach_relays(&mut self) {
-        self.redial_at = None;
-        let wanted =
-            self.streams.values().map(|s| usize::from(s.announce.parents)).max().unwrap_or(4) + SPARES;
-        for relay in self.relays.clone() {
-            if self.reached.len() >= wanted || self.reached.contains_key(&relay.endpoint) {
-                continue;
-            }
-            self.reached.insert(relay.endpoint, None);
-            let (net, dialled) = (self.net.clone(), self.dialled.clone());
-            tokio::spawn(async move {
-                let link = net.connect(&relay).await;
-                let _ = dialled.send((relay, link)).await;
-            });
-        }
-    }
-
-    fn handle_dialled(&mut self, address: &PeerAddress, link: Result<Link, Error>) {
-        match link {
-            Ok(link) if link.peer.role == Role::Relay => {
-                self.reached.insert(address.endpoint, Some(link.id));
-                let id = link.id;
-                link.begin();
-                self.links.insert(id, link);
-                self.add_parent(id);
-                // The host serves only where there are no relays.
-                self.remove_parent(self.host);
-            }
-            Ok(link) => link.close("not a relay"),
-            Err(error) => {
-                tracing::debug!(%error, "a relay could not be reached");
-                self.reached.remove(&address.endpoint);
-                self.redial_at = Some(Instant::now() + REDIAL);
-            }
-        }
-    }
-
-    fn add_parent(&mut self, link: LinkId) {
-        if !self.parents.insert(link) {
-            return;
-        }
-        let now = self.clock.now();
-        let none = StripeSet::new(1, 0).unwrap_or(StripeSet::ALL);
-        for stream in self.streams.values_mut() {
-            // A subscriber of nothing may already ask for repair: that makes a spare warm.
-            if let Some(link) = self.links.get(&link) {
-                link.send(&Control::subscribe(stream.id, LayerPolicy::UNCAPPED, none));
-            }
-            stream.subscription.add_parent(now, link);
-        }
-        self.act();
-    }
-
-    fn remove_parent(&mut self, link: LinkId) {
-        if !self.parents.remove(&link) {
-            return;
-        }
-        let now = self.clock.now();
-        let none = StripeSet::new(1, 0).unwrap_or(StripeSet::ALL);
-        for stream in self.streams.values_mut() {
-            stream.subscription.remove_parent(now, link);
-            if let Some(link) = self.links.get(&link) {
-                link.send(&Control::subscribe(stream.id, LayerPolicy::UNCAPPED, none));
-            }
-        }
-        self.act();
-    }
-
-    fn drop_parent(&mut self, link: LinkId) {
-        self.links.remove(&link);
-        self.reached.retain(|_, reached| *reached != Some(link));
-        self.redial_at.get_or_insert_with(|| Instant::now() + REDIAL);
-        self.remove_parent(link);
-        self.serve_by_host_if_alone();
-    }
-
-    /// Without a relay the host feeds us itself.
-    fn serve_by_host_if_alone(&mut self) {
-        let carried = self.streams.values().all(|s| s.subscription.carrying().next().is_some());
-        if self.snapshot.epoch.is_some() && !carried {
-            self.add_parent(self.host);
-        }
-    }
-
-    fn ask_for_key_frame(&self) {
-        if let Some(stream) = self.streams.values().find(|s| s.kind == crate::publish::StreamKind::Video) {
-            self.send(self.host, &Control::KeyFrame { stream: stream.id.0 });
-        }
     }
 
     fn leave(&self) {
@@ -376,6 +317,11 @@ impl Watcher {
     }
 
     fn send(&self, link: LinkId, message: &Control) {
+        // The host refuses who is not in yet and says anything but that it wants to be.
+        let waits = link == self.host && self.joined_by.is_some();
+        if waits && !matches!(message, Control::Join { .. }) {
+            return;
+        }
         if let Some(link) = self.links.get(&link) {
             link.send(message);
         }
@@ -388,6 +334,8 @@ impl Watcher {
             return Err(Error::Refused { peer: self.ticket.host, why });
         }
         self.keep_in_step(now)?;
+        self.return_to_host(now)?;
+        self.close_left(now);
         if self.redial_at.is_some_and(|at| now >= at) {
             self.reach_relays();
         }
@@ -407,8 +355,10 @@ impl Watcher {
         streams
             .chain(self.joined_by)
             .chain(self.redial_at)
+            .chain(self.leaving.iter().map(|(at, _)| *at))
             .chain(self.rejoin_at)
             .chain(self.renew_at)
+            .chain(self.host_link.poll_timeout())
             .chain([refresh])
             .min()
             .unwrap_or(refresh)

@@ -204,10 +204,10 @@ impl ProofCheck {
 mod tests {
     use super::super::receive::InStream;
     use super::*;
-    use crate::publish::OutStream;
-    use av_wire::{AwsLc, Inner, Media, Object, ObjectFlags, Sealer, StreamAnnounce, StreamKeys};
+    use crate::publish::{OutStream, announce};
+    use av_wire::{AwsLc, Inner, Object, ObjectFlags, Sealer, StreamKeys};
     use bytes::Bytes;
-    use core_types::{CodecId, Epoch, Layer, LeafIndex, LinkId, MediaTime, ObjectSeq, SessionId, SymbolSize};
+    use core_types::{CodecId, Epoch, Layer, LeafIndex, LinkId, MediaTime, ObjectSeq};
     use identity::{Identity, Seed};
 
     const SECRET: [u8; 32] = [7; 32];
@@ -224,18 +224,7 @@ mod tests {
 
     fn session(proofs: Proofs) -> Session {
         let alice = Identity::from_seed(&Seed([1; 64])).unwrap();
-        let announce = StreamAnnounce {
-            session: SessionId([1; 32]),
-            publisher: alice.key_id(),
-            label: "microphone".into(),
-            random: [2; 16],
-            codec: CodecId::Opus,
-            layers: Layer::BASE,
-            symbol_size: SymbolSize::DEFAULT,
-            parents: 4,
-            frame_duration: None,
-            media: Media::Audio { sample_rate: 48_000, channels: 1 },
-        };
+        let announce = announce(StreamKind::Audio, alice.key_id(), 4);
         let mut incoming = InStream::new(announce.clone(), alice.public(), proofs).unwrap();
         let mut out = OutStream::new(StreamKind::Audio, announce, &alice).unwrap();
         out.enter_epoch(Epoch(1), &SECRET, ALICES_LEAF).unwrap();

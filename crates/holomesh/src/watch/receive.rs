@@ -6,10 +6,11 @@ use crate::publish::StreamKind;
 use alm::Subscription;
 use av_wire::{Inner, Keyring, Media, Object, ObjectFlags, StreamAnnounce};
 use bytes::Bytes;
-use codec_fountain::{BlockShape, Reassembler, ReassemblyLimits, repair_symbols};
+use codec_fountain::{BlockShape, Reassembler, ReassemblyLimits};
+use control_wire::Start;
 use core_types::{ChunkSeq, Epoch, LeafIndex, LinkId, MediaTime, MonoTime, ObjectSeq, StreamId};
 use identity::PublicIdentity;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
 
 /// Chunks of an epoch whose key is still on its way that are kept until it comes.
@@ -43,6 +44,8 @@ pub(super) struct InStream {
     pub(super) subscription: Subscription,
     pub(super) stats: ReceiveStats,
     pub(super) proofs: ProofCheck,
+    /// Parents that were asked for it, if only to be ready.
+    pub(super) known_to: BTreeSet<LinkId>,
     first_epoch: Option<Epoch>,
     keyring: Keyring,
     reassembler: Reassembler,
@@ -73,6 +76,7 @@ impl InStream {
             subscription: Subscription::new(config).map_err(|e| Error::codec("stream", e))?,
             stats: ReceiveStats::default(),
             proofs: ProofCheck::new(id, kind, publisher, proofs),
+            known_to: BTreeSet::new(),
             first_epoch: None,
             keyring: Keyring::new(id),
             reassembler: Reassembler::new(announce.symbol_size, ReassemblyLimits::default())
@@ -81,6 +85,15 @@ impl InStream {
             scratch: Vec::new(),
             announce,
         })
+    }
+
+    /// Where a new parent is to start: who has nothing yet wants the pictures since the last key frame, as far as it can open them;
+    /// anybody else has them from the other parents.
+    pub(super) fn start(&self) -> Start {
+        match self.first_epoch {
+            Some(epoch) if self.subscription.stats().chunks == 0 => Start::Kept { epoch: epoch.0 },
+            _ => Start::Live,
+        }
     }
 
     /// Puts a new epoch's key in place, and opens what came before it. What comes of it is for
@@ -152,17 +165,18 @@ impl InStream {
         self.subscription.handle_chunk(now, link, epoch, chunk_seq);
         let (seq, bytes) = match opened.inner {
             Inner::Object { seq, bytes } => (seq, bytes.to_vec()),
-            Inner::Symbol { seq, object_len, id, bytes } => {
+            Inner::Symbol { seq, object_len, repair, id, bytes } => {
                 let object = match self.reassembler.push(seq, object_len as usize, id, bytes) {
                     Ok(Some(object)) => object,
                     Ok(None) => return,
                     Err(error) => return tracing::debug!(%error, "a symbol of no use"),
                 };
-                // Symbols are sent in order of their ids, under consecutive numbers: the rest is not needed.
+                // Symbols are sent in order of their ids, under consecutive numbers: the rest is not needed, neither what is
+                // lost nor what was left out on the way because this hop loses little.
                 if let Ok(shape) = BlockShape::new(object.len(), self.announce.symbol_size) {
                     let k = shape.source_symbols();
                     let first = chunk_seq.0.saturating_sub(u64::from(id.value()));
-                    let end = first + u64::from(k + repair_symbols(k, self.announce.parents));
+                    let end = first + u64::from(k) + u64::from(repair);
                     self.subscription.settle(epoch, ChunkSeq(first)..ChunkSeq(end));
                 }
                 (seq, object)
@@ -206,28 +220,18 @@ impl InStream {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::publish::OutStream;
-    use core_types::{CodecId, FrameRate, FrameSize, KeyId, Layer, SessionId, SymbolSize};
+    use crate::publish::{OutStream, RepairShare, announce};
+    use core_types::KeyId;
     use identity::{Identity, Seed};
     use std::time::Duration;
 
     fn streams() -> (OutStream, InStream) {
+        streams_for(4)
+    }
+
+    fn streams_for(parents: u8) -> (OutStream, InStream) {
         let identity = Identity::from_seed(&Seed([1; 64])).unwrap();
-        let announce = StreamAnnounce {
-            session: SessionId([1; 32]),
-            publisher: identity.key_id(),
-            label: "camera".into(),
-            random: [2; 16],
-            codec: CodecId::Av1,
-            layers: Layer::BASE,
-            symbol_size: SymbolSize::DEFAULT,
-            parents: 4,
-            frame_duration: None,
-            media: Media::Video {
-                size: FrameSize::new(64, 64).unwrap(),
-                rate: FrameRate::new(25, 1).unwrap(),
-            },
-        };
+        let announce = announce(StreamKind::Video, identity.key_id(), parents);
         let incoming = InStream::new(announce.clone(), identity.public(), Proofs::Flag).unwrap();
         (OutStream::new(StreamKind::Video, announce, &identity).unwrap(), incoming)
     }
@@ -268,6 +272,31 @@ mod tests {
                 assert_eq!(received[0].payload, content);
             }
         }
+    }
+
+    #[test]
+    fn what_one_parent_leaves_out_of_a_whole_picture_is_not_asked_for() {
+        let (mut out, mut incoming) = streams_for(1);
+        out.set_repair(RepairShare::from_permille(400));
+        out.enter_epoch(Epoch(1), &[7; 32], LeafIndex(0)).unwrap();
+        incoming.install(MonoTime(0), Epoch(1), &[7; 32], LeafIndex(0)).unwrap();
+        incoming.subscription.add_parent(MonoTime(0), LinkId(1));
+        while incoming.subscription.poll_action().is_some() {}
+        for _ in 0..20 {
+            let chunks = frame(&mut out, &[5; 9_999]);
+            assert_eq!(chunks.len(), 14, "ten source symbols and four for repair");
+            // The hop loses nothing, so it is sent one of the four.
+            assert_eq!(feed(&mut incoming, &chunks[..11]).len(), 1);
+        }
+        incoming.handle_timeout(MonoTime::from_millis(500));
+        assert_eq!(incoming.subscription.poll_action(), None);
+        // A source symbol that is missing from one that is not whole is asked for.
+        let chunks = frame(&mut out, &[6; 9_999]);
+        assert!(feed(&mut incoming, &[&chunks[..5], &chunks[6..10]].concat()).is_empty());
+        incoming.handle_timeout(MonoTime::from_millis(1_000));
+        let action = incoming.subscription.poll_action();
+        let Some(alm::Action::Request { chunks: wanted, .. }) = action else { panic!("{action:?}") };
+        assert_eq!(wanted, [ChunkSeq(20 * 14 + 5)]);
     }
 
     #[test]

@@ -3,28 +3,26 @@
 use super::receive::Received;
 use super::sink::{ShownPicture, Sink};
 use crate::Error;
+use asking::Asking;
 use codec_av1::{Frame, Rav1dDecoder, VideoDecoder};
 use core_types::{FrameRate, FrameSize, MediaTime, ObjectSeq};
+use schedule::Schedule;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-/// A missing frame is given up when the one after it has been due for this long. Waiting makes the picture stutter once;
+mod asking;
+mod schedule;
+
+/// A missing frame is given up when the one after it has been there and due for this long. Waiting makes the picture stutter once;
 /// giving up freezes it until the next key frame. Repair has asked every parent by then.
 const PATIENCE: Duration = Duration::from_millis(250);
-/// A picture that is later than this is not shown any more.
+/// A picture that is later than this is not shown any more when there is one after it: on a path that became slower all are
+/// late, and late ones are better than none.
 const TOO_LATE: Duration = Duration::from_millis(500);
-/// What the delay grows to at most when pictures come late.
-const MAX_DELAY: Duration = Duration::from_millis(500);
-/// What the delay shrinks by with every picture that is in time, until it is what was asked for.
-const RECOVERY: Duration = Duration::from_micros(250);
-/// How far the clock of media time may be off with every picture: 500 millionths at 25 pictures a second.
-const DRIFT: Duration = Duration::from_micros(20);
 /// Without a key frame to start with for this long, one is asked for.
 const START_PATIENCE: Duration = Duration::from_secs(1);
 /// Objects that may wait for a missing one.
 const MAX_WAITING: usize = 256;
-/// A key frame is asked for again after this time.
-const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// What was played of the pictures.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -46,15 +44,11 @@ struct Picture {
 pub(super) struct VideoPlayer {
     decoder: Rav1dDecoder,
     interval: Duration,
-    /// What was asked for, and what it is now.
-    least_delay: Duration,
-    delay: Duration,
-    /// When media time 0 was, as far as the quickest object so far tells.
-    base: Option<Instant>,
+    schedule: Schedule,
     waiting: BTreeMap<ObjectSeq, Received>,
     next: Option<ObjectSeq>,
     awaiting_key_frame: bool,
-    asked_at: Option<Instant>,
+    asking: Asking,
     first_at: Option<Instant>,
     decoded: VecDeque<Picture>,
     pub(super) stats: VideoStats,
@@ -65,13 +59,11 @@ impl VideoPlayer {
         Ok(Self {
             decoder: Rav1dDecoder::new(size).map_err(|e| Error::codec("AV1 decoder", e))?,
             interval: rate.frame_interval(),
-            least_delay: delay,
-            delay,
-            base: None,
+            schedule: Schedule::new(delay),
             waiting: BTreeMap::new(),
             next: None,
             awaiting_key_frame: true,
-            asked_at: None,
+            asking: Asking::default(),
             first_at: None,
             decoded: VecDeque::new(),
             stats: VideoStats::default(),
@@ -82,9 +74,7 @@ impl VideoPlayer {
         if self.next.is_some_and(|next| object.seq < next) {
             return;
         }
-        // The clock of media time, as seen by the object that was quickest on its way.
-        if let Some(zero) = object.assembled_at.checked_sub(object.pts.as_duration()) {
-            self.base = Some(self.base.map_or(zero, |base| zero.min(base + DRIFT)));
+        if self.schedule.handle_object(object.assembled_at, object.pts) {
             self.first_at.get_or_insert(object.assembled_at);
         }
         if self.waiting.len() < MAX_WAITING {
@@ -114,7 +104,7 @@ impl VideoPlayer {
         while let (Some(_), Some((&seq, first))) = (self.next, self.waiting.first_key_value()) {
             match self.next {
                 Some(next) if seq > next => {
-                    let given_up = self.due(first.pts).is_none_or(|due| now >= due + PATIENCE);
+                    let given_up = self.give_up_at(first).is_none_or(|at| now >= at);
                     if !given_up && self.waiting.len() < MAX_WAITING {
                         break;
                     }
@@ -139,14 +129,10 @@ impl VideoPlayer {
             }
             self.decode_one(object);
         }
-        let ask = self.awaiting_key_frame
+        let needed = self.awaiting_key_frame
             && (self.stats.shown > 0
-                || self.first_at.is_some_and(|at| now.saturating_duration_since(at) >= START_PATIENCE))
-            && self.asked_at.is_none_or(|at| now.saturating_duration_since(at) >= ASK_AGAIN);
-        if ask {
-            self.asked_at = Some(now);
-        }
-        Ok(ask)
+                || self.first_at.is_some_and(|at| now.saturating_duration_since(at) >= START_PATIENCE));
+        Ok(needed && self.asking.ask(now))
     }
 
     fn decode_one(&mut self, object: Received) {
@@ -175,15 +161,15 @@ impl VideoPlayer {
     /// Shows what is due.
     pub(super) fn show(&mut self, now: Instant, sinks: &mut [Box<dyn Sink>]) -> Result<(), Error> {
         while let Some(first) = self.decoded.front() {
-            let Some(due) = self.due(first.pts).filter(|due| *due <= now) else { break };
+            let Some(due) = self.schedule.due(first.pts).filter(|due| *due <= now) else { break };
             let Some(picture) = self.decoded.pop_front() else { break };
             let behind = now.saturating_duration_since(due);
-            if behind > TOO_LATE {
+            if behind > TOO_LATE && !self.decoded.is_empty() {
                 self.stats.lost += 1;
                 continue;
             }
             let late = behind > self.interval / 2;
-            self.adapt(behind, late);
+            self.schedule.adapt(behind, late);
             self.stats.shown += 1;
             self.stats.late += u64::from(late);
             let shown = ShownPicture {
@@ -202,19 +188,10 @@ impl VideoPlayer {
         Ok(())
     }
 
-    /// Late pictures make those after them wait longer, so that they come evenly again; then the delay shrinks slowly.
-    fn adapt(&mut self, behind: Duration, late: bool) {
-        if late {
-            self.delay = (self.delay + behind).min(MAX_DELAY.max(self.least_delay));
-        } else {
-            self.delay = self.delay.saturating_sub(RECOVERY).max(self.least_delay);
-        }
-    }
-
     /// When there is something to do next.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        let show = self.decoded.front().and_then(|p| self.due(p.pts));
-        let give_up = self.waiting.values().next().and_then(|o| self.due(o.pts)?.checked_add(PATIENCE));
+        let show = self.decoded.front().and_then(|p| self.schedule.due(p.pts));
+        let give_up = self.waiting.values().next().and_then(|object| self.give_up_at(object));
         show.into_iter().chain(give_up).min()
     }
 
@@ -222,8 +199,9 @@ impl VideoPlayer {
         self.waiting.is_empty() && self.decoded.is_empty()
     }
 
-    fn due(&self, pts: MediaTime) -> Option<Instant> {
-        Some(self.base? + pts.as_duration() + self.delay)
+    /// When what is missing before an object is given up.
+    fn give_up_at(&self, object: &Received) -> Option<Instant> {
+        self.schedule.due(object.pts)?.max(object.assembled_at).checked_add(PATIENCE)
     }
 }
 
@@ -274,7 +252,7 @@ mod tests {
         let mut asked = false;
         objects.sort_by_key(|o| o.assembled_at);
         let mut objects = objects.into_iter().peekable();
-        for ms in 0..1_000 {
+        for ms in 0..2_000 {
             let now = origin + Duration::from_millis(ms);
             while objects.peek().is_some_and(|o| o.assembled_at <= now) {
                 player.push(objects.next().unwrap());
@@ -325,6 +303,47 @@ mod tests {
         // The late one and those that waited for it are late; those after them are evenly later.
         assert!((1..=3).contains(&stats.late), "{stats:?}");
         assert!(!asked);
+    }
+
+    #[test]
+    fn key_frames_that_do_not_come_are_asked_for_ever_less_often() {
+        let origin = Instant::now();
+        let (size, rate) = (FrameSize::new(64, 64).unwrap(), FrameRate::new(25, 1).unwrap());
+        let mut player = VideoPlayer::new(size, rate, DELAY).unwrap();
+        player.push(objects(origin).remove(1));
+        let mut asks = |ms: std::ops::Range<u64>| -> Vec<u64> {
+            ms.step_by(100)
+                .filter(|ms| player.decode(origin + Duration::from_millis(*ms), &mut []).unwrap())
+                .collect()
+        };
+        // The first second belongs to the key frame that comes by itself.
+        assert_eq!(asks(0..20_000), [1_100, 1_600, 2_600, 4_600, 8_600, 12_600, 16_600]);
+        assert_eq!(asks(25_000..26_000), [25_000, 25_500], "that was another time");
+    }
+
+    #[test]
+    fn on_a_path_that_became_slow_pictures_are_shown_late_and_wait_for_one_another() {
+        let origin = Instant::now();
+        let mut slow = objects(origin);
+        slow.truncate(8);
+        for object in &mut slow[2..] {
+            object.assembled_at += DELAY + 2 * TOO_LATE;
+        }
+        // Overtaken by the one after it, in whose favour it is not shown; but both are decoded, and those after them.
+        slow[5].assembled_at += Duration::from_millis(60);
+        let (stats, asked) = play(slow, origin);
+        assert_eq!((stats.shown, stats.lost, stats.undecodable), (7, 1, 0), "{stats:?}");
+        assert!(!asked);
+    }
+
+    #[test]
+    fn after_a_standstill_playing_goes_on_with_the_newest_picture() {
+        let origin = Instant::now();
+        let mut objects = objects(origin);
+        let all_at_once = origin + DELAY + 2 * TOO_LATE;
+        objects[2..].iter_mut().for_each(|object| object.assembled_at = all_at_once);
+        let (stats, _) = play(objects, origin);
+        assert_eq!((stats.shown, stats.undecodable), (2 + 1, 0), "{stats:?}");
     }
 
     #[test]

@@ -48,6 +48,11 @@ impl Node {
         line.trim().to_owned()
     }
 
+    /// What it has said on standard error so far.
+    pub(crate) fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
+    }
+
     /// Waits until it has said `word` on standard error.
     pub(crate) fn wait_for(&self, word: &str, limit: Duration) {
         let deadline = Instant::now() + limit;

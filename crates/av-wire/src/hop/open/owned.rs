@@ -1,6 +1,6 @@
 //! A fresh chunk that outlives the buffer that it came in.
 
-use super::{Fresh, HopReceiver, HopSuite, wrong_suite};
+use super::{Fresh, HopReceiver, HopSuite, SealedChunk, wrong_suite};
 use crate::{Aead, ChunkHeader, Error, HEADER_LEN};
 
 /// A whole chunk in one piece, 52 bytes of header in front, that the neighbour sent: authenticated on its link and not taken
@@ -38,6 +38,51 @@ impl<B: AsRef<[u8]>> FreshChunk<B> {
     pub fn into_bytes(self) -> B {
         self.bytes
     }
+
+    /// The chunk as the next link wants it.
+    pub fn as_chunk(&self) -> SealedChunk<'_> {
+        taken_apart(self.header, self.bytes.as_ref())
+    }
+
+    /// The chunk to be kept and sent on, to many links or later, without being read again.
+    pub fn keep(self) -> KeptChunk<B> {
+        KeptChunk { header: self.header, bytes: self.bytes }
+    }
+}
+
+/// A whole chunk that came off a link, and what its header says: kept to be sent on. Its header was read once; in a buffer that
+/// is shared without copying it is cheap to clone.
+#[derive(Debug, Clone)]
+pub struct KeptChunk<B = Vec<u8>> {
+    header: ChunkHeader,
+    bytes: B,
+}
+
+impl<B: AsRef<[u8]>> KeptChunk<B> {
+    /// The chunk's header.
+    #[inline]
+    pub const fn header(&self) -> &ChunkHeader {
+        &self.header
+    }
+
+    /// The whole chunk.
+    #[inline]
+    pub const fn bytes(&self) -> &B {
+        &self.bytes
+    }
+
+    /// The chunk as a link wants it.
+    #[inline]
+    pub fn as_chunk(&self) -> SealedChunk<'_> {
+        taken_apart(self.header, self.bytes.as_ref())
+    }
+}
+
+/// A chunk whose header was read before. A buffer that is not any more what was read makes an empty chunk, which nobody takes.
+#[inline]
+fn taken_apart(header: ChunkHeader, bytes: &[u8]) -> SealedChunk<'_> {
+    let (header_bytes, body) = bytes.split_first_chunk().unwrap_or((&[0; HEADER_LEN], &[]));
+    SealedChunk { header, header_bytes, body }
 }
 
 impl FreshChunk {
@@ -91,6 +136,24 @@ mod tests {
         let owned = receiver.open(&mut datagram[..len]).unwrap().to_chunk();
         assert_eq!((owned.bytes(), owned.carried()), (&chunk(), len));
         assert_eq!(owned.header(), SealedChunk::parse(&chunk()).unwrap().header());
+    }
+
+    #[test]
+    fn a_kept_chunk_is_sent_on_as_if_it_were_read_again() {
+        let taken = || HopReceiver::<AwsLc>::new(HopSuite::TransportSealed).take_whole(chunk()).unwrap();
+        let (fresh, kept) = (taken(), taken().keep());
+        let whole = chunk();
+        let read = SealedChunk::parse(&whole).unwrap();
+        for again in [fresh.as_chunk(), kept.as_chunk(), kept.clone().as_chunk()] {
+            let send = |chunk: &SealedChunk<'_>| {
+                let keys = HopKeys::<AwsLc>::new(&[1; 32], &[2; 12]).unwrap();
+                let (mut sender, mut datagram) = (HopSender::new(HopSuite::Full(keys)), [0; 200]);
+                sender.seal_into(chunk, &mut datagram).unwrap();
+                datagram
+            };
+            assert_eq!(send(&again), send(&read));
+        }
+        assert_eq!((kept.header(), kept.bytes()), (read.header(), &whole));
     }
 
     #[test]

@@ -1,40 +1,36 @@
 //! What members, relays and strangers ask of the host.
 
 use super::Host;
-use crate::net::{Control, PeerAddress, Role};
+use crate::net::{Control, Link, PeerAddress, Role};
+use av_wire::permit::PermitRole;
 use core_types::{Epoch, KeyId, LinkId};
 use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq;
 
 /// Key frames on request come at most this often.
 const KEY_FRAME_INTERVAL: Duration = Duration::from_millis(500);
-/// Relays of one session, and addresses of one relay: both go to every watcher.
-const MAX_RELAYS: usize = 256;
-const MAX_ADDRESSES: usize = 16;
 
 impl Host {
     pub(super) fn handle_control(&mut self, link: LinkId, message: Control) {
         let now = Instant::now();
-        let Some((peer, role)) = self.core.links.get(&link).map(|l| (l.peer.key_id(), l.peer.role)) else {
+        let Some((peer, role)) = self.core.link(link).map(|l| (l.peer.key_id(), l.peer.role)) else {
             return;
         };
+        if !self.core.may_ask(link, &message) {
+            return;
+        }
         let outcome = match message {
             Control::Join { invitation, key_package } if role == Role::Watcher => self
                 .check_invitation(invitation)
-                .and_then(|()| self.authority.join(now, link, peer, &key_package)),
+                .and_then(|()| self.authority.join(now, link, peer, &key_package))
+                .map(|()| {
+                    self.taken_out.remove(&peer);
+                }),
             Control::Serve { invitation, address } if role == Role::Relay => {
-                self.check_invitation(invitation).and_then(|()| self.take_relay(link, address))
+                self.check_invitation(invitation).and_then(|()| self.take_relay(link, peer, address))
             }
-            Control::Carrying if self.relays.contains_key(&link) => {
-                let newly = self
-                    .relays
-                    .get_mut(&link)
-                    .is_some_and(|(_, carrying)| !std::mem::replace(carrying, true));
-                if newly {
-                    self.spread_relay_list();
-                }
-                Ok(())
-            }
+            Control::Draining { .. } if self.relays.set_carrying(now, link, false) => Ok(()),
+            Control::Carrying if self.relays.set_carrying(now, link, true) => Ok(()),
             Control::EpochReady { epoch } => {
                 self.authority.ready(link, Epoch(epoch));
                 Ok(())
@@ -58,11 +54,15 @@ impl Host {
                     }
                 })
             }
-            Control::KeyFrame { .. } if self.authority.is_member(link) => {
+            Control::Resume { invitation } if role == Role::Watcher => {
+                self.check_invitation(invitation).and_then(|()| self.resume(link, peer))
+            }
+            // A relay has merged what its own children asked for; a member's request is merged with the others' here.
+            Control::KeyFrame { .. } if self.relays.serves(link) => {
                 self.key_frame_wanted(now);
                 Ok(())
             }
-            other if self.relays.contains_key(&link) || self.authority.is_member(link) => {
+            other if self.relays.serves(link) || self.authority.is_member(link) => {
                 self.core.handle_control(link, other);
                 Ok(())
             }
@@ -94,23 +94,26 @@ impl Host {
         Err("the ticket's invitation is not this session's: it may be an old ticket".into())
     }
 
-    /// A relay may only send watchers to itself, and only so many of them.
-    fn take_relay(&mut self, link: LinkId, address: PeerAddress) -> Result<(), String> {
-        let own_key = self.core.links.get(&link).is_some_and(|l| l.transport_key() == address.endpoint);
-        if !own_key || address.addresses.is_empty() || address.addresses.len() > MAX_ADDRESSES {
-            return Err("a relay must name its own transport key and 1 to 16 addresses".into());
+    fn take_relay(&mut self, link: LinkId, who: KeyId, address: PeerAddress) -> Result<(), String> {
+        let now = Instant::now();
+        let key = self.core.link(link).map(Link::transport_key).unwrap_or_default();
+        if let Some(former) = self.relays.serve(now, link, who, key, address)? {
+            self.core.remove_link(former);
+            self.permits.forget(former);
         }
-        if self.relays.len() >= MAX_RELAYS {
-            return Err(format!("this session has {MAX_RELAYS} relays already"));
+        self.core.admit(link, true);
+        match self.permits.issue(now, self.net.identity(), link, who, PermitRole::Relay) {
+            Ok(message) => self.send(link, &message),
+            Err(error) => tracing::warn!(%error, "a permit could not be signed"),
         }
-        self.relays.insert(link, (address, false));
         let announces = self.streams.values().map(|s| s.signed_announce().to_vec()).collect();
         self.send(link, &Control::Carry { announces });
+        self.permits.tell_revoked(now, link);
         Ok(())
     }
 
     /// Requests are merged: whoever asks while a key frame is on its way gets that one.
-    fn key_frame_wanted(&mut self, now: Instant) {
+    pub(super) fn key_frame_wanted(&mut self, now: Instant) {
         if self.last_key_frame_request.is_none_or(|last| now.duration_since(last) >= KEY_FRAME_INTERVAL) {
             self.last_key_frame_request = Some(now);
             self.control.request_key_frame();

@@ -9,6 +9,7 @@ use crate::watch::receive::InStream;
 use av_mls::{CommitOutcome, EpochSecret, SignedKeyPackage};
 use av_wire::StreamAnnounce;
 use core_types::{Epoch, LeafIndex, SessionId};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// Key packages that are left with the host, for others to ask for.
@@ -31,19 +32,29 @@ impl Watcher {
         self.joined_by = None;
         let publisher = self.links.get(&self.host).map(|host| host.peer.identity.clone());
         let publisher = publisher.ok_or(Error::Ended("the host's link"))?;
+        let (mut announced, mut new) = (BTreeSet::new(), BTreeSet::new());
         for signed in announces {
             let announce = StreamAnnounce::verify(signed, &publisher)?;
             if announce.session != session {
                 continue;
             }
-            let stream = InStream::new(announce.clone(), &publisher, self.proofs)?;
-            self.streams.insert(stream.id, stream);
-            self.player.send(Message::Stream(Box::new(announce)));
+            announced.insert(announce.stream_id()?);
+            // Who comes back may know the stream: it goes on with another key.
+            if !self.streams.contains_key(&announce.stream_id()?) {
+                let stream = InStream::new(announce.clone(), &publisher, self.proofs)?;
+                new.insert(stream.id);
+                self.streams.insert(stream.id, stream);
+                self.player.send(Message::Stream(Box::new(announce)));
+            }
         }
-        self.snapshot.first_epoch = Some(epoch);
+        self.streams.retain(|id, _| announced.contains(id));
+        self.host_link.is_back();
+        self.snapshot.removed_in = None;
+        self.snapshot.first_epoch.get_or_insert(epoch);
         let secret = self.member.epoch_secret()?;
         self.enter_epoch(epoch, secret)?;
         self.publish_key_packages(KEY_PACKAGES)?;
+        self.adopt_streams(&new);
         self.serve_by_host_if_alone();
         Ok(())
     }
@@ -109,9 +120,11 @@ impl Watcher {
     fn removed(&mut self, epoch: Epoch) -> Result<(), Error> {
         self.snapshot.removed_in = Some(epoch);
         if self.linger {
+            tracing::warn!(%epoch, "the host removed us from the session: listening on, dialling nobody");
+            self.redial_at = None;
             return Ok(());
         }
-        Err(Error::Refused { peer: self.ticket.host, why: "the host removed us from the session".into() })
+        Err(Error::Refused { peer: self.ticket.host, why: super::host_link::REMOVED_US.into() })
     }
 
     /// Puts the keys of an epoch in place, and tells the host that they are.

@@ -1,0 +1,75 @@
+//! Lists and texts of a message that are shorter than a frame could be: refused in both directions beyond their limit.
+
+use core::{fmt, marker::PhantomData};
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Bytes of a signed permit in a message at most; one with all it may hold is shorter.
+pub const MAX_PERMIT_LEN: usize = 8 * 1024;
+/// Addresses of a lane at most.
+pub const MAX_LANE_ADDRESSES: usize = 16;
+/// Bytes of the reason for a lane's refusal at most.
+pub const MAX_WHY_LEN: usize = 1024;
+
+const TOO_LONG: &str = "longer than the message allows";
+
+pub(crate) fn write<const MOST: usize, T: Serialize, S: Serializer>(
+    list: &[T],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    if list.len() > MOST {
+        return Err(S::Error::custom(TOO_LONG));
+    }
+    list.serialize(serializer)
+}
+
+pub(crate) fn read<'de, const MOST: usize, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    deserializer.deserialize_seq(Bounded::<MOST, T>(PhantomData))
+}
+
+pub(crate) fn write_text<const MOST: usize, S: Serializer>(
+    text: &str,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    if text.len() > MOST {
+        return Err(S::Error::custom(TOO_LONG));
+    }
+    text.serialize(serializer)
+}
+
+pub(crate) fn read_text<'de, const MOST: usize, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<String, D::Error> {
+    let text = <&str>::deserialize(deserializer)?;
+    if text.len() > MOST {
+        return Err(D::Error::custom(TOO_LONG));
+    }
+    Ok(text.to_owned())
+}
+
+struct Bounded<const MOST: usize, T>(PhantomData<T>);
+
+impl<'de, const MOST: usize, T: Deserialize<'de>> Visitor<'de> for Bounded<MOST, T> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at most {MOST} elements")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
+        if list.size_hint().is_some_and(|len| len > MOST) {
+            return Err(A::Error::custom(TOO_LONG));
+        }
+        let mut elements = Vec::new();
+        while let Some(element) = list.next_element()? {
+            if elements.len() == MOST {
+                return Err(A::Error::custom(TOO_LONG));
+            }
+            elements.push(element);
+        }
+        Ok(elements)
+    }
+}

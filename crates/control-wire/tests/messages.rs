@@ -1,0 +1,139 @@
+//! The messages as bytes: their numbers stay, what is written is read, and nothing beyond a limit is either.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+use control_wire::{
+    Control, Error, MAX_LANE_ADDRESSES, MAX_PERMIT_LEN, MAX_WHY_LEN, OverQuota, PREFIX_LEN, Start, decode,
+    encode, lane_context,
+};
+use proptest::prelude::*;
+use std::net::SocketAddr;
+
+fn content(message: &Control) -> Vec<u8> {
+    encode(message).unwrap()[PREFIX_LEN..].to_vec()
+}
+
+fn offer(addresses: Vec<SocketAddr>) -> Control {
+    Control::LaneOffer { lane: 1, addresses, port: 2, suite: 1 }
+}
+
+fn refused(why: String) -> Control {
+    Control::LaneRefused { lane: 1, why }
+}
+
+/// One of the messages that came with protocol version 3.
+fn recent() -> impl Strategy<Value = Control> {
+    let bytes = |most: usize| prop::collection::vec(any::<u8>(), 0..most);
+    prop_oneof![
+        bytes(6_000).prop_map(|permit| Control::Permit { permit }),
+        (any::<[u8; 32]>(), any::<u64>()).prop_map(|(holder, serial)| Control::Revoke { holder, serial }),
+        any::<u16>().prop_map(|seconds| Control::Draining { seconds }),
+        (any::<Option<[u8; 32]>>(), any::<u8>(), any::<u64>())
+            .prop_map(|(stream, what, limit)| { Control::OverQuota { stream, what: what.into(), limit } }),
+        (
+            any::<u64>(),
+            prop::collection::vec(any::<SocketAddr>(), 0..=MAX_LANE_ADDRESSES),
+            any::<u16>(),
+            any::<u8>()
+        )
+            .prop_map(|(lane, addresses, port, suite)| Control::LaneOffer {
+                lane,
+                addresses: addresses.into_iter().map(|at| SocketAddr::new(at.ip(), at.port())).collect(),
+                port,
+                suite
+            }),
+        (any::<u64>(), any::<u16>()).prop_map(|(lane, port)| Control::LaneAccept { lane, port }),
+        (any::<u64>(), "\\PC{0,100}").prop_map(|(lane, why)| Control::LaneRefused { lane, why }),
+        any::<[u8; 16]>().prop_map(|invitation| Control::Resume { invitation }),
+        Just(Control::Ping),
+        Just(Control::Pong),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn recent_messages_round_trip_and_cut_or_lengthened_ones_are_refused(message in recent(), cut: prop::sample::Index) {
+        let bytes = content(&message);
+        prop_assert_eq!(decode::<Control>(&bytes), Ok(message));
+        prop_assert!(decode::<Control>(&bytes[..cut.index(bytes.len())]).is_err());
+        let longer = [&bytes[..], &[0]].concat();
+        prop_assert_eq!(decode::<Control>(&longer), Err(Error::TrailingBytes(1)));
+    }
+}
+
+#[test]
+fn lists_and_texts_end_at_their_limit_in_both_directions() {
+    let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+    let addresses = |count: usize| (0..count).map(|port| at(port as u16)).collect();
+    let longest = [
+        Control::Permit { permit: vec![7; MAX_PERMIT_LEN] },
+        offer(addresses(MAX_LANE_ADDRESSES)),
+        refused("é".repeat(MAX_WHY_LEN / 2)),
+    ];
+    for message in longest {
+        assert_eq!(decode::<Control>(&content(&message)), Ok(message));
+    }
+    let longer = [
+        Control::Permit { permit: vec![7; MAX_PERMIT_LEN + 1] },
+        offer(addresses(MAX_LANE_ADDRESSES + 1)),
+        refused("x".repeat(MAX_WHY_LEN + 1)),
+    ];
+    for message in longer {
+        assert!(matches!(encode(&message), Err(Error::Malformed(_))), "{message:?}");
+    }
+    // The same, written by somebody without limits: message number, lane, length, elements.
+    let mut permit = vec![21, 0x81, 0x40];
+    permit.resize(3 + MAX_PERMIT_LEN + 1, 7);
+    let one = [0, 127, 0, 0, 1, 9];
+    let offer = [&[25, 1, 17][..], &one.repeat(17), &[2, 1]].concat();
+    let why = [&[27, 1, 0x81, 0x08][..], &[b'x'; MAX_WHY_LEN + 1]].concat();
+    for bytes in [permit, offer, why] {
+        assert!(matches!(decode::<Control>(&bytes), Err(Error::Malformed(_))), "message {}", bytes[0]);
+    }
+}
+
+#[test]
+fn message_numbers_and_field_order_are_the_wire() {
+    let holder = [9; 32];
+    let hex = |message: &Control| content(message);
+    assert_eq!(hex(&Control::KeyFrame { stream: holder }), [&[11][..], &holder].concat());
+    assert_eq!(hex(&Control::MemberCommit { commit: vec![5] }), [20, 1, 5]);
+    assert_eq!(hex(&Control::Permit { permit: vec![5, 6] }), [21, 2, 5, 6]);
+    assert_eq!(hex(&Control::Revoke { holder, serial: 300 }), [&[22][..], &holder, &[0xac, 2]].concat());
+    assert_eq!(hex(&Control::Draining { seconds: 300 }), [23, 0xac, 2]);
+    let subscribe = |start| {
+        let (layers, stripe_count, stripe_mask) = ([1, 2, 255], 4, 0x81);
+        Control::Subscribe { stream: holder, layers, stripe_count, stripe_mask, start }
+    };
+    for (start, bytes) in
+        [(Start::Live, &[0][..]), (Start::KeyFrame, &[1]), (Start::Kept { epoch: 300 }, &[2, 0xac, 2])]
+    {
+        let head = [&[9][..], &holder, &[1, 2, 255, 4, 0x81, 1]].concat();
+        assert_eq!(hex(&subscribe(start)), [&head[..], bytes].concat());
+    }
+    let over = |stream, what| Control::OverQuota { stream, what, limit: 5 };
+    let known = [
+        OverQuota::BytesPerSecond,
+        OverQuota::PacketsPerSecond,
+        OverQuota::Streams,
+        OverQuota::Subscribers,
+        OverQuota::RequestsPerSecond,
+    ];
+    for (byte, what) in known.into_iter().enumerate() {
+        assert_eq!(hex(&over(None, what)), [24, 0, byte as u8, 5]);
+    }
+    assert_eq!(hex(&over(Some(holder), OverQuota::Other(200))), [&[24, 1][..], &holder, &[200, 5]].concat());
+    let v6 = SocketAddr::from(([1; 16], 257));
+    let offer = Control::LaneOffer { lane: 3, addresses: vec![v6], port: 256, suite: 2 };
+    assert_eq!(hex(&offer), [&[25, 3, 1, 1][..], &[1; 16], &[0x81, 2, 0x80, 2, 2]].concat());
+    assert_eq!(hex(&Control::LaneAccept { lane: 3, port: 1 }), [26, 3, 1]);
+    assert_eq!(hex(&Control::LaneRefused { lane: 3, why: "no".into() }), [27, 3, 2, b'n', b'o']);
+    assert_eq!(hex(&Control::Resume { invitation: [4; 16] }), [&[28][..], &[4; 16]].concat());
+    assert_eq!((hex(&Control::Ping), hex(&Control::Pong)), (vec![29], vec![30]));
+    assert!(decode::<Control>(&[31]).is_err());
+}
+
+#[test]
+fn lanes_of_one_link_have_contexts_of_their_own() {
+    assert_eq!(lane_context(0x0102), [0, 0, 0, 0, 0, 0, 1, 2]);
+    assert_ne!(lane_context(1), lane_context(1 << 32));
+}

@@ -1,0 +1,150 @@
+//! What the node says to the encoding threads while they run.
+
+use crate::Error;
+use codec_av1::EncoderConfig;
+use core_types::{BitRate, MediaTime};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Between which bit rates the encoder of pictures may be moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateBounds {
+    /// Not lower, however little the first hop sustains: below it pictures are worth nothing.
+    pub min: BitRate,
+    /// Not higher, however much it sustains.
+    pub max: BitRate,
+}
+
+impl RateBounds {
+    /// The bounds, if they are bounds.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if `min` is above `max`, or one of them is no rate that the encoder can do.
+    pub fn new(min: BitRate, max: BitRate) -> Result<Self, Error> {
+        let bounds = Self { min, max };
+        bounds.check().map(|()| bounds)
+    }
+
+    /// The nearest rate within the bounds.
+    pub fn clamp(self, rate: BitRate) -> BitRate {
+        rate.max(self.min).min(self.max)
+    }
+
+    /// # Errors
+    /// As [`RateBounds::new`]: the fields are open.
+    pub(super) fn check(self) -> Result<(), Error> {
+        let Self { min, max } = self;
+        let (lowest, highest) = (EncoderConfig::MIN_BIT_RATE, EncoderConfig::MAX_BIT_RATE);
+        if min > max {
+            return Err(Error::input("bit rates", format!("the least, {min}, is above the most, {max}")));
+        }
+        if min < lowest || max > highest {
+            let why = format!("{min} to {max}; the encoder does {lowest} to {highest}");
+            return Err(Error::input("bit rates", why));
+        }
+        Ok(())
+    }
+}
+
+/// What the node says to the encoding threads while they run.
+#[derive(Debug)]
+pub struct EncoderControl {
+    key_frame: AtomicBool,
+    stop: AtomicBool,
+    /// Microseconds of media time; `u64::MAX` while no end is known.
+    end: AtomicU64,
+    skipped: AtomicU64,
+    /// Bits per second; 0 as long as nothing was asked for.
+    bit_rate: AtomicU64,
+}
+
+impl Default for EncoderControl {
+    fn default() -> Self {
+        Self {
+            key_frame: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+            end: AtomicU64::new(u64::MAX),
+            skipped: AtomicU64::new(0),
+            bit_rate: AtomicU64::new(0),
+        }
+    }
+}
+
+impl EncoderControl {
+    /// The next picture shall be a key frame.
+    pub fn request_key_frame(&self) {
+        self.key_frame.store(true, Ordering::Relaxed);
+    }
+
+    /// Pictures from the next one on shall be coded at another bit rate, or at the bound that it is beyond. Without
+    /// [`VideoConfig::bounds`](super::VideoConfig::bounds) nothing happens.
+    ///
+    /// A change costs a key frame, so it is for the caller to keep changes rare and small ones back. Packets say at which
+    /// rate they were coded ([`Encoded::bit_rate`](super::Encoded::bit_rate)): the first ones at the new rate come out some
+    /// four pictures later. Until then it is too early to judge what the change did.
+    pub fn set_bit_rate(&self, bit_rate: BitRate) {
+        self.bit_rate.store(bit_rate.0.max(1), Ordering::Relaxed);
+    }
+
+    /// Stop capturing; what is in the encoder still comes out.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Pictures that were not encoded because encoding was too slow.
+    pub fn skipped(&self) -> u64 {
+        self.skipped.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_skipped(&self) {
+        self.skipped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// True if nothing is to be captured at that media time any more.
+    pub(super) fn is_over(&self, at: MediaTime) -> bool {
+        self.stop.load(Ordering::Relaxed) || at.0 >= self.end.load(Ordering::Relaxed)
+    }
+
+    /// A source has ended at that media time. The others go on to there, however far behind they are, and no further.
+    pub(super) fn end_at(&self, at: MediaTime) {
+        self.end.fetch_min(at.0, Ordering::Relaxed);
+    }
+
+    /// True once for each time that somebody asked.
+    pub(super) fn take_key_frame_request(&self) -> bool {
+        self.key_frame.swap(false, Ordering::Relaxed)
+    }
+
+    /// The bit rate that was asked for last, within `bounds`.
+    pub(super) fn bit_rate(&self, bounds: RateBounds) -> Option<BitRate> {
+        match self.bit_rate.load(Ordering::Relaxed) {
+            0 => None,
+            rate => Some(bounds.clamp(BitRate(rate))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn only_bounds_that_the_encoder_can_keep_are_taken(min in 0u64..300_000, max in 0u64..300_000) {
+            let (min, max) = (BitRate::from_kbit(min), BitRate::from_kbit(max));
+            let possible = min <= max && min.0 >= 8_000 && max.0 <= 200_000_000;
+            prop_assert_eq!(RateBounds::new(min, max).is_ok(), possible);
+        }
+
+        #[test]
+        fn what_is_asked_for_is_kept_within_bounds(asked in any::<u64>(), min in 8u64..1_000, more in 0u64..1_000) {
+            let (min, max) = (BitRate::from_kbit(min), BitRate::from_kbit(min + more));
+            let bounds = RateBounds::new(min, max).unwrap();
+            let control = EncoderControl::default();
+            prop_assert_eq!(control.bit_rate(bounds), None);
+            control.set_bit_rate(BitRate(asked));
+            let expected = if asked < min.0 { min } else if asked > max.0 { max } else { BitRate(asked) };
+            prop_assert_eq!(control.bit_rate(bounds), Some(expected));
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What the host publishes: capturing begins and ends, epochs are entered, objects and proofs are sealed and go out.
+
+use super::{END_GRACE, Host, LAST_CHUNKS, PUBLISHER};
+use crate::publish::{Capture, Encoded, Published, StreamKind};
+use crate::{Error, publish};
+use av_wire::{Object, ObjectFlags};
+use core_types::Epoch;
+use std::time::{Duration, Instant};
+
+impl Host {
+    pub(super) fn publishes_video(&self) -> bool {
+        self.capturing > 0 && self.streams.get(&StreamKind::Video).is_some_and(|s| s.epoch().is_some())
+    }
+
+    pub(super) fn start(&mut self) -> Result<(), Error> {
+        let (Some(sources), Some(out)) = (self.sources.take(), self.capture_out.take()) else {
+            return Ok(());
+        };
+        let (epoch, secret) = self.authority.current()?;
+        self.enter_epoch(epoch, secret.expose())?;
+        // Making an encoder takes its time; media time begins when both are there.
+        let video =
+            sources.video.map(|(source, config)| publish::prepare_video(source, config)).transpose()?;
+        let audio =
+            sources.audio.map(|(source, config)| publish::prepare_audio(source, config)).transpose()?;
+        let origin = Instant::now() + Duration::from_millis(20);
+        self.observer.event("start", format!("publishing in epoch {epoch}"));
+        for capture in video.into_iter().chain(audio) {
+            capture.start(self.control.clone(), origin, out.clone())?;
+            self.capturing += 1;
+        }
+        Ok(())
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.stop_wanted = true;
+        self.control.stop();
+    }
+
+    pub(super) fn switch_epoch(&mut self) -> Result<(), Error> {
+        self.awaiting_key_frame = false;
+        let Some((epoch, secret)) = self.authority.finish_switch() else { return Ok(()) };
+        self.enter_epoch(epoch, secret.expose())?;
+        self.authority.checkpoint();
+        let cut = Instant::now() + LAST_CHUNKS;
+        self.expelled.iter_mut().for_each(|expelled| expelled.at = expelled.at.or(Some(cut)));
+        self.observer.event("epoch", format!("sealing in epoch {epoch}"));
+        Ok(())
+    }
+
+    /// Sends the proofs that are due.
+    pub(super) fn prove(&mut self) -> Result<(), Error> {
+        let now = self.clock.now();
+        for stream in self.streams.values_mut() {
+            let chunks = stream.prove_due(now, self.net.identity())?;
+            self.core.publish(PUBLISHER, chunks);
+        }
+        Ok(())
+    }
+
+    fn enter_epoch(&mut self, epoch: Epoch, secret: &[u8; 32]) -> Result<(), Error> {
+        let own_leaf = self.authority.own_leaf()?;
+        for stream in self.streams.values_mut() {
+            // Under the old key, for those that have it.
+            let chunks = stream.prove_epoch(self.net.identity())?;
+            self.core.publish(PUBLISHER, chunks);
+            stream.enter_epoch(epoch, secret, own_leaf)?;
+        }
+        self.observer.epoch_secret(epoch, secret);
+        Ok(())
+    }
+
+    pub(super) fn handle_capture(&mut self, capture: Capture) -> Result<(), Error> {
+        match capture {
+            Capture::Encoded(encoded) => self.publish(encoded),
+            // Where one source ends the session does; what the others have up to there is still on its way.
+            Capture::End(end) => {
+                self.capturing = self.capturing.saturating_sub(1);
+                self.stop_wanted = true;
+                end.outcome
+            }
+        }
+    }
+
+    fn publish(&mut self, encoded: Encoded) -> Result<(), Error> {
+        if self.awaiting_key_frame && encoded.kind == StreamKind::Video && encoded.key_frame {
+            self.switch_epoch()?;
+        }
+        let Encoded { kind, payload, pts, duration, key_frame, captured_at, encoded_at, .. } = encoded;
+        self.last_pts = self.last_pts.max(pts);
+        let flags = ObjectFlags { key_frame, ..ObjectFlags::default() };
+        let Some(stream) = self.streams.get_mut(&kind) else { return Ok(()) };
+        let sealed = stream.seal(self.clock.now(), &Object { flags, pts, duration, payload: &payload })?;
+        let published = Published {
+            kind,
+            seq: sealed.seq,
+            epoch: stream.epoch().unwrap_or_default(),
+            pts,
+            captured_at,
+            encoded_at,
+            source_bytes: sealed.source_bytes,
+            coded_bytes: payload.len(),
+        };
+        self.observer.published(published);
+        self.core.publish(PUBLISHER, sealed.chunks);
+        Ok(())
+    }
+
+    /// The last object of every stream says that it is the last.
+    pub(super) fn end_streams(&mut self) -> Result<(), Error> {
+        self.ending = Some(Instant::now() + END_GRACE);
+        let object = Object {
+            flags: ObjectFlags { end_of_stream: true, ..ObjectFlags::default() },
+            pts: self.last_pts,
+            duration: Duration::ZERO,
+            payload: &[],
+        };
+        for stream in self.streams.values_mut().filter(|s| s.epoch().is_some()) {
+            let mut chunks = stream.seal(self.clock.now(), &object)?.chunks;
+            chunks.extend(stream.prove_end(self.net.identity())?);
+            self.core.publish(PUBLISHER, chunks);
+        }
+        Ok(())
+    }
+}

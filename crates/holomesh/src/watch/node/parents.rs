@@ -1,0 +1,343 @@
+//! Whom the watcher takes its streams from: which relays it dials, shows its permit, leaves and comes back to.
+
+use super::{Dialled, Watcher};
+use crate::Error;
+use crate::net::{Control, LaneChange, Link, PeerAddress, Role};
+use crate::publish::StreamKind;
+use control_wire::Start;
+use core_types::{LayerPolicy, LinkId, StreamId, StripeSet};
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+/// A relay that could not be reached, sent us away or went away is dialled again after this time at most at first, and after twice
+/// as long each further time, for as long as the host names it; and after half of that at least, so that those whom it left do
+/// not all come back at once.
+const REDIAL: Duration = Duration::from_millis(500);
+const REDIAL_MOST: Duration = Duration::from_secs(8);
+/// After so long on a link, what failed before is forgotten.
+const STEADY: Duration = Duration::from_secs(10);
+/// A relay that was left is listened to for so long.
+const LAST_CHUNKS: Duration = Duration::from_millis(500);
+/// Relays that are kept ready beyond those that carry stripes.
+const SPARES: usize = 2;
+
+/// How it is with a relay that the host names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reached {
+    Dialling {
+        failures: u32,
+    },
+    Linked {
+        link: LinkId,
+        since: Instant,
+        failures: u32,
+    },
+    /// It is left alone until then.
+    Resting {
+        until: Instant,
+        failures: u32,
+    },
+}
+
+impl Watcher {
+    /// Dials the relays that the host names and we have no link to, a few more than there are stripes.
+    pub(super) fn reach_relays(&mut self) {
+        let now = Instant::now();
+        self.redial_at = None;
+        if self.snapshot.removed_in.is_some() {
+            // Nobody serves us any more.
+            return;
+        }
+        self.reached.retain(|endpoint, reached| {
+            matches!(reached, Reached::Linked { .. }) || self.relays.iter().any(|r| r.endpoint == *endpoint)
+        });
+        let wanted =
+            self.streams.values().map(|s| usize::from(s.announce.parents)).max().unwrap_or(4) + SPARES;
+        for relay in self.relays.clone() {
+            let failures = match self.reached.get(&relay.endpoint) {
+                None => 0,
+                Some(Reached::Resting { until, failures }) if *until <= now => *failures,
+                Some(Reached::Resting { until, .. }) => {
+                    self.redial_at = Some(self.redial_at.map_or(*until, |at| at.min(*until)));
+                    continue;
+                }
+                Some(_) => continue,
+            };
+            let active =
+                self.reached.values().filter(|reached| !matches!(reached, Reached::Resting { .. })).count();
+            if active >= wanted {
+                break;
+            }
+            self.reached.insert(relay.endpoint, Reached::Dialling { failures });
+            let (net, dialled) = (self.net.clone(), self.dialled.clone());
+            tokio::spawn(async move {
+                let link = net.connect(&relay).await;
+                let _ = dialled.send(Dialled::Relay(relay, link)).await;
+            });
+        }
+    }
+
+    pub(super) fn handle_dialled(&mut self, dialled: Dialled) -> Result<(), Error> {
+        match dialled {
+            Dialled::Relay(address, link) => {
+                self.relay_dialled(&address, link);
+                Ok(())
+            }
+            Dialled::Host(link) => self.host_dialled(link),
+        }
+    }
+
+    fn relay_dialled(&mut self, address: &PeerAddress, link: Result<Link, Error>) {
+        match link {
+            Ok(mut link) if link.peer.role == Role::Relay => {
+                let id = link.id;
+                let linked =
+                    Reached::Linked { link: id, since: Instant::now(), failures: self.failures(address) };
+                self.reached.insert(address.endpoint, linked);
+                link.begin();
+                self.links.insert(id, link);
+                self.take_parent(id);
+                // The host serves only where there are no relays. What it carried is the relay's before that is told anything
+                // else: with its first word it is told where to start.
+                self.remove_parent(self.host);
+                self.warm(id);
+            }
+            Ok(link) => link.close("not a relay"),
+            Err(error) => {
+                tracing::debug!(%error, "a relay could not be reached");
+                let failures = self.failures(address) + 1;
+                self.rest(address.endpoint, pause(failures), failures);
+            }
+        }
+    }
+
+    /// How often a relay that is dialled has failed us in a row.
+    fn failures(&self, address: &PeerAddress) -> u32 {
+        match self.reached.get(&address.endpoint) {
+            Some(Reached::Dialling { failures }) => *failures,
+            _ => 0,
+        }
+    }
+
+    /// The relay at the other end of a link, and how often it has failed us if it does now.
+    fn failing(&self, link: LinkId) -> Option<([u8; 32], u32)> {
+        self.reached.iter().find_map(|(endpoint, reached)| match reached {
+            Reached::Linked { link: known, since, failures } if *known == link => {
+                let before = if since.elapsed() >= STEADY { 0 } else { *failures };
+                Some((*endpoint, before + 1))
+            }
+            _ => None,
+        })
+    }
+
+    /// Leaves a relay alone for a while.
+    fn rest(&mut self, endpoint: [u8; 32], pause: Duration, failures: u32) {
+        let until = Instant::now() + pause;
+        self.reached.insert(endpoint, Reached::Resting { until, failures });
+        self.redial_at = Some(self.redial_at.map_or(until, |at| at.min(until)));
+    }
+
+    /// What a relay says.
+    pub(super) fn handle_relay(&mut self, link: LinkId, message: Control) {
+        match message {
+            Control::Refused { why } => {
+                tracing::info!(%link, why, "a relay refused us");
+                self.drop_parent(link);
+            }
+            Control::End => self.drop_parent(link),
+            Control::Draining { seconds } => self.move_away(link, Duration::from_secs(seconds.into())),
+            Control::OverQuota { what, limit, .. } => {
+                tracing::warn!(%link, ?what, limit, "a relay leaves out what is over a quota");
+            }
+            Control::LaneAccept { .. } | Control::LaneRefused { .. } => {
+                self.lanes.handle_answer(self.links.get(&link), &message);
+            }
+            _ => {
+                tracing::info!(%link, "a relay sent what only a host may");
+                self.drop_parent(link);
+            }
+        }
+    }
+
+    /// A relay is about to go: its stripes move to others while it still sends, and it is not dialled again meanwhile.
+    fn move_away(&mut self, link: LinkId, grace: Duration) {
+        self.remove_parent(link);
+        if let Some((endpoint, _)) = self.failing(link) {
+            self.rest(endpoint, grace.max(REDIAL), 0);
+        }
+        // What it still has is asked for elsewhere by then.
+        self.leaving.push((Instant::now() + LAST_CHUNKS, link));
+        self.reach_relays();
+        self.serve_by_host_if_alone();
+    }
+
+    /// Closes links to relays that were left.
+    pub(super) fn close_left(&mut self, now: Instant) {
+        let (due, later) = std::mem::take(&mut self.leaving).into_iter().partition(|(at, _)| now >= *at);
+        self.leaving = later;
+        let due: Vec<(Instant, LinkId)> = due;
+        for (_, link) in due {
+            self.forget(link);
+        }
+    }
+
+    pub(super) fn add_parent(&mut self, link: LinkId) {
+        self.take_parent(link);
+        self.warm(link);
+    }
+
+    /// Takes stripes from a parent as far as it is to carry any.
+    fn take_parent(&mut self, link: LinkId) {
+        if !self.parents.insert(link) {
+            return;
+        }
+        let now = self.clock.now();
+        if let Some(parent) = self.links.get(&link) {
+            if let Some(permit) = self.permit.clone().filter(|_| link != self.host) {
+                parent.send(&Control::Permit { permit });
+            }
+            if let Some(offer) = self.lanes.offer(parent) {
+                parent.send(&offer);
+            }
+        }
+        for stream in self.streams.values_mut() {
+            stream.subscription.add_parent(now, link);
+        }
+        self.act();
+    }
+
+    /// A subscriber of nothing may already ask for repair: so a parent that carries nothing yet is told what it may be asked for.
+    fn warm(&mut self, link: LinkId) {
+        let Some(parent) = self.links.get(&link) else { return };
+        for stream in self.streams.values_mut().filter(|stream| !stream.known_to.contains(&link)) {
+            stream.known_to.insert(link);
+            parent.send(&Control::subscribe(stream.id, LayerPolicy::UNCAPPED, no_stripes(), Start::Live));
+        }
+    }
+
+    /// Streams that came anew are taken from the parents that are there; the others go on as they are.
+    pub(super) fn adopt_streams(&mut self, new: &BTreeSet<StreamId>) {
+        let now = self.clock.now();
+        for link in &self.parents {
+            for stream in self.streams.values_mut().filter(|stream| new.contains(&stream.id)) {
+                stream.subscription.add_parent(now, *link);
+            }
+        }
+        self.act();
+        for link in self.parents.clone() {
+            self.warm(link);
+        }
+    }
+
+    pub(super) fn remove_parent(&mut self, link: LinkId) {
+        if !self.parents.remove(&link) {
+            return;
+        }
+        let now = self.clock.now();
+        for stream in self.streams.values_mut() {
+            stream.subscription.remove_parent(now, link);
+            if let Some(parent) = self.links.get(&link) {
+                parent.send(&Control::subscribe(stream.id, LayerPolicy::UNCAPPED, no_stripes(), Start::Live));
+            }
+        }
+        self.act();
+    }
+
+    fn forget(&mut self, link: LinkId) {
+        self.links.remove(&link);
+        self.lanes.remove(link);
+        for stream in self.streams.values_mut() {
+            stream.known_to.remove(&link);
+        }
+    }
+
+    pub(super) fn drop_parent(&mut self, link: LinkId) {
+        self.forget(link);
+        if let Some((endpoint, failures)) = self.failing(link) {
+            self.rest(endpoint, pause(failures), failures);
+        }
+        self.remove_parent(link);
+        self.serve_by_host_if_alone();
+    }
+
+    /// Without a relay the host feeds us itself.
+    pub(super) fn serve_by_host_if_alone(&mut self) {
+        let carried = self.streams.values().all(|s| s.subscription.carrying().next().is_some());
+        if self.snapshot.epoch.is_some() && !carried && self.links.contains_key(&self.host) {
+            self.add_parent(self.host);
+        }
+    }
+
+    /// A permit from the host: every relay sees it before it is asked for anything.
+    pub(super) fn take_permit(&mut self, permit: Vec<u8>) {
+        for link in self.parents.iter().filter(|link| **link != self.host) {
+            self.send(*link, &Control::Permit { permit: permit.clone() });
+        }
+        self.permit = Some(permit);
+        // Who was removed and is let in again has lost its subscriptions with the permit before; to others it says nothing new.
+        self.streams.values_mut().for_each(|stream| stream.subscription.assign_again());
+        self.act();
+    }
+
+    /// The lane of a link works, or is over. Only parents send media, so here it is only about asking for another one.
+    pub(super) fn handle_lane(&self, link: LinkId, change: LaneChange) {
+        tracing::debug!(%link, ?change, "lane");
+        if let Some(parent) = self.links.get(&link).filter(|_| change == LaneChange::Due)
+            && let Some(offer) = self.lanes.offer(parent)
+        {
+            parent.send(&offer);
+        }
+    }
+
+    /// Asks a parent that carries the pictures for a key frame, another one each time: it merges requests, and passes them on.
+    pub(super) fn ask_for_key_frame(&mut self) {
+        let Some(stream) = self.streams.values().find(|s| s.kind == StreamKind::Video) else { return };
+        let parents: Vec<LinkId> = stream.subscription.carrying().collect();
+        self.key_frames_asked += 1;
+        let asked = parents.get(self.key_frames_asked % parents.len().max(1)).copied().unwrap_or(self.host);
+        self.send(asked, &Control::KeyFrame { stream: stream.id.0 });
+    }
+}
+
+/// Of a parent that carries nothing.
+fn no_stripes() -> StripeSet {
+    StripeSet::new(1, 0).unwrap_or(StripeSet::ALL)
+}
+
+/// How long a relay is left alone that has failed us so often.
+fn pause(failures: u32) -> Duration {
+    let mut random = [0; 2];
+    if let Err(error) = crate::keyfile::fill_random(&mut random) {
+        tracing::debug!(%error, "relays are dialled without jitter");
+    }
+    jittered(backoff(failures), u16::from_le_bytes(random))
+}
+
+fn backoff(failures: u32) -> Duration {
+    (REDIAL * 2u32.saturating_pow(failures.saturating_sub(1).min(8))).min(REDIAL_MOST)
+}
+
+/// Between half of a pause and all of it.
+fn jittered(pause: Duration, random: u16) -> Duration {
+    pause / 2 + pause / 2 * u32::from(random) / u32::from(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relays_that_stay_away_are_dialled_ever_less_often() {
+        let pauses: Vec<u64> = (1..=7).map(|n| backoff(n).as_millis() as u64).collect();
+        assert_eq!(pauses, [500, 1_000, 2_000, 4_000, 8_000, 8_000, 8_000]);
+        assert_eq!(backoff(u32::MAX), REDIAL_MOST);
+    }
+
+    #[test]
+    fn not_everybody_comes_back_at_once() {
+        let pauses = [0, u16::MAX / 2, u16::MAX].map(|random| jittered(REDIAL_MOST, random).as_millis());
+        assert_eq!(pauses, [4_000, 5_999, 8_000]);
+        let drawn: BTreeSet<Duration> = (0..100).map(|_| pause(5)).collect();
+        assert!(drawn.len() > 50 && drawn.iter().all(|pause| (4_000..=8_000).contains(&pause.as_millis())));
+    }
+}

@@ -1,0 +1,46 @@
+//! When pictures are due: the clock of media time as it is seen here, and how much later than that they are shown.
+
+use core_types::MediaTime;
+use std::time::{Duration, Instant};
+
+/// What the delay grows to at most when pictures come late.
+const MAX_DELAY: Duration = Duration::from_millis(500);
+/// What the delay shrinks by with every picture that is in time, until it is what was asked for.
+const RECOVERY: Duration = Duration::from_micros(250);
+/// How far the clock of media time may be off with every picture: 500 millionths at 25 pictures a second.
+const DRIFT: Duration = Duration::from_micros(20);
+
+pub(super) struct Schedule {
+    /// What was asked for, and what it is now.
+    least_delay: Duration,
+    delay: Duration,
+    /// When media time 0 was, as far as the quickest object so far tells.
+    base: Option<Instant>,
+}
+
+impl Schedule {
+    pub(super) const fn new(delay: Duration) -> Self {
+        Self { least_delay: delay, delay, base: None }
+    }
+
+    /// An object came: the clock is as seen by the one that was quickest on its way. False if it came before the time there is.
+    pub(super) fn handle_object(&mut self, at: Instant, pts: MediaTime) -> bool {
+        let Some(zero) = at.checked_sub(pts.as_duration()) else { return false };
+        self.base = Some(self.base.map_or(zero, |base| zero.min(base + DRIFT)));
+        true
+    }
+
+    /// Nothing before the first object.
+    pub(super) fn due(&self, pts: MediaTime) -> Option<Instant> {
+        Some(self.base? + pts.as_duration() + self.delay)
+    }
+
+    /// Late pictures make those after them wait longer, so that they come evenly again; then the delay shrinks slowly.
+    pub(super) fn adapt(&mut self, behind: Duration, late: bool) {
+        if late {
+            self.delay = (self.delay + behind).min(MAX_DELAY.max(self.least_delay));
+        } else {
+            self.delay = self.delay.saturating_sub(RECOVERY).max(self.least_delay);
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! A host and a watcher of this library in this process, and peers that say what they like.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+use av_mls::Member;
+use codec_av1::Frame;
+use core_types::{BitRate, FrameRate, FrameSize, KeyId, SymbolSize};
+use holomesh::Error;
+use holomesh::keyfile::random_seed;
+use holomesh::net::{Control, Link, LinkEvent, LossConfig, Net, NetConfig, Role, Underlay};
+use holomesh::publish::{FrameSource, Observer, VideoConfig};
+use holomesh::session::{self, Command};
+use holomesh::ticket::Ticket;
+use holomesh::watch;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+#[derive(Debug)]
+struct Nobody;
+
+impl Observer for Nobody {}
+
+pub(crate) fn loopback() -> SocketAddr {
+    ([127, 0, 0, 1], 0).into()
+}
+
+/// Small pictures without an end, that change.
+struct Pictures {
+    size: FrameSize,
+    shown: u8,
+}
+
+impl FrameSource for Pictures {
+    fn size(&self) -> FrameSize {
+        self.size
+    }
+
+    fn rate(&self) -> FrameRate {
+        FrameRate::new(25, 1).unwrap()
+    }
+
+    fn next(&mut self) -> Result<Option<Arc<Frame>>, Error> {
+        self.shown = self.shown.wrapping_add(1);
+        let luma = (0..96 * 64u32).map(|at| (at.wrapping_mul(at ^ (u32::from(self.shown) * 77)) >> 5) as u8);
+        let data = luma.chain(std::iter::repeat_n(128, 96 * 32)).collect();
+        Ok(Some(Arc::new(Frame::from_i420(self.size, data).unwrap())))
+    }
+}
+
+/// Runs a node as the demo does: on a thread and a runtime of its own, until it ends or the test does.
+pub(crate) fn on_thread<T: Send + 'static, F: Future<Output = T>>(
+    node: impl FnOnce() -> F + Send + 'static,
+) -> oneshot::Receiver<T> {
+    let (ended, outcome) = oneshot::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let _ = ended.send(runtime.block_on(node()));
+    });
+    outcome
+}
+
+/// A session, and how it is told what to do. Without parents it has no streams.
+pub(crate) async fn host(parents: Option<u8>, loss: LossConfig) -> (Ticket, mpsc::Sender<Command>) {
+    let source = Pictures { size: FrameSize::new(96, 64).unwrap(), shown: 0 };
+    let video =
+        VideoConfig { bit_rate: BitRate::from_kbit(800), bounds: None, max_key_interval: 250, threads: 1 };
+    let config = session::Config {
+        seed: random_seed().unwrap(),
+        listen: loopback(),
+        underlay: Underlay::Quic,
+        loss,
+        video: parents.map(|_| (Box::new(source) as Box<dyn FrameSource>, video)),
+        audio: None,
+        parents: parents.unwrap_or(1),
+        symbol_size: SymbolSize::DEFAULT,
+        state: None,
+        lanes: true,
+        direct: false,
+        autostart: false,
+        observer: Arc::new(Nobody),
+    };
+    let (commands, inbox) = mpsc::channel(4);
+    let (ready, ticket) = oneshot::channel();
+    on_thread(move || session::run(config, inbox, |ticket| drop(ready.send(ticket))));
+    (ticket.await.unwrap(), commands)
+}
+
+pub(crate) struct Peer {
+    pub(crate) net: Net,
+    pub(crate) inbox: mpsc::Receiver<LinkEvent>,
+}
+
+impl Peer {
+    pub(crate) async fn new(role: Role) -> Self {
+        let (events, inbox) = mpsc::channel(64);
+        let config = NetConfig::new(random_seed().unwrap(), role, loopback());
+        Self { net: Net::bind(config, events).await.unwrap(), inbox }
+    }
+
+    pub(crate) async fn dial(&self, ticket: &Ticket) -> Link {
+        let mut link = self.net.connect(&ticket.address()).await.unwrap();
+        link.begin();
+        link
+    }
+
+    pub(crate) fn join(&self, link: &Link, ticket: &Ticket, random: u64) {
+        let mut member = Member::new(self.net.identity(), StdRng::seed_from_u64(random)).unwrap();
+        let key_package = member.key_package(self.net.identity()).unwrap().to_bytes();
+        link.send(&Control::Join { invitation: ticket.invitation, key_package });
+    }
+
+    /// The first message on that link that is such a one.
+    pub(crate) async fn hears<T>(&mut self, link: &Link, of: impl Fn(&Control) -> Option<T>) -> T {
+        loop {
+            match timeout(PATIENCE, self.inbox.recv()).await.unwrap().unwrap() {
+                LinkEvent::Control(id, message) if id == link.id => {
+                    if let Some(found) = of(&message) {
+                        return found;
+                    }
+                }
+                LinkEvent::Down(id, why) if id == link.id => panic!("the link is down: {why}"),
+                _ => {}
+            }
+        }
+    }
+}
+
+pub(crate) fn welcome(message: &Control) -> Option<()> {
+    matches!(message, Control::Welcome { .. }).then_some(())
+}
+
+/// A watcher, and how it ends.
+pub(crate) fn watch_on(
+    ticket: Ticket,
+    linger: bool,
+) -> (KeyId, oneshot::Receiver<Result<watch::Report, Error>>) {
+    let seed = random_seed().unwrap();
+    let who = identity::Identity::from_seed(&seed).unwrap().key_id();
+    let config = watch::Config { linger_after_removal: linger, ..watch::Config::new(seed, ticket) };
+    (who, on_thread(move || watch::run(config, Vec::new())))
+}
+
+/// A relay that says that it carries the session.
+pub(crate) async fn carrying(ticket: &Ticket) -> (Peer, Link) {
+    let mut relay = Peer::new(Role::Relay).await;
+    let upstream = relay.dial(ticket).await;
+    upstream.send(&Control::Serve { invitation: ticket.invitation, address: relay.net.address() });
+    relay.hears(&upstream, |message| matches!(message, Control::Carry { .. }).then_some(())).await;
+    upstream.send(&Control::Carrying);
+    (relay, upstream)
+}

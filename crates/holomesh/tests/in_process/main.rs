@@ -1,0 +1,7 @@
+//! Nodes of this library in one process, with peers beside them that see and say what a node does not show.
+
+mod coming_back;
+mod joining;
+mod kit;
+mod memory;
+mod repair;

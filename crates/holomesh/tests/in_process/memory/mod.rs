@@ -1,0 +1,129 @@
+//! Host, relays and watchers over a network in this process, with faults that follow from a seed.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod stage;
+
+use crate::kit::{PATIENCE, on_thread};
+use holomesh::Error;
+use holomesh::keyfile::random_seed;
+use holomesh::net::Underlay;
+use holomesh::net::memory::{Counters, GilbertElliott, PathModel, Reorder};
+use holomesh::session::Command;
+use holomesh::watch;
+use stage::{HOST, Stage, network, relay_at, watcher_at};
+use std::time::Duration;
+use tokio::time::timeout;
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+/// A second of pictures.
+const SECOND: u64 = 25;
+/// More pictures than a test waits for.
+const ENDLESS: u64 = 100_000;
+
+fn path() -> PathModel {
+    PathModel { delay: 10 * MILLISECOND, ..PathModel::default() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_picture_is_shown_through_bursts_of_loss_reordering_and_copies() {
+    let network = network(1);
+    let model = PathModel {
+        jitter: 4 * MILLISECOND,
+        bursts: Some(GilbertElliott::bursts(0.03, 3.0)),
+        reorder: Some(Reorder { rate: 0.05, by: 20 * MILLISECOND }),
+        duplicate: 0.05,
+        ..path()
+    };
+    network.set_default(model).unwrap();
+    let stage = Stage::new(network, 4 * SECOND, 3, 2).await;
+    stage.tell(Command::Start).await;
+    stage.watchers[0].shows(3 * SECOND).await;
+    let faults = stage.faults();
+    let kinds: [fn(&Counters) -> u64; 3] =
+        [|path| path.lost_burst, |path| path.reordered, |path| path.duplicated];
+    for kind in kinds {
+        assert!(faults.iter().map(kind).sum::<u64>() > 10, "{faults:?}");
+    }
+    assert_eq!(stage.network.strays().unread, 0);
+    stage.every_picture_is_shown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_picture_is_shown_when_a_relay_vanishes_in_mid_stream() {
+    let network = network(2);
+    network.set_default(path()).unwrap();
+    let stage = Stage::new(network, 8 * SECOND, 3, 2).await;
+    stage.tell(Command::Start).await;
+    stage.watchers[0].shows(SECOND).await;
+    let carried = || stage.network.counters(relay_at(1), watcher_at(1)).unwrap().delivered;
+    assert!(carried() > 0, "it carried nothing");
+    stage.network.vanish(relay_at(1));
+    for watcher in &stage.watchers {
+        watcher.is(|now| now.suspected > 0 && now.parents == 2).await;
+    }
+    stage.every_picture_is_shown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_picture_is_shown_when_a_relay_is_rebound_in_mid_stream() {
+    let network = network(3);
+    network.set_default(path()).unwrap();
+    let stage = Stage::new(network, 4 * SECOND, 3, 1).await;
+    stage.tell(Command::Start).await;
+    stage.watchers[0].shows(SECOND).await;
+    stage.network.rebind(relay_at(1), "192.0.2.1:4000".parse().unwrap());
+    let before = stage.network.counters(HOST, relay_at(1)).unwrap().delivered;
+    stage.watchers[0].shows(SECOND).await;
+    // What the host goes on sending reaches it at its new address.
+    assert!(stage.network.counters(HOST, relay_at(1)).unwrap().delivered > before + SECOND / 2);
+    assert!(stage.network.strays().unroutable > 0, "nobody sent anything to the old one");
+    stage.every_picture_is_shown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_cut_off_for_long_comes_back_by_itself_when_the_partition_heals() {
+    let network = network(4);
+    network.set_default(path()).unwrap();
+    let stage = Stage::new(network, ENDLESS, 2, 2).await;
+    stage.tell(Command::Start).await;
+    let [cut_off, other] = &stage.watchers[..] else { panic!("two watchers") };
+    cut_off.shows(SECOND).await;
+    let first = cut_off.now();
+    stage.network.partition(&[watcher_at(1)], &[HOST, relay_at(1), relay_at(2)]);
+    // Until it is taken out of the session. The relays hear later that its permit is void: it may be back by then.
+    other.is(|now| now.epoch > first.epoch).await;
+    let gone = other.now();
+    let still = cut_off.now().played.frames_shown;
+    assert!(still < first.played.frames_shown + SECOND, "it went on without a link: {still}");
+    stage.network.heal_all();
+    cut_off.shows(SECOND).await;
+    let back = cut_off.now();
+    assert!(back.epoch > gone.epoch, "it came back without being let in: {back:?}");
+    cut_off.is(|now| now.parents == 2).await;
+
+    // Nobody else has noticed.
+    assert_eq!(other.now().played.frames_lost, 0, "{:?}", other.now());
+    stage.tell(Command::Stop).await;
+    for watcher in stage.watchers {
+        watcher.report().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ticket_with_another_transport_key_leads_nowhere() {
+    let network = network(5);
+    let stage = Stage::new(network.clone(), ENDLESS, 1, 1).await;
+    let mut ticket = stage.ticket.clone();
+    ticket.endpoint[0] ^= 1;
+    let config = watch::Config {
+        underlay: Underlay::Memory(network),
+        listen: watcher_at(9),
+        ..watch::Config::new(random_seed().unwrap(), ticket)
+    };
+    let ended = on_thread(move || watch::run(config, Vec::new()));
+    let error = timeout(PATIENCE, ended).await.unwrap().unwrap().unwrap_err();
+    assert!(matches!(&error, Error::Connect { why, .. } if why.contains("another transport key")), "{error}");
+    // The others go on.
+    stage.tell(Command::Start).await;
+    stage.watchers[0].shows(5).await;
+}

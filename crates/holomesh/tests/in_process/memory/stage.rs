@@ -1,0 +1,212 @@
+//! A whole session over a network in this process.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+use crate::kit::{PATIENCE, on_thread};
+use codec_av1::Frame;
+use core_types::{BitRate, FrameRate, FrameSize, SymbolSize};
+use holomesh::Error;
+use holomesh::keyfile::random_seed;
+use holomesh::net::memory::{Counters, MemoryNet};
+use holomesh::net::{LossConfig, Underlay};
+use holomesh::publish::{FrameSource, Observer, Published, StreamKind, VideoConfig};
+use holomesh::session::{self, Command};
+use holomesh::ticket::Ticket;
+use holomesh::watch::{self, Snapshot, WatchState};
+use holomesh::{relay, watch::Report};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep, timeout};
+
+pub(crate) const HOST: SocketAddr = at(0, 1);
+
+/// Where the relay with this number is.
+pub(crate) const fn relay_at(number: u8) -> SocketAddr {
+    at(1, number)
+}
+
+/// Where the watcher with this number is.
+pub(crate) const fn watcher_at(number: u8) -> SocketAddr {
+    at(2, number)
+}
+
+const fn at(kind: u8, number: u8) -> SocketAddr {
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 0, kind, number)), 1)
+}
+
+/// Small pictures that change, `left` of them.
+struct Pictures {
+    size: FrameSize,
+    left: u64,
+}
+
+impl FrameSource for Pictures {
+    fn size(&self) -> FrameSize {
+        self.size
+    }
+
+    fn rate(&self) -> FrameRate {
+        FrameRate::new(25, 1).unwrap()
+    }
+
+    fn next(&mut self) -> Result<Option<Arc<Frame>>, Error> {
+        let Some(left) = self.left.checked_sub(1) else { return Ok(None) };
+        self.left = left;
+        let turn = left as u32 * 77;
+        let luma = (0..96 * 64u32).map(|at| (at.wrapping_mul(at ^ turn) >> 5) as u8);
+        let data = luma.chain(std::iter::repeat_n(128, 96 * 32)).collect();
+        Ok(Some(Arc::new(Frame::from_i420(self.size, data).unwrap())))
+    }
+}
+
+/// Counts the pictures that went out.
+#[derive(Debug, Default)]
+struct Count(AtomicU64);
+
+impl Observer for Count {
+    fn published(&self, object: Published) {
+        if object.kind == StreamKind::Video {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+pub(crate) struct Watcher {
+    state: Arc<WatchState>,
+    ended: oneshot::Receiver<Result<Report, Error>>,
+}
+
+impl Watcher {
+    pub(crate) fn now(&self) -> Snapshot {
+        self.state.snapshot()
+    }
+
+    /// Waits until it has shown so many more pictures than now.
+    pub(crate) async fn shows(&self, more: u64) {
+        let wanted = self.now().played.frames_shown + more;
+        self.is(|now| now.played.frames_shown >= wanted).await;
+    }
+
+    /// Waits until it is like that.
+    pub(crate) async fn is(&self, like: impl Fn(&Snapshot) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !like(&self.now()) {
+            assert!(Instant::now() < deadline, "{:?}", self.now());
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// How it ended.
+    pub(crate) async fn report(self) -> Report {
+        timeout(PATIENCE, self.ended).await.unwrap().unwrap().unwrap()
+    }
+}
+
+/// The host of a session with small pictures, relays and watchers, all linked up.
+pub(crate) struct Stage {
+    pub(crate) network: MemoryNet,
+    pub(crate) ticket: Ticket,
+    pub(crate) watchers: Vec<Watcher>,
+    relays: u8,
+    commands: mpsc::Sender<Command>,
+    published: Arc<Count>,
+}
+
+impl Stage {
+    /// `pictures` to be shown in all; each relay carries a stripe.
+    pub(crate) async fn new(network: MemoryNet, pictures: u64, relays: u8, watchers: u8) -> Self {
+        let source = Pictures { size: FrameSize::new(96, 64).unwrap(), left: pictures };
+        let video = VideoConfig {
+            bit_rate: BitRate::from_kbit(800),
+            bounds: None,
+            max_key_interval: 250,
+            threads: 1,
+        };
+        let published = Arc::<Count>::default();
+        let config = session::Config {
+            seed: random_seed().unwrap(),
+            listen: HOST,
+            underlay: Underlay::Memory(network.clone()),
+            loss: LossConfig::NONE,
+            video: Some((Box::new(source), video)),
+            audio: None,
+            parents: relays,
+            symbol_size: SymbolSize::DEFAULT,
+            state: None,
+            lanes: true,
+            direct: false,
+            autostart: false,
+            observer: published.clone(),
+        };
+        let (commands, inbox) = mpsc::channel(4);
+        let (ready, ticket) = oneshot::channel();
+        on_thread(move || session::run(config, inbox, |ticket| drop(ready.send(ticket))));
+        let ticket = ticket.await.unwrap();
+        let mut stage = Self { network, ticket, watchers: Vec::new(), relays, commands, published };
+        for number in 1..=relays {
+            stage.add_relay(number).await;
+        }
+        for number in 1..=watchers {
+            stage.add_watcher(number);
+        }
+        for watcher in &stage.watchers {
+            watcher.is(|now| now.epoch.is_some() && now.parents == u32::from(relays)).await;
+        }
+        stage
+    }
+
+    async fn add_relay(&self, number: u8) {
+        let config = relay::Config {
+            underlay: Underlay::Memory(self.network.clone()),
+            ..relay::Config::new(random_seed().unwrap(), self.ticket.clone(), relay_at(number))
+        };
+        let (ready, serves) = oneshot::channel();
+        on_thread(move || async move {
+            relay::run(config, std::future::pending(), || _ = ready.send(())).await.map(drop)
+        });
+        serves.await.unwrap();
+    }
+
+    fn add_watcher(&mut self, number: u8) {
+        let config = watch::Config {
+            underlay: Underlay::Memory(self.network.clone()),
+            listen: watcher_at(number),
+            ..watch::Config::new(random_seed().unwrap(), self.ticket.clone())
+        };
+        let state = config.state.clone();
+        let ended = on_thread(move || watch::run(config, Vec::new()));
+        self.watchers.push(Watcher { state, ended });
+    }
+
+    pub(crate) async fn tell(&self, command: Command) {
+        self.commands.send(command).await.unwrap();
+    }
+
+    /// Waits for the end of the session. Every picture that went out must have been shown by each watcher, and nothing have
+    /// come that it could not read.
+    pub(crate) async fn every_picture_is_shown(self) {
+        for watcher in self.watchers {
+            let report = watcher.report().await;
+            let published = self.published.0.load(Ordering::Relaxed);
+            assert_eq!(report.frames_shown, published, "{:?}", report.last);
+            assert_eq!(report.last.undecryptable, 0, "{:?}", report.last);
+            assert!(published > 0);
+        }
+    }
+
+    /// What the paths have done that media took.
+    pub(crate) fn faults(&self) -> Vec<Counters> {
+        let relays = (1..=self.relays).map(relay_at);
+        let down = relays.clone().map(|relay| (HOST, relay));
+        let watchers = (1..=self.watchers.len() as u8).map(watcher_at);
+        let out = relays.flat_map(|relay| watchers.clone().map(move |watcher| (relay, watcher)));
+        down.chain(out).filter_map(|(from, to)| self.network.counters(from, to)).collect()
+    }
+}
+
+pub(crate) fn network(seed: u64) -> MemoryNet {
+    MemoryNet::start(seed, &Handle::current())
+}
