@@ -88,8 +88,7 @@ fn relay(command: &mut Command, options: &RelayOptions) -> Result<()> {
     let mut build = cargo(["build", "--release", "--locked"])?;
     build.arg("--manifest-path").arg(peers.join("Cargo.toml")).arg("--target-dir").arg(&target);
     shell::run(&mut build)?;
-    let root = shell::root()?;
-    command.arg("--holomesh").arg(root.join("target").join("release").join("holomesh"));
+    command.arg("--holomesh").arg(shell::target()?.join("release").join("holomesh"));
     command.arg("--peers").arg(target.join("release").join("peers"));
     match moq_relay(&target) {
         Ok(program) => drop(command.arg("--moq-relay").arg(program)),

@@ -141,7 +141,7 @@ fn lock() -> Result<()> {
 }
 
 fn short_demo() -> Result<()> {
-    let program = demo::build(false)?;
+    let program = demo::build_as_tested()?;
     let root = shell::root()?;
     let out = root.join("target").join("ci-demo");
     if out.exists() {

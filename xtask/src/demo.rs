@@ -4,8 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
-use cargo_metadata::MetadataCommand;
+use anyhow::Result;
 
 use crate::setup::{self, Purpose};
 use crate::shell::{self, cargo};
@@ -26,20 +25,21 @@ pub(crate) fn run(args: Vec<OsString>) -> Result<()> {
 
 /// Builds the program and says where it lies.
 ///
-/// The dev profile optimises dependencies fully, and all that is heavy is one, so it shares its build with the tests.
-pub(crate) fn build(release: bool) -> Result<PathBuf> {
+/// The dev profile optimises dependencies fully, and all that is heavy is one, so no release build is needed.
+fn build(release: bool) -> Result<PathBuf> {
     let mut command = cargo(["build", "--package", "holomesh", "--bin", "holomesh"])?;
     if release {
         command.arg("--release");
     }
     shell::run(&mut command)?;
-    let metadata = MetadataCommand::new()
-        .current_dir(shell::root()?)
-        .no_deps()
-        .exec()
-        .context("could not ask cargo where it builds")?;
-    let profile = if release { "release" } else { "debug" };
-    Ok(metadata.target_directory.join(profile).join("holomesh").into_std_path_buf())
+    Ok(shell::target()?.join(if release { "release" } else { "debug" }).join("holomesh"))
+}
+
+/// The program as the tests run it. Examples are asked for because tests, and all that is built beside them, have the features
+/// of development dependencies: without them nearly everything below it would be built once more.
+pub(crate) fn build_as_tested() -> Result<PathBuf> {
+    shell::run(&mut cargo(["build", "--workspace", "--bin", "holomesh", "--examples"])?)?;
+    Ok(shell::target()?.join("debug").join("holomesh"))
 }
 
 #[derive(Debug, PartialEq, Eq)]

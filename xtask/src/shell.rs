@@ -7,12 +7,19 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use cargo_metadata::MetadataCommand;
 
 /// The workspace's root folder.
 pub(crate) fn root() -> Result<PathBuf> {
     let manifest = env::var_os("CARGO_MANIFEST_DIR").context("run this as `cargo xtask ...`")?;
     let root = Path::new(&manifest).parent().context("xtask lies directly below the workspace's root")?;
     Ok(root.to_path_buf())
+}
+
+/// Where cargo builds the workspace.
+pub(crate) fn target() -> Result<PathBuf> {
+    let metadata = MetadataCommand::new().current_dir(root()?).no_deps().exec();
+    Ok(metadata.context("could not ask cargo where it builds")?.target_directory.into_std_path_buf())
 }
 
 /// A `cargo` call at the workspace's root.

@@ -75,6 +75,8 @@ pub struct Link {
     sent_lane: Sent,
     dialled: bool,
     pulse: Pulse,
+    /// Why this node has ended it.
+    ended: Ended,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -122,6 +124,7 @@ impl Link {
             sent_lane: Sent::default(),
             dialled,
             pulse,
+            ended: Ended::default(),
             _permit: permit,
         }
     }
@@ -132,7 +135,7 @@ impl Link {
         if let Some(Reading { control, events }) = self.reading.take() {
             // A connection that carries control messages itself watches over itself, too.
             if let Some((control, outbox)) = control.zip(self.outbox.clone()) {
-                let (connection, ended) = (self.connection.clone(), Ended::default());
+                let (connection, ended) = (self.connection.clone(), self.ended.clone());
                 self.pulse.add(self.id, connection.clone(), outbox.clone(), ended.clone());
                 let reader = Reader { id: self.id, connection, outbox, ended, events: events.clone() };
                 driver().spawn(reader.run(control));
@@ -258,6 +261,8 @@ impl Link {
 
     /// Closes the link and tells the peer why.
     pub fn close(&self, why: &str) {
+        // The first reason is the one.
+        let _ = self.ended.set(why.to_owned());
         self.connection.close(CloseCode::Done, why);
     }
 

@@ -212,7 +212,10 @@ impl Watcher {
             Control::Welcome { welcome, tree, session, announces } => {
                 self.enter(&welcome, tree.as_deref(), SessionId(session), &announces)?
             }
-            Control::Commit { commit } => self.handle_commit(&commit)?,
+            Control::Commit { commit } => {
+                self.host_link.is_back();
+                self.handle_commit(&commit)?;
+            }
             Control::GroupInfo { group_info } => self.handle_group_info(&group_info)?,
             Control::KeyPackagesWanted { count } => self.publish_key_packages(count.into())?,
             Control::Permit { permit } => self.take_permit(permit),
@@ -305,7 +308,7 @@ impl Watcher {
             self.act();
         }
         // A host that can't be reached would carry the stripes in name alone, and keep them from whoever could.
-        if rebuild && self.snapshot.epoch.is_some() && self.links.contains_key(&self.host) {
+        if rebuild && self.snapshot.epoch.is_some() && self.host_answers() {
             self.add_parent(self.host);
         }
         self.publish_state();
@@ -317,9 +320,8 @@ impl Watcher {
     }
 
     fn send(&self, link: LinkId, message: &Control) {
-        // The host refuses who is not in yet and says anything but that it wants to be.
-        let waits = link == self.host && self.joined_by.is_some();
-        if waits && !matches!(message, Control::Join { .. }) {
+        let asks = matches!(message, Control::Join { .. } | Control::Resume { .. });
+        if link == self.host && !asks && !self.host_answers() {
             return;
         }
         if let Some(link) = self.links.get(&link) {
@@ -352,12 +354,13 @@ impl Watcher {
         let streams =
             self.streams.values().filter_map(InStream::poll_timeout).map(|at| self.clock.instant(at));
         let refresh = Instant::now() + Duration::from_millis(100);
+        // What only the host can do waits for it.
+        let by_host = [self.rejoin_at, self.renew_at].into_iter().flatten().filter(|_| self.host_answers());
         streams
             .chain(self.joined_by)
             .chain(self.redial_at)
             .chain(self.leaving.iter().map(|(at, _)| *at))
-            .chain(self.rejoin_at)
-            .chain(self.renew_at)
+            .chain(by_host)
             .chain(self.host_link.poll_timeout())
             .chain([refresh])
             .min()

@@ -1,7 +1,7 @@
 //! Who comes back by itself, how often, and who does not.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use crate::kit::{PATIENCE, Peer, carrying, host, watch_on, welcome};
+use crate::kit::{PATIENCE, Peer, Scripted, carrying, host, join, watch_on, welcome};
 use control_wire::REMOVED;
 use holomesh::net::{Control, LinkEvent, LossConfig, Role};
 use holomesh::session::Command;
@@ -77,4 +77,45 @@ async fn a_watcher_that_is_removed_ends_and_says_so() {
     commands.send(Command::Remove(who)).await.unwrap();
     let error = timeout(PATIENCE, watcher).await.unwrap().unwrap().unwrap_err().to_string();
     assert!(error.contains("the host removed us from the session"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_comes_back_says_nothing_else_before_the_host_answers() {
+    let mut host = Scripted::new().await;
+    let mut relay = Peer::new(Role::Relay).await;
+    let (_, mut watcher) = watch_on(host.ticket.clone(), false);
+    let link = host.link().await;
+    let key_package = host.peer.hears(&link, join).await;
+    link.send(&host.welcome(&link, &key_package));
+    link.send(&Control::Relays { relays: vec![relay.net.address()] });
+    let LinkEvent::Up(mut child) = timeout(PATIENCE, relay.inbox.recv()).await.unwrap().unwrap() else {
+        panic!("nobody came to the relay");
+    };
+    child.begin();
+    relay.hears(&child, |message| matches!(message, Control::Subscribe { .. }).then_some(())).await;
+    link.close("broken");
+
+    // It is not known any more, which it is told more than once.
+    let link = host.link().await;
+    host.peer.hears(&link, |message| matches!(message, Control::Resume { .. }).then_some(())).await;
+    for _ in 0..2 {
+        link.send(&Control::Refused { why: "not a member any more: join anew".into() });
+    }
+    let link = host.link().await;
+    let key_package = host.peer.hears(&link, join).await;
+    // While it waits, the relay sends it away: now the host is the only one who could carry its pictures.
+    let id = child.id;
+    child.refuse("your permit was revoked");
+    loop {
+        let event = timeout(PATIENCE, relay.inbox.recv()).await.unwrap().unwrap();
+        if matches!(event, LinkEvent::Down(link, _) if link == id) {
+            break;
+        }
+    }
+    link.send(&host.welcome(&link, &key_package));
+    let first = host.peer.hears(&link, |message| Some(message.clone())).await;
+    assert!(matches!(first, Control::EpochReady { .. }), "{first:?}");
+    // Now it may be asked for them.
+    host.peer.hears(&link, |message| matches!(message, Control::Subscribe { .. }).then_some(())).await;
+    assert!(watcher.try_recv().is_err(), "it watches on");
 }

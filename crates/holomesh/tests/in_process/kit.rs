@@ -1,13 +1,14 @@
 //! A host and a watcher of this library in this process, and peers that say what they like.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
-use av_mls::Member;
+use av_mls::{Member, SignedKeyPackage};
+use av_wire::{Media, StreamAnnounce};
 use codec_av1::Frame;
-use core_types::{BitRate, FrameRate, FrameSize, KeyId, SymbolSize};
+use core_types::{BitRate, FrameRate, FrameSize, KeyId, Layer, SessionId, SymbolSize};
 use holomesh::Error;
 use holomesh::keyfile::random_seed;
 use holomesh::net::{Control, Link, LinkEvent, LossConfig, Net, NetConfig, Role, Underlay};
-use holomesh::publish::{FrameSource, Observer, VideoConfig};
+use holomesh::publish::{FrameSource, Observer, StreamKind, VideoConfig};
 use holomesh::session::{self, Command};
 use holomesh::ticket::Ticket;
 use holomesh::watch;
@@ -30,10 +31,16 @@ pub(crate) fn loopback() -> SocketAddr {
     ([127, 0, 0, 1], 0).into()
 }
 
-/// Small pictures without an end, that change.
-struct Pictures {
+/// Small pictures that change, so many of them.
+pub(crate) struct Pictures {
     size: FrameSize,
-    shown: u8,
+    left: u64,
+}
+
+impl Pictures {
+    pub(crate) fn new(count: u64) -> Self {
+        Self { size: FrameSize::new(96, 64).unwrap(), left: count }
+    }
 }
 
 impl FrameSource for Pictures {
@@ -46,11 +53,18 @@ impl FrameSource for Pictures {
     }
 
     fn next(&mut self) -> Result<Option<Arc<Frame>>, Error> {
-        self.shown = self.shown.wrapping_add(1);
-        let luma = (0..96 * 64u32).map(|at| (at.wrapping_mul(at ^ (u32::from(self.shown) * 77)) >> 5) as u8);
+        let Some(left) = self.left.checked_sub(1) else { return Ok(None) };
+        self.left = left;
+        let turn = u32::from(left as u8) * 77;
+        let luma = (0..96 * 64u32).map(|at| (at.wrapping_mul(at ^ turn) >> 5) as u8);
         let data = luma.chain(std::iter::repeat_n(128, 96 * 32)).collect();
         Ok(Some(Arc::new(Frame::from_i420(self.size, data).unwrap())))
     }
+}
+
+/// The pictures' encoder.
+pub(crate) fn encoder() -> VideoConfig {
+    VideoConfig { bit_rate: BitRate::from_kbit(800), bounds: None, max_key_interval: 250, threads: 1 }
 }
 
 /// Runs a node as the demo does: on a thread and a runtime of its own, until it ends or the test does.
@@ -67,15 +81,12 @@ pub(crate) fn on_thread<T: Send + 'static, F: Future<Output = T>>(
 
 /// A session, and how it is told what to do. Without parents it has no streams.
 pub(crate) async fn host(parents: Option<u8>, loss: LossConfig) -> (Ticket, mpsc::Sender<Command>) {
-    let source = Pictures { size: FrameSize::new(96, 64).unwrap(), shown: 0 };
-    let video =
-        VideoConfig { bit_rate: BitRate::from_kbit(800), bounds: None, max_key_interval: 250, threads: 1 };
     let config = session::Config {
         seed: random_seed().unwrap(),
         listen: loopback(),
         underlay: Underlay::Quic,
         loss,
-        video: parents.map(|_| (Box::new(source) as Box<dyn FrameSource>, video)),
+        video: parents.map(|_| (Box::new(Pictures::new(u64::MAX)) as Box<dyn FrameSource>, encoder())),
         audio: None,
         parents: parents.unwrap_or(1),
         symbol_size: SymbolSize::DEFAULT,
@@ -144,6 +155,79 @@ pub(crate) fn watch_on(
     let who = identity::Identity::from_seed(&seed).unwrap().key_id();
     let config = watch::Config { linger_after_removal: linger, ..watch::Config::new(seed, ticket) };
     (who, on_thread(move || watch::run(config, Vec::new())))
+}
+
+/// A host that says what it likes: what is told to it comes as it came, and what its members get is made by hand.
+pub(crate) struct Scripted {
+    pub(crate) peer: Peer,
+    pub(crate) ticket: Ticket,
+    pub(crate) session: SessionId,
+    group: Member,
+    announce: Vec<u8>,
+}
+
+impl Scripted {
+    /// With one stream of pictures.
+    pub(crate) async fn new() -> Self {
+        let peer = Peer::new(Role::Host).await;
+        let (session, identity) = (SessionId([9; 32]), peer.net.identity());
+        let mut group = Member::new(identity, StdRng::seed_from_u64(7)).unwrap();
+        group.create(session).unwrap();
+        let (size, rate) = (FrameSize::new(96, 64).unwrap(), FrameRate::new(25, 1).unwrap());
+        let announce = StreamAnnounce {
+            session,
+            publisher: identity.key_id(),
+            label: "pictures".into(),
+            random: [1; 16],
+            codec: StreamKind::Video.codec(),
+            layers: Layer::BASE,
+            symbol_size: SymbolSize::DEFAULT,
+            parents: 1,
+            frame_duration: None,
+            media: Media::Video { size, rate },
+        };
+        let announce = announce.sign(identity).unwrap();
+        let address = peer.net.address();
+        let ticket = Ticket {
+            host: identity.key_id(),
+            session,
+            endpoint: address.endpoint,
+            addresses: address.addresses,
+            direct: None,
+            invitation: [3; 16],
+        };
+        Self { peer, ticket, session, group, announce }
+    }
+
+    /// The next node that links up.
+    pub(crate) async fn link(&mut self) -> Link {
+        loop {
+            if let LinkEvent::Up(mut link) = timeout(PATIENCE, self.peer.inbox.recv()).await.unwrap().unwrap()
+            {
+                link.begin();
+                return *link;
+            }
+        }
+    }
+
+    /// What the joiner gets in answer to its key package. Who was a member before is replaced.
+    pub(crate) fn welcome(&mut self, joiner: &Link, key_package: &[u8]) -> Control {
+        let package = SignedKeyPackage::from_bytes(key_package).unwrap().verify().unwrap();
+        let who = joiner.peer.key_id();
+        let remove: Vec<KeyId> = self.group.leaf_of(who).map(|_| who).into_iter().collect();
+        let staged = self.group.stage_change(vec![package], &remove).unwrap();
+        self.group.merge_staged().unwrap();
+        let (session, announces) = (self.session.0, vec![self.announce.clone()]);
+        Control::Welcome { welcome: staged.welcome.unwrap(), tree: None, session, announces }
+    }
+}
+
+/// The key package of a wish to join.
+pub(crate) fn join(message: &Control) -> Option<Vec<u8>> {
+    match message {
+        Control::Join { key_package, .. } => Some(key_package.clone()),
+        _ => None,
+    }
 }
 
 /// A relay that says that it carries the session.

@@ -179,7 +179,7 @@ async fn a_message_of_megabytes_comes_through_and_whoever_does_not_read_is_cut_o
         pair.links[0].send(&Control::Commit { commit: commit.clone() });
     }
     let why = pair.is_down(0).await.1;
-    assert_eq!(why, "closed");
+    assert_eq!(why, "control messages are not read");
 }
 
 /// What becomes of 2,000 chunks: when which of them came.
@@ -371,7 +371,7 @@ async fn who_closes_tells_all_peers_and_who_drops_a_link_the_one() {
     taken.begin();
     drop(taken);
     assert_eq!(pair.is_down(0).await.1, "closed by peer: link dropped");
-    assert_eq!(pair.is_down(1).await.1, "closed");
+    assert_eq!(pair.is_down(1).await.1, "link dropped");
     pair.nets[1].close().await;
     assert_eq!(pair.is_down(0).await.1, "closed by peer: endpoint closed");
     let again = pair.nets[0].connect(&pair.nets[1].address()).await;

@@ -1,10 +1,12 @@
 //! All lanes of a node over its one socket.
 
+mod looks;
+
 use super::direct::{Direct, Greeted};
 use super::narrows::Narrows;
 use super::retries::Retries;
 use super::socket::UdpSocket;
-use super::{IDLE_AFTER, Impairment, Kept, LOOK, LOOK_IDLE};
+use super::{Impairment, Kept};
 use crate::net::LossConfig;
 use crate::net::carrier::{RETRY, Sent};
 use crate::net::endpoint::HELLO_TIMEOUT;
@@ -17,9 +19,9 @@ use av_lane::{
 use av_wire::{FreshChunk, SealedChunk};
 use bytes::Bytes;
 use core_types::{LinkId, MonoTime};
+use looks::Looks;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
-use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// The largest datagram of a lane: what an Ethernet frame holds over IPv6.
@@ -76,12 +78,9 @@ pub(super) struct Hub {
     burst: Burst,
     impairment: Impairment,
     narrows: Narrows,
-    /// When something was sent last, and when it was last looked for what has come.
-    sent_at: Option<MonoTime>,
-    looked_at: MonoTime,
-    /// Who takes handshakes from anybody, and when one came last.
+    looks: Looks,
+    /// Who takes handshakes from anybody.
     door: Option<mpsc::Sender<Knock>>,
-    knocked_at: Option<MonoTime>,
     /// Who waits for what comes from an address that is dialled.
     dials: Vec<(SocketAddr, mpsc::Sender<Knock>)>,
     /// Peers that have said what they are, to be made links.
@@ -104,10 +103,8 @@ impl Hub {
             burst: Burst::new(),
             impairment: Impairment::default(),
             narrows: Narrows::default(),
-            sent_at: None,
-            looked_at: MonoTime::default(),
+            looks: Looks::default(),
             door: None,
-            knocked_at: None,
             dials: Vec::new(),
             greeted: Vec::new(),
         }
@@ -115,27 +112,21 @@ impl Hub {
 
     /// When to look again for what has come, on a socket that has to be looked at; `None` without lanes and without a door.
     pub(super) fn look_at(&self) -> Option<MonoTime> {
-        self.expects_some().then(|| self.looked_at.plus(self.look_each()))
+        self.expects_some().then(|| self.looks.next())
     }
 
     fn expects_some(&self) -> bool {
         !self.table.is_empty() || self.door.is_some()
     }
 
-    fn look_each(&self) -> Duration {
-        match self.sent_at.max(self.knocked_at) {
-            Some(at) if self.looked_at.since(at) < IDLE_AFTER => LOOK,
-            _ => LOOK_IDLE,
-        }
+    /// True if it is time to look; then it counts as done.
+    pub(super) fn takes_look(&mut self, now: MonoTime) -> bool {
+        self.expects_some() && self.looks.take(now)
     }
 
-    /// True if it is time to look; then it counts as done. Whoever is awake anyway looks a little early.
-    pub(super) fn takes_look(&mut self, now: MonoTime) -> bool {
-        let due = self.expects_some() && now.since(self.looked_at) >= self.look_each() / 2;
-        if due {
-            self.looked_at = now;
-        }
-        due
+    /// A look has found so many datagrams.
+    pub(super) fn looked(&mut self, datagrams: usize) {
+        self.looks.found(datagrams);
     }
 
     pub(super) fn kept(&self) -> Kept {
@@ -286,7 +277,7 @@ impl Hub {
         let Slot { lane, direct, .. } = &mut *slot;
         let done = work(direct.as_mut()?, lane);
         speak(&mut slot, now, socket);
-        self.sent_at = Some(now);
+        self.looks.busy(now);
         Some(done)
     }
 
@@ -330,7 +321,7 @@ impl Hub {
         if let Err(error) = slot.lane.seal_burst(now, chunks, &mut self.burst) {
             tracing::debug!(link = %slot.link, %error, "a burst was not sent");
         }
-        self.sent_at = Some(now);
+        self.looks.busy(now);
         let to = slot.lane.peer();
         for run in self.burst.runs() {
             if slot.loss.is_none() {
@@ -448,7 +439,7 @@ impl Hub {
         let from = SocketAddr::new(from.ip().to_canonical(), from.port());
         let dialled = self.dials.iter().find(|(to, dial)| *to == from && !dial.is_closed());
         if let Some(taker) = dialled.map(|(_, dial)| dial).or(self.door.as_ref()) {
-            self.knocked_at = Some(now);
+            self.looks.busy(now);
             let _ = taker.try_send((from, datagram));
         }
     }

@@ -297,13 +297,16 @@ impl Lanes {
         if !children.hub().takes_look(now) {
             return;
         }
-        // So many receives are as much as a socket buffer holds; a flood waits for the next look.
+        // So many receives are as much as a socket buffer holds; a flood waits for the next look, which is then at once.
+        let mut found = 0;
         for _ in 0..32 {
-            let (count, _) = children.receive(events);
-            if count == 0 {
+            let (datagrams, _) = children.receive(events);
+            found += datagrams;
+            if datagrams == 0 {
                 break;
             }
         }
+        children.hub().looked(found);
     }
 }
 
@@ -324,7 +327,7 @@ impl Shared {
         })
     }
 
-    /// Takes what has come: how many buffers that filled, and when the kernel had it.
+    /// Takes what has come: how many datagrams that were, and when the kernel had them.
     fn receive(self: &Arc<Self>, events: &mut VecDeque<LinkEvent>) -> (usize, Option<Duration>) {
         let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
         match self.socket.receive(&mut buffers) {
@@ -332,7 +335,7 @@ impl Shared {
                 let now = self.clock.now();
                 self.hub().receive(now, buffers.datagrams(count), &self.socket, events);
                 self.introduce(events);
-                (count, buffers.arrival())
+                (buffers.len(count), buffers.arrival())
             }
             Ok(None) => (0, None),
             Err(error) => {

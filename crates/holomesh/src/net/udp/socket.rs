@@ -48,8 +48,10 @@ impl UdpSocket {
         let socket = std::net::UdpSocket::bind(to).map_err(failed)?;
         socket.set_nonblocking(true).map_err(failed)?;
         let state = UdpSocketState::new(UdpSockRef::from(&socket)).map_err(failed)?;
-        // Where the limit is lower the kernel gives what it may, which is no error.
+        // Where the limit is lower the kernel gives what it may, which is no error; whoever may pass over the limit does.
         let _ = state.set_recv_buffer_size(UdpSockRef::from(&socket), KERNEL_BUFFER);
+        #[cfg(target_os = "linux")]
+        let _ = rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, KERNEL_BUFFER);
         let _ = state.set_send_buffer_size(UdpSockRef::from(&socket), KERNEL_BUFFER);
         Ok((socket, state))
     }
@@ -122,6 +124,11 @@ pub(super) struct Buffers {
 impl Buffers {
     pub(super) fn new() -> Self {
         Self { bytes: vec![0; BUFFER * BUFFERS], meta: [RecvMeta::default(); BUFFERS] }
+    }
+
+    /// How many datagrams are in the first `count` buffers.
+    pub(super) fn len(&self, count: usize) -> usize {
+        self.meta.iter().take(count).map(|meta| meta.len.div_ceil(meta.stride.max(1)).max(1)).sum()
     }
 
     /// The datagrams of the first `count` buffers, with their senders.

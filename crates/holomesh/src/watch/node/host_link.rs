@@ -43,12 +43,22 @@ impl HostLink {
         self.broken = None;
     }
 
+    /// No link to the host has broken that it did not answer on again.
+    const fn is_whole(&self) -> bool {
+        self.broken.is_none()
+    }
+
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.broken.as_ref().and_then(|broken| broken.next)
     }
 }
 
 impl Watcher {
+    /// The host takes more than the wish to come in or back. Before its answer it refuses whoever says anything else.
+    pub(super) fn host_answers(&self) -> bool {
+        self.links.contains_key(&self.host) && self.joined_by.is_none() && self.host_link.is_whole()
+    }
+
     /// The host's link broke. Before we were let in that is the end; afterwards relays may well go on, and the host may be
     /// found again.
     pub(super) fn host_is_gone(&mut self, why: String) -> Result<(), Error> {
@@ -127,6 +137,10 @@ impl Watcher {
     /// The host does not know us as a member any more: then we come as somebody new, unless it was the host who took us out. Any
     /// other refusal is the end.
     pub(super) fn refused_by_host(&mut self, why: String) -> Result<(), Error> {
+        if !self.links.contains_key(&self.host) {
+            // A second word on a link that was given up at the first.
+            return Ok(());
+        }
         if self.snapshot.removed_in.is_some() && self.linger {
             // Nobody keeps a link for who may have nothing.
             self.links.remove(&self.host);

@@ -148,6 +148,9 @@ impl Watcher {
 
     /// Renews the keys when it is this member's turn, and asks again where the group is while it is not here.
     pub(super) fn keep_in_step(&mut self, now: Instant) -> Result<(), Error> {
+        if !self.host_answers() {
+            return Ok(());
+        }
         if self.renew_at.take_if(|at| now >= *at).is_some() && !self.member.is_staged() {
             let commit = self.member.stage_update()?.commit;
             self.send(self.host, &Control::MemberCommit { commit });

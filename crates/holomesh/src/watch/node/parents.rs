@@ -263,7 +263,7 @@ impl Watcher {
     /// Without a relay the host feeds us itself.
     pub(super) fn serve_by_host_if_alone(&mut self) {
         let carried = self.streams.values().all(|s| s.subscription.carrying().next().is_some());
-        if self.snapshot.epoch.is_some() && !carried && self.links.contains_key(&self.host) {
+        if self.snapshot.epoch.is_some() && !carried && self.host_answers() {
             self.add_parent(self.host);
         }
     }

@@ -1,14 +1,13 @@
 //! A whole session over a network in this process.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
-use crate::kit::{PATIENCE, on_thread};
-use codec_av1::Frame;
-use core_types::{BitRate, FrameRate, FrameSize, SymbolSize};
+use crate::kit::{PATIENCE, Pictures, encoder, on_thread};
+use core_types::SymbolSize;
 use holomesh::Error;
 use holomesh::keyfile::random_seed;
 use holomesh::net::memory::{Counters, MemoryNet};
 use holomesh::net::{LossConfig, Underlay};
-use holomesh::publish::{FrameSource, Observer, Published, StreamKind, VideoConfig};
+use holomesh::publish::{Observer, Published, StreamKind};
 use holomesh::session::{self, Command};
 use holomesh::ticket::Ticket;
 use holomesh::watch::{self, Snapshot, WatchState};
@@ -35,31 +34,6 @@ pub(crate) const fn watcher_at(number: u8) -> SocketAddr {
 
 const fn at(kind: u8, number: u8) -> SocketAddr {
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 0, kind, number)), 1)
-}
-
-/// Small pictures that change, `left` of them.
-struct Pictures {
-    size: FrameSize,
-    left: u64,
-}
-
-impl FrameSource for Pictures {
-    fn size(&self) -> FrameSize {
-        self.size
-    }
-
-    fn rate(&self) -> FrameRate {
-        FrameRate::new(25, 1).unwrap()
-    }
-
-    fn next(&mut self) -> Result<Option<Arc<Frame>>, Error> {
-        let Some(left) = self.left.checked_sub(1) else { return Ok(None) };
-        self.left = left;
-        let turn = left as u32 * 77;
-        let luma = (0..96 * 64u32).map(|at| (at.wrapping_mul(at ^ turn) >> 5) as u8);
-        let data = luma.chain(std::iter::repeat_n(128, 96 * 32)).collect();
-        Ok(Some(Arc::new(Frame::from_i420(self.size, data).unwrap())))
-    }
 }
 
 /// Counts the pictures that went out.
@@ -118,20 +92,13 @@ pub(crate) struct Stage {
 impl Stage {
     /// `pictures` to be shown in all; each relay carries a stripe.
     pub(crate) async fn new(network: MemoryNet, pictures: u64, relays: u8, watchers: u8) -> Self {
-        let source = Pictures { size: FrameSize::new(96, 64).unwrap(), left: pictures };
-        let video = VideoConfig {
-            bit_rate: BitRate::from_kbit(800),
-            bounds: None,
-            max_key_interval: 250,
-            threads: 1,
-        };
         let published = Arc::<Count>::default();
         let config = session::Config {
             seed: random_seed().unwrap(),
             listen: HOST,
             underlay: Underlay::Memory(network.clone()),
             loss: LossConfig::NONE,
-            video: Some((Box::new(source), video)),
+            video: Some((Box::new(Pictures::new(pictures)), encoder())),
             audio: None,
             parents: relays,
             symbol_size: SymbolSize::DEFAULT,

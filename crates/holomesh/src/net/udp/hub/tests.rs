@@ -2,6 +2,7 @@ use super::super::socket::Buffers;
 use super::*;
 use av_wire::ChunkHeader;
 use core_types::{ChunkSeq, CodecId, Epoch, Layer, Marks, StreamId};
+use std::time::Duration;
 
 const LINK: LinkId = LinkId(5);
 const ID: LaneId = LaneId(77);
