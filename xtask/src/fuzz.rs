@@ -13,9 +13,10 @@ use crate::setup::{self, Purpose};
 use crate::shell::{self, cargo};
 
 /// Each is a binary of the package in `fuzz/`, and a folder of seeds in `fuzz/corpus/`.
-const TARGETS: [(&str, &str); 14] = [
+const TARGETS: [(&str, &str); 15] = [
     ("announce", "a stream's announcement, signed by a publisher that means harm"),
     ("chunk", "chunk header and what is inside the seal"),
+    ("claim", "capacity claims, from anybody and from an advertiser that means harm"),
     ("commit", "group commits, group infos and leave requests from nobody in the group"),
     ("control", "control messages and their frames from anybody"),
     ("fountain", "reassembly of objects from a hostile sender's symbols"),

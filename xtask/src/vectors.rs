@@ -10,7 +10,8 @@ use anyhow::{Context, Result, bail};
 use crate::shell::{self, cargo};
 
 /// The examples that write vectors into the folder that they are given.
-const GENERATORS: [&str; 6] = [
+const GENERATORS: [&str; 7] = [
+    "alm_vectors",
     "av_lane_vectors",
     "av_link_vectors",
     "av_mls_vectors",

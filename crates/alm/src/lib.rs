@@ -1,8 +1,12 @@
 //! Application-layer multicast: a watcher takes a stream from several parents at once, so that one may die.
 //!
-//! What is here: [`Subscription`], which deals a stream's stripes out to the parents, notices chunks that are missing and
-//! asks another parent for them, notices a parent that fell silent and gives its stripes to the others. Not here yet:
-//! capacity claims, the join planner, measured ranking of parents, topology.
+//! What is here:
+//! - [`Subscription`], which deals a stream's stripes out to the parents, notices chunks that are missing and asks another
+//!   parent for them, notices a parent that fell silent and gives its stripes to the others.
+//! - [`CapacityClaim`]: what a peer says that it can carry, signed; a [`ClaimStore`] keeps the newest of each.
+//! - [`legacy`]: the predecessor's claims, as they were encoded.
+//!
+//! Not here yet: the join planner, measured ranking of parents, topology.
 //!
 //! Chunks are dealt out by number: chunk `n` belongs to stripe `n mod stripes`. A frame's chunks have consecutive
 //! numbers, so every parent carries an even share of each frame, and a publisher that adds enough repair symbols makes
@@ -37,8 +41,13 @@
 //! # Ok::<(), core_types::Error>(())
 //! ```
 
+pub mod claim;
+mod error;
 mod gaps;
+pub mod legacy;
 mod parents;
 mod subscription;
 
+pub use claim::{CapacityClaim, ClaimStore, Commitment, Inserted, SubStreamPath, VerifiedClaim};
+pub use error::{Error, Fault};
 pub use subscription::{Action, Config, Stats, Subscription};
