@@ -238,6 +238,18 @@ async fn where_the_direct_port_is_closed_quic_is_the_way() {
 }
 
 #[tokio::test]
+async fn signs_of_life_are_nothing_to_the_node_and_nothing_wrong() {
+    let ((_parent, mut at_parent, taken), (_child, mut at_child, dialled)) = pair().await;
+    for end in [&taken, &dialled] {
+        for message in [Control::Ping, Control::Ping, Control::Pong, Control::EpochReady { epoch: 1 }] {
+            end.send(&message);
+        }
+    }
+    let heard = tokio::join!(said(&mut at_parent), said(&mut at_child));
+    assert_eq!(heard, (Control::EpochReady { epoch: 1 }, Control::EpochReady { epoch: 1 }));
+}
+
+#[tokio::test]
 async fn a_peer_that_vanishes_without_a_word_is_gone_within_five_seconds() {
     let ((_parent, mut at_parent, taken), (_child, at_child, dialled)) = pair().await;
     // The child lives on, and nobody serves it: as if its machine had lost its power.

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 /// A peer that asks for a sign more often than this goes without.
-const PONG_EACH: Duration = Duration::from_millis(500);
+pub(super) const PONG_EACH: Duration = Duration::from_millis(500);
 
 /// Reads control messages and tells the node, and in the end of the link's end.
 pub(super) struct Reader {

@@ -136,7 +136,7 @@ impl RelayNode {
         let clock = Clock::start();
         let mut node = Self {
             clock,
-            host: HostLink::Up(host.id),
+            host: HostLink::new(host.id),
             host_identity: host.peer.identity.clone(),
             host_patience,
             dialled,
@@ -279,7 +279,7 @@ impl RelayNode {
                 return Ok(());
             }
         }
-        if let HostLink::Up(host) = self.host {
+        if let Some(host) = self.host.link() {
             let announces = std::mem::take(&mut self.announces);
             self.carry(host, announces)?;
         }
@@ -331,7 +331,7 @@ impl RelayNode {
     /// Key frames that children need are asked for at the host, which merges requests in turn.
     fn ask_upstream(&mut self) {
         let wanted = self.core.take_key_frames_wanted();
-        if let HostLink::Up(host) = self.host {
+        if let Some(host) = self.host.link() {
             for stream in wanted {
                 self.core.send(host, &Control::KeyFrame { stream: stream.0 });
             }
@@ -356,7 +356,7 @@ impl RelayNode {
             id: self.net.identity().key_id().short(),
             role: "relay".into(),
             state: if self.draining.is_some() { State::Draining } else { State::Serving },
-            host_link: matches!(self.host, HostLink::Up(_)),
+            host_link: self.host.link().is_some(),
             ..NodeStatus::default()
         };
         let (limit, handshake) = self.net.refused();

@@ -10,23 +10,63 @@ use std::time::{Duration, Instant};
 const FIRST: Duration = Duration::from_millis(100);
 const MOST: Duration = Duration::from_secs(5);
 
+/// A link that held for so long had nothing wrong with it.
+const STEADY: Duration = Duration::from_secs(10);
+
 /// How it is with the host.
 #[derive(Debug)]
 pub(super) enum HostLink {
-    Up(LinkId),
-    Broken { since: Instant, attempts: u32, next: Option<Instant>, why: String },
+    Up { link: LinkId, since: Instant, trouble: Trouble },
+    Broken { trouble: Trouble, next: Option<Instant>, why: String },
+}
+
+/// Since when there is no link that holds, and how often one was tried.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Trouble {
+    since: Instant,
+    attempts: u32,
+}
+
+impl Trouble {
+    fn none() -> Self {
+        Self { since: Instant::now(), attempts: 0 }
+    }
+
+    fn pause(self) -> Duration {
+        (FIRST * 2u32.saturating_pow(self.attempts.min(8))).min(MOST)
+    }
 }
 
 impl HostLink {
+    pub(super) fn new(link: LinkId) -> Self {
+        Self::Up { link, since: Instant::now(), trouble: Trouble::none() }
+    }
+
+    pub(super) fn link(&self) -> Option<LinkId> {
+        match self {
+            Self::Up { link, .. } => Some(*link),
+            Self::Broken { .. } => None,
+        }
+    }
+
     pub(super) fn is(&self, link: LinkId) -> bool {
-        matches!(self, Self::Up(host) if *host == link)
+        self.link() == Some(link)
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         match self {
-            Self::Up(_) => None,
+            Self::Up { .. } => None,
             Self::Broken { next, .. } => *next,
         }
+    }
+
+    /// The link is gone. A host that takes links and drops them is dialled ever less often, like one that takes none.
+    fn breaks(&mut self, why: String) {
+        let trouble = match self {
+            Self::Up { since, trouble, .. } if since.elapsed() < STEADY => *trouble,
+            _ => Trouble::none(),
+        };
+        *self = Self::Broken { trouble, next: Some(Instant::now() + trouble.pause()), why };
     }
 }
 
@@ -34,7 +74,10 @@ impl RelayNode {
     /// A link to the host: we are at its service, and it says what to carry.
     pub(super) fn host_linked(&mut self, link: Link) {
         let id = link.id;
-        self.host = HostLink::Up(id);
+        self.host = match self.host {
+            HostLink::Broken { trouble, .. } => HostLink::Up { link: id, since: Instant::now(), trouble },
+            HostLink::Up { .. } => HostLink::new(id),
+        };
         self.host_identity = link.peer.identity.clone();
         // It says anew what to carry: a host that was started again has other streams than those that it once announced.
         self.announces.clear();
@@ -49,8 +92,7 @@ impl RelayNode {
     pub(super) fn host_is_gone(&mut self, link: LinkId, why: String) {
         self.core.remove_link(link);
         tracing::info!(why, "the link to the host broke: coming back");
-        let now = Instant::now();
-        self.host = HostLink::Broken { since: now, attempts: 0, next: Some(now + FIRST), why };
+        self.host.breaks(why);
     }
 
     /// Dials the host again when that is due.
@@ -59,15 +101,15 @@ impl RelayNode {
     /// [`Error::Connect`] when it stayed away for too long.
     pub(super) fn return_to_host(&mut self, now: Instant) -> Result<(), Error> {
         let patience = self.host_patience;
-        let HostLink::Broken { since, attempts, next, why } = &mut self.host else { return Ok(()) };
+        let HostLink::Broken { trouble, next, why } = &mut self.host else { return Ok(()) };
         if next.is_none_or(|at| now < at) {
             return Ok(());
         }
-        if now.duration_since(*since) >= patience {
+        if now.duration_since(trouble.since) >= patience {
             let why = format!("{why}; it was not found again in {} s", patience.as_secs());
             return Err(Error::Connect { peer: "the host".into(), why });
         }
-        *attempts += 1;
+        trouble.attempts += 1;
         *next = None;
         let (net, ticket, dialled) = (self.net.clone(), self.ticket.clone(), self.dialled.clone());
         tokio::spawn(async move {
@@ -77,13 +119,43 @@ impl RelayNode {
     }
 
     pub(super) fn host_dialled(&mut self, link: Result<Link, Error>) {
-        let HostLink::Broken { attempts, next, .. } = &mut self.host else { return };
+        let HostLink::Broken { trouble, next, .. } = &mut self.host else { return };
         match link {
             Ok(link) => self.host_linked(link),
             Err(error) => {
                 tracing::debug!(%error, "the host could not be reached again");
-                *next = Some(Instant::now() + (FIRST * 2u32.saturating_pow(*attempts)).min(MOST));
+                *next = Some(Instant::now() + trouble.pause());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The pause until the next attempt.
+    fn pause(host: &HostLink) -> Duration {
+        let HostLink::Broken { next: Some(next), .. } = host else { panic!("{host:?}") };
+        next.saturating_duration_since(Instant::now())
+    }
+
+    #[test]
+    fn a_host_that_takes_links_and_drops_them_is_dialled_ever_less_often() {
+        let mut host = HostLink::new(LinkId(1));
+        let mut pauses = Vec::new();
+        for _ in 0..8 {
+            host.breaks("dropped".into());
+            pauses.push(pause(&host));
+            let HostLink::Broken { mut trouble, .. } = host else { panic!("it broke") };
+            trouble.attempts += 1;
+            host = HostLink::Up { link: LinkId(2), since: Instant::now(), trouble };
+        }
+        assert!(pauses.is_sorted() && pauses[0] <= FIRST && pauses[7] > MOST / 2, "{pauses:?}");
+        // One that held is another matter.
+        let HostLink::Up { since, .. } = &mut host else { panic!("it is up") };
+        *since = Instant::now().checked_sub(STEADY).unwrap();
+        host.breaks("broken".into());
+        assert!(pause(&host) <= FIRST);
     }
 }

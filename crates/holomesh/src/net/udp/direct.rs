@@ -3,8 +3,11 @@
 use super::hub::Hub;
 use super::socket::UdpSocket;
 use super::talk::{Breach, Greeting, Said, Talk};
+use crate::net::control::Control;
 use crate::net::endpoint::Links;
 use crate::net::link::LinkEvent;
+use crate::net::outbox::NOT_READ;
+use crate::net::reader::PONG_EACH;
 use av_lane::{CloseReason, Event, Failure, Lane, LaneKey};
 use bytes::Bytes;
 use core_types::{LinkId, MonoTime};
@@ -89,6 +92,8 @@ pub(super) struct Direct {
     pub(super) talk: Talk,
     stage: Stage,
     entrant: Option<Box<Entrant>>,
+    /// When the peer was given a sign last that it had asked for.
+    answered: Option<MonoTime>,
     pub(super) shore: Arc<Shore>,
 }
 
@@ -104,6 +109,7 @@ impl Direct {
             talk: Talk::new(own),
             stage: Stage::Greeting(greeted_by),
             entrant: entrant.map(Box::new),
+            answered: None,
             shore,
         }
     }
@@ -148,7 +154,7 @@ impl Direct {
         greeted: &mut Vec<Greeted>,
     ) -> bool {
         self.talk.write(lane);
-        if let Err(breach) = self.listen((key, link), lane, events, greeted) {
+        if let Err(breach) = self.listen((key, link, now), lane, events, greeted) {
             let (why, version) = match breach {
                 Breach::Version(theirs) => (format!("it speaks version {theirs}"), Some(theirs)),
                 Breach::Protocol(why) => (why, None),
@@ -172,7 +178,7 @@ impl Direct {
 
     fn listen(
         &mut self,
-        (key, link): (LaneKey, LinkId),
+        (key, link, now): (LaneKey, LinkId, MonoTime),
         lane: &mut Lane,
         events: &mut VecDeque<LinkEvent>,
         greeted: &mut Vec<Greeted>,
@@ -191,12 +197,27 @@ impl Direct {
             return Ok(());
         }
         while let Some(said) = self.talk.next(lane)? {
-            events.push_back(match said {
-                Said::Control(message) => LinkEvent::Control(link, *message),
-                Said::Chunks(chunks) => LinkEvent::Chunks(link, chunks),
-            });
+            match said {
+                Said::Control(message) => match *message {
+                    Control::Ping => self.answer(now)?,
+                    // That it came is all there is to it.
+                    Control::Pong => {}
+                    message => events.push_back(LinkEvent::Control(link, message)),
+                },
+                Said::Chunks(chunks) => events.push_back(LinkEvent::Chunks(link, chunks)),
+            }
         }
         Ok(())
+    }
+
+    /// A sign of life. Lanes have their own; a peer may ask for one all the same, and gets it as often as over QUIC.
+    fn answer(&mut self, now: MonoTime) -> Result<(), Breach> {
+        if self.answered.is_some_and(|at| now.since(at) < PONG_EACH) {
+            return Ok(());
+        }
+        self.answered = Some(now);
+        let said = control_wire::encode(&Control::Pong).is_ok_and(|frame| self.talk.push(frame));
+        said.then_some(()).ok_or_else(|| Breach::Protocol(NOT_READ.into()))
     }
 }
 
