@@ -1,5 +1,6 @@
 //! The one error type of this crate.
 
+use crate::planner::Refusals;
 use core_types::KeyId;
 
 /// Who has to change something.
@@ -56,6 +57,9 @@ pub enum Error {
         /// How many may be.
         max: usize,
     },
+    /// None of the candidates can be a parent.
+    #[error("no parent: {0}")]
+    NoParent(Refusals),
     /// An argument that can't be.
     #[error("{what}: {why}")]
     Input {
@@ -77,7 +81,7 @@ impl Error {
             },
             Self::Malformed { .. } => Fault::Peer,
             // An older claim may have been long on its way through honest hands.
-            Self::Replayed { .. } | Self::NotNow { .. } | Self::Limit { .. } => Fault::Nobody,
+            Self::Replayed { .. } | Self::NotNow { .. } | Self::Limit { .. } | Self::NoParent(_) => Fault::Nobody,
             Self::Input { .. } => Fault::Caller,
         }
     }

@@ -4,9 +4,13 @@
 //! - [`Subscription`], which deals a stream's stripes out to the parents, notices chunks that are missing and asks another
 //!   parent for them, notices a parent that fell silent and gives its stripes to the others.
 //! - [`CapacityClaim`]: what a peer says that it can carry, signed; a [`ClaimStore`] keeps the newest of each.
+//! - [`estimator`]: what a peer can claim, out of what it was seen to deliver.
+//! - [`planner`]: which parents a joiner asks, and when it changes one.
+//! - [`delivery`]: what parents deliver against what they claim, and signed evidence of it.
+//! - [`topology`]: who feeds whom, as every peer computes it alike.
 //! - [`legacy`]: the predecessor's claims, as they were encoded.
 //!
-//! Not here yet: the join planner, measured ranking of parents, topology.
+//! The node uses the subscription alone so far.
 //!
 //! Chunks are dealt out by number: chunk `n` belongs to stripe `n mod stripes`. A frame's chunks have consecutive
 //! numbers, so every parent carries an even share of each frame, and a publisher that adds enough repair symbols makes
@@ -42,11 +46,15 @@
 //! ```
 
 pub mod claim;
+pub mod delivery;
 mod error;
+pub mod estimator;
 mod gaps;
 pub mod legacy;
 mod parents;
+pub mod planner;
 mod subscription;
+pub mod topology;
 
 pub use claim::{CapacityClaim, ClaimStore, Commitment, Inserted, SubStreamPath, VerifiedClaim};
 pub use error::{Error, Fault};

@@ -1,0 +1,62 @@
+//! How a peer that has carried nothing yet may show what it could.
+
+use core::time::Duration;
+use core_types::MonoTime;
+
+/// What a first probe asks for, in bit/s.
+const FIRST_RATE: u64 = 1_000_000;
+/// Nobody who has shown this much is probed, in bit/s: the rest is shown by carrying.
+const ENOUGH: u64 = 8_000_000;
+/// So that three whole windows lie in it, wherever they begin.
+const OVER: Duration = Duration::from_secs(4);
+/// From one probe to the next: by then the windows of the one before are closed.
+const APART: Duration = Duration::from_secs(8);
+/// After congestion.
+const REST: Duration = Duration::from_secs(10);
+/// Bytes that may be spent in each [`PERIOD`]: 1, 2, 4 and 8 Mbit/s once each.
+const BUDGET: u64 = 7_500_000;
+const PERIOD: Duration = Duration::from_secs(600);
+
+/// Leave to send something that nobody needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Probe {
+    /// How many bytes, beyond what there is to carry.
+    pub bytes: u64,
+    /// Spread evenly over this time, from now on.
+    pub over: Duration,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Prober {
+    last: Option<MonoTime>,
+    congested: Option<MonoTime>,
+    period_began: Option<MonoTime>,
+    spent: u64,
+}
+
+impl Prober {
+    pub(super) const fn handle_congestion(&mut self, now: MonoTime) {
+        self.congested = Some(now);
+    }
+
+    /// Twice what was shown, until that is enough.
+    pub(super) fn next(&mut self, now: MonoTime, shown: u64) -> Option<Probe> {
+        let is_recent =
+            |event: Option<MonoTime>, rest| event.is_some_and(|at: MonoTime| now.since(at) < rest);
+        if shown >= ENOUGH || is_recent(self.last, APART) || is_recent(self.congested, REST) {
+            return None;
+        }
+        if !is_recent(self.period_began, PERIOD) {
+            self.period_began = Some(now);
+            self.spent = 0;
+        }
+        let rate = shown.saturating_mul(2).clamp(FIRST_RATE, ENOUGH);
+        let bytes = rate / 8 * OVER.as_secs();
+        if self.spent + bytes > BUDGET {
+            return None;
+        }
+        self.spent += bytes;
+        self.last = Some(now);
+        Some(Probe { bytes, over: OVER })
+    }
+}
