@@ -81,7 +81,9 @@ impl Error {
             },
             Self::Malformed { .. } => Fault::Peer,
             // An older claim may have been long on its way through honest hands.
-            Self::Replayed { .. } | Self::NotNow { .. } | Self::Limit { .. } | Self::NoParent(_) => Fault::Nobody,
+            Self::Replayed { .. } | Self::NotNow { .. } | Self::Limit { .. } | Self::NoParent(_) => {
+                Fault::Nobody
+            }
             Self::Input { .. } => Fault::Caller,
         }
     }

@@ -28,6 +28,9 @@ use tokio::time::sleep_until;
 /// The host must have let us in by then.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// So long it waits for the host when it leaves.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 /// What a running watcher can be told.
 #[derive(Debug)]
 pub enum Command {
@@ -64,6 +67,7 @@ pub async fn run_with(
     let mut commanded = true;
     let outcome = loop {
         if watcher.player.is_finished() {
+            watcher.leave(&mut inbox).await;
             break Ok(());
         }
         let wake = watcher.next_timeout();
@@ -76,7 +80,7 @@ pub async fn run_with(
             Some(()) = key_frames.recv() => { watcher.ask_for_key_frame(); Ok(true) }
             // A command may still wait in a channel that is closed already: only `None` is the end of it.
             command = commands.recv(), if commanded => match command {
-                Some(Command::Leave) => { watcher.leave(); Ok(false) }
+                Some(Command::Leave) => { watcher.leave(&mut inbox).await; Ok(false) }
                 None => { commanded = false; Ok(true) }
             },
             () = sleep_until(wake.into()) => watcher.handle_timeout().map(|()| true),
@@ -314,9 +318,17 @@ impl Watcher {
         self.publish_state();
     }
 
-    fn leave(&self) {
+    /// Says goodbye, and waits for a moment until the host has taken us out: what is said last on a link that is closed at once
+    /// may never arrive, and then the others' keys change only when the link is missed.
+    async fn leave(&mut self, inbox: &mut Inbox) {
         let request = self.member.leave_request().unwrap_or_default();
         self.send(self.host, &Control::Leave { request });
+        let deadline = Instant::now() + GOODBYE;
+        while self.host_answers()
+            && self.snapshot.removed_in.is_none()
+            && let Ok(Some(event)) = tokio::time::timeout_at(deadline.into(), inbox.next()).await
+            && let Ok(true) = self.handle_event(event)
+        {}
     }
 
     fn send(&self, link: LinkId, message: &Control) {

@@ -3,6 +3,7 @@
 
 use crate::guest::Guest;
 use crate::stage::Stage;
+use crate::support::holomesh;
 use crate::viewer::PATIENCE;
 use av_mls::Member;
 use holomesh::net::{Control, LinkEvent};
@@ -41,4 +42,14 @@ async fn whoever_leaves_and_joins_anew_on_the_same_link_is_served_on() {
         );
     }
     while !matches!(guest.event().await, LinkEvent::Chunks(..)) {}
+}
+
+#[test]
+fn whoever_leaves_has_said_so_before_its_link_ends() {
+    let stage = Stage::new();
+    let (host, ticket) = stage.host(1, &[]);
+    let output = holomesh().args(["watch", &ticket, "--seconds", "2"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    host.wait_for("removed:", PATIENCE);
+    assert!(!host.said().contains("its link broke"), "{}", host.said());
 }
