@@ -2,104 +2,137 @@
 
 use core::ops::Range;
 use core::time::Duration;
-use core_types::{ChunkSeq, Epoch, MonoTime};
-use std::collections::{BTreeMap, VecDeque};
+use core_types::{ChunkSeq, Epoch, LinkId, MonoTime};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// Chunk numbers behind the newest that are still looked for. Bounds the memory and what a jump ahead can cost.
+/// Chunk numbers behind the newest that are still looked for. Bounds what a jump ahead can cost.
 const HORIZON: u64 = 1_024;
+/// Missing chunks tracked: those of the largest object (60.6), and the horizon.
+pub(crate) const MISSING_KEPT: usize = 4_096;
+/// Numbers remembered of chunks that came.
+pub(crate) const CAME_KEPT: usize = 4_096;
 /// Settled ranges remembered, newest last.
 const SETTLED_KEPT: usize = 256;
 /// Chunks remembered that came after they were asked for.
 const ASKED_KEPT: usize = 64;
-/// However late chunks come, one that is missing is asked for after this time.
-const MAX_PATIENCE: Duration = Duration::from_millis(200);
 /// A first chunk of an epoch with a number below this means that the ones before it were missed, not never asked for.
 const EPOCH_START: u64 = 64;
 
+/// A missing chunk.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Gap {
     pub(crate) since: MonoTime,
     pub(crate) next_at: MonoTime,
     pub(crate) attempts: u8,
+    /// It is overdue, but was not needed when that was looked at.
+    pub(crate) idle: bool,
+    /// Who was asked for it first, and last.
+    first: Option<(LinkId, MonoTime)>,
+    last: Option<(LinkId, MonoTime)>,
+}
+
+impl Gap {
+    /// When `link` was asked for it, if it was the first or the last.
+    pub(crate) fn asked_of(&self, link: LinkId) -> Option<MonoTime> {
+        self.first.into_iter().chain(self.last).find(|(asked, _)| *asked == link).map(|(_, at)| at)
+    }
+
+    /// Notes that `link` is asked.
+    pub(crate) fn ask(&mut self, now: MonoTime, link: LinkId, wait: Duration) {
+        self.last = Some((link, now));
+        self.first = self.first.or(self.last);
+        self.attempts = self.attempts.saturating_add(1);
+        self.idle = false;
+        self.next_at = now.plus(wait);
+    }
 }
 
 #[derive(Debug)]
 pub(crate) struct Gaps {
     newest: Option<(Epoch, ChunkSeq)>,
+    came: BTreeSet<(Epoch, ChunkSeq)>,
     missing: BTreeMap<(Epoch, ChunkSeq), Gap>,
     settled: VecDeque<(Epoch, Range<u64>)>,
-    /// Chunks that came after they were asked for, newest last: if they come again, asking was too hasty.
-    asked: VecDeque<(Epoch, ChunkSeq, MonoTime)>,
-    /// How late chunks came that were not lost but overtaken; decays.
-    reorder: Duration,
+    /// Chunks that came after they were asked for, newest last: if they come again, asking may have been too hasty.
+    asked: VecDeque<(Epoch, ChunkSeq, Gap)>,
 }
 
 impl Gaps {
     pub(crate) const fn new() -> Self {
         Self {
             newest: None,
+            came: BTreeSet::new(),
             missing: BTreeMap::new(),
             settled: VecDeque::new(),
             asked: VecDeque::new(),
-            reorder: Duration::ZERO,
         }
     }
 
-    /// Notes that a chunk came. Returns the numbers that are now known to be missing, and the gap that it closed.
-    pub(crate) fn note(
-        &mut self,
-        now: MonoTime,
-        epoch: Epoch,
-        seq: ChunkSeq,
-        patience: Duration,
-    ) -> (Range<u64>, Option<Gap>) {
-        let closed = self.missing.remove(&(epoch, seq));
-        match closed {
-            Some(gap) if gap.attempts == 0 => self.overtaken(now, gap.since),
-            Some(gap) => {
-                self.asked.push_back((epoch, seq, gap.since));
-                if self.asked.len() > ASKED_KEPT {
-                    self.asked.pop_front();
-                }
-            }
-            None => {}
+    pub(crate) const fn newest(&self) -> Option<(Epoch, ChunkSeq)> {
+        self.newest
+    }
+
+    /// Notes that a chunk came. Returns the gap that it closed.
+    pub(crate) fn close(&mut self, epoch: Epoch, seq: ChunkSeq) -> Option<Gap> {
+        self.came.insert((epoch, seq));
+        if self.came.len() > CAME_KEPT {
+            self.came.pop_first();
         }
+        let closed = self.missing.remove(&(epoch, seq));
+        if let Some(gap) = closed.filter(|gap| gap.attempts > 0) {
+            self.asked.push_back((epoch, seq, gap));
+            if self.asked.len() > ASKED_KEPT {
+                self.asked.pop_front();
+            }
+        }
+        closed
+    }
+
+    /// Notes that the stream came as far as `seq`. Returns the numbers that it came over: those that are not put down yet
+    /// are for [`Gaps::put_down`].
+    pub(crate) fn advance(&mut self, epoch: Epoch, seq: ChunkSeq) -> Range<u64> {
         let first = match self.newest {
-            Some((newest, _)) if epoch < newest => return (0..0, closed),
+            Some((newest, _)) if epoch < newest => return 0..0,
             Some((newest, highest)) if epoch == newest => {
                 if seq <= highest {
-                    return (0..0, closed);
+                    return 0..0;
                 }
-                highest.0 + 1
+                highest.0.saturating_add(1)
             }
             _ if seq.0 < EPOCH_START => 0,
             _ => seq.0,
         };
         self.newest = Some((epoch, seq));
-        self.reorder = self.reorder.mul_f32(0.999);
-        let new = first.max(seq.0.saturating_sub(HORIZON))..seq.0;
-        let gap = Gap { since: now, next_at: now.plus(patience.max(self.reorder * 5 / 4)), attempts: 0 };
-        for number in new.clone() {
-            if !self.is_settled(epoch, number) {
-                self.missing.insert((epoch, ChunkSeq(number)), gap);
+        first.max(seq.0.saturating_sub(HORIZON))..seq.0
+    }
+
+    /// Puts a number down as missing, unless it is here, missing already or not needed. True if it was not known to be missing.
+    pub(crate) fn put_down(
+        &mut self,
+        epoch: Epoch,
+        number: u64,
+        since: MonoTime,
+        patience: Duration,
+    ) -> bool {
+        let key = (epoch, ChunkSeq(number));
+        if self.missing.contains_key(&key) || self.came.contains(&key) {
+            return false;
+        }
+        if !self.is_settled(epoch, number) {
+            let next_at = since.plus(patience);
+            self.missing
+                .insert(key, Gap { since, next_at, attempts: 0, idle: false, first: None, last: None });
+            if self.missing.len() > MISSING_KEPT {
+                self.missing.pop_first();
             }
         }
-        while self.missing.len() as u64 > HORIZON {
-            self.missing.pop_first();
-        }
-        (new, closed)
+        true
     }
 
-    /// Notes that a chunk came a second time. If it had been asked for, it was not lost but late: be more patient.
-    pub(crate) fn note_duplicate(&mut self, now: MonoTime, epoch: Epoch, seq: ChunkSeq) {
-        let asked = self.asked.iter().position(|(e, s, _)| (*e, *s) == (epoch, seq));
-        if let Some((_, _, since)) = asked.and_then(|at| self.asked.remove(at)) {
-            self.overtaken(now, since);
-        }
-    }
-
-    fn overtaken(&mut self, now: MonoTime, since: MonoTime) {
-        self.reorder = self.reorder.max(now.since(since)).min(MAX_PATIENCE);
+    /// Notes that a chunk came a second time. Returns the gap that it would have closed, if it had been asked for.
+    pub(crate) fn close_again(&mut self, epoch: Epoch, seq: ChunkSeq) -> Option<Gap> {
+        let at = self.asked.iter().position(|(e, s, _)| (*e, *s) == (epoch, seq))?;
+        self.asked.remove(at).map(|(_, _, gap)| gap)
     }
 
     /// Nobody needs these numbers any more.
@@ -111,8 +144,33 @@ impl Gaps {
         }
     }
 
-    fn is_settled(&self, epoch: Epoch, number: u64) -> bool {
+    pub(crate) fn is_settled(&self, epoch: Epoch, number: u64) -> bool {
         self.settled.iter().rev().any(|(e, range)| *e == epoch && range.contains(&number))
+    }
+
+    /// The numbers of a range that came, as far as they are remembered.
+    pub(crate) fn came_in(&self, epoch: Epoch, range: &Range<u64>) -> impl DoubleEndedIterator<Item = u64> {
+        self.came.range((epoch, ChunkSeq(range.start))..(epoch, ChunkSeq(range.end))).map(|(_, seq)| seq.0)
+    }
+
+    /// The gaps of a range.
+    pub(crate) fn missing_in(
+        &self,
+        epoch: Epoch,
+        range: &Range<u64>,
+    ) -> impl Iterator<Item = (ChunkSeq, &Gap)> {
+        let keys = (epoch, ChunkSeq(range.start))..(epoch, ChunkSeq(range.end));
+        self.missing.range(keys).map(|((_, seq), gap)| (*seq, gap))
+    }
+
+    /// What would have come from a parent that is gone, or was asked of it, is due at once.
+    pub(crate) fn hurry(&mut self, now: MonoTime, gone: LinkId, its: impl Fn(ChunkSeq) -> bool) {
+        for ((_, seq), gap) in &mut self.missing {
+            let last = gap.last.map(|(link, _)| link);
+            if last == Some(gone) || (last.is_none() && its(*seq)) {
+                gap.next_at = gap.next_at.min(now);
+            }
+        }
     }
 
     /// When the next gap is due.
@@ -120,27 +178,26 @@ impl Gaps {
         self.missing.values().map(|gap| gap.next_at).min()
     }
 
-    /// The gaps that are due, in order of their numbers; each is then counted as asked for once more, and those asked
-    /// for `max_attempts` times already are given up. Returns them and how many were given up.
-    pub(crate) fn take_due(
-        &mut self,
-        now: MonoTime,
-        retry_after: Duration,
-        max_attempts: u8,
-    ) -> (Vec<(Epoch, ChunkSeq, u8)>, u64) {
+    /// The gaps that are due, in order of their numbers. Those that were asked for `max_attempts` times already are given
+    /// up instead; returns how many those are.
+    pub(crate) fn due(&mut self, now: MonoTime, max_attempts: u8) -> (Vec<(Epoch, ChunkSeq)>, u64) {
         let before = self.missing.len();
         self.missing.retain(|_, gap| gap.next_at > now || gap.attempts < max_attempts);
         let given_up = (before - self.missing.len()) as u64;
-        let mut due = Vec::new();
-        for ((epoch, seq), gap) in &mut self.missing {
-            if gap.next_at <= now {
-                due.push((*epoch, *seq, gap.attempts));
-                // Twice as long each time: on a slow path the answer to the first request is still under way.
-                let wait = retry_after * (1 << gap.attempts.min(4));
-                gap.attempts += 1;
-                gap.next_at = now.plus(wait.max(self.reorder * 5 / 4));
-            }
-        }
-        (due, given_up)
+        let due = self.missing.iter().filter(|(_, gap)| gap.next_at <= now).map(|(key, _)| *key);
+        (due.collect(), given_up)
+    }
+
+    pub(crate) fn get(&self, epoch: Epoch, seq: ChunkSeq) -> Option<&Gap> {
+        self.missing.get(&(epoch, seq))
+    }
+
+    pub(crate) fn get_mut(&mut self, epoch: Epoch, seq: ChunkSeq) -> Option<&mut Gap> {
+        self.missing.get_mut(&(epoch, seq))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn sizes(&self) -> [usize; 4] {
+        [self.came.len(), self.missing.len(), self.settled.len(), self.asked.len()]
     }
 }

@@ -1,29 +1,102 @@
 //! The parents of a subscription and which stripes each of them carries.
 
-use core_types::{LinkId, MonoTime};
+use core::time::Duration;
+use core_types::{ChunkSeq, Epoch, LinkId, MonoTime};
+
+/// Objects in a row that a parent may owe before it is counted on less than others.
+const DOUBTFUL: u32 = 2;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Parent {
     pub(crate) link: LinkId,
     /// Stripes that it was told to send.
     pub(crate) mask: u16,
-    pub(crate) last_heard: MonoTime,
-    /// Chunks of its stripes that are known to be missing since it was last heard.
+    /// Anything came from it, be it a sign of life.
+    pub(crate) heard: MonoTime,
+    /// It was not heard for long, and that was said.
+    pub(crate) quiet: bool,
+    /// The last chunk of its own stripes that it sent without being asked, and when.
+    pub(crate) own: Option<(Epoch, ChunkSeq, MonoTime)>,
+    /// The time between two of those.
+    pub(crate) own_interval: Duration,
+    /// Objects in a row of which others sent something and it nothing.
+    pub(crate) owed: u32,
+    /// Chunks of its stripes, outside of known objects, that are missing since its last own one.
     pub(crate) missed: u32,
-    /// When the first of them was missed: silence counts from there, not from when it was last heard, or everybody would
+    /// When the first of these was noticed: silence counts from there, not from when it was last heard, or everybody would
     /// be silent after a pause of the publisher.
     pub(crate) missed_since: MonoTime,
+    /// It is new, and not suspected before then.
+    pub(crate) grace_until: MonoTime,
     /// Until then it is not given stripes: it fell silent.
     pub(crate) suspect_until: Option<MonoTime>,
+    /// How often it fell silent in a row, and since when it did well.
+    pub(crate) failures: u32,
+    pub(crate) well_since: Option<MonoTime>,
+    /// When it may take a stripe over of its own accord.
+    pub(crate) move_at: Option<MonoTime>,
+    pub(crate) moved: Option<MonoTime>,
+    /// How late its chunks come by themselves; decays.
+    pub(crate) late: Duration,
+    /// How long it takes to answer a request.
+    pub(crate) answer: Duration,
 }
 
 impl Parent {
     pub(crate) const fn new(now: MonoTime, link: LinkId) -> Self {
-        Self { link, mask: 0, last_heard: now, missed: 0, missed_since: now, suspect_until: None }
+        Self {
+            link,
+            mask: 0,
+            heard: now,
+            quiet: false,
+            own: None,
+            own_interval: Duration::ZERO,
+            owed: 0,
+            missed: 0,
+            missed_since: now,
+            grace_until: now,
+            suspect_until: None,
+            failures: 0,
+            well_since: None,
+            move_at: None,
+            moved: None,
+            late: Duration::ZERO,
+            answer: Duration::ZERO,
+        }
     }
 
-    pub(crate) fn is_live(&self, now: MonoTime) -> bool {
-        self.suspect_until.is_none_or(|until| now >= until)
+    pub(crate) const fn is_live(&self) -> bool {
+        self.suspect_until.is_none()
+    }
+
+    pub(crate) const fn is_doubtful(&self) -> bool {
+        self.quiet || self.owed >= DOUBTFUL
+    }
+
+    /// It owes one more object, or one more chunk.
+    pub(crate) const fn owes(&mut self, now: MonoTime, objects: u32, chunks: u32) {
+        if self.owed == 0 && self.missed == 0 {
+            self.missed_since = now;
+        }
+        self.owed = self.owed.saturating_add(objects);
+        self.missed = self.missed.saturating_add(chunks);
+    }
+
+    /// It owes nothing any more.
+    pub(crate) const fn clear(&mut self) {
+        self.owed = 0;
+        self.missed = 0;
+    }
+
+    /// It was so late with a chunk that came by itself. What it was before fades with each chunk that is in time.
+    pub(crate) fn was_late(&mut self, by: Duration) {
+        self.late = (self.late - self.late / 256).max(by);
+    }
+
+    /// It answered a request after so long.
+    pub(crate) fn answered(&mut self, after: Duration) {
+        let known = if self.answer.is_zero() { after } else { self.answer };
+        self.answer = (known.saturating_mul(7).saturating_add(after)) / 8;
     }
 }
 
@@ -35,8 +108,9 @@ pub(crate) struct Handover {
     pub(crate) to: LinkId,
 }
 
-/// Gives every stripe without a parent to the live parent that has the fewest. Returns the links whose share changed.
-pub(crate) fn deal(parents: &mut [Parent], stripes: u8, now: MonoTime) -> Vec<LinkId> {
+/// Gives every stripe without a parent to the live parent that has the fewest, those that show life before others.
+/// Returns the links whose share changed.
+pub(crate) fn deal(parents: &mut [Parent], stripes: u8) -> Vec<LinkId> {
     let mut changed = Vec::new();
     for stripe in 0..stripes {
         let bit = 1 << stripe;
@@ -44,8 +118,8 @@ pub(crate) fn deal(parents: &mut [Parent], stripes: u8, now: MonoTime) -> Vec<Li
             continue;
         }
         // Ties go to the parent that joined first, so that the outcome depends on nothing but the history.
-        let Some(parent) = parents.iter_mut().filter(|p| p.is_live(now)).min_by_key(|p| p.mask.count_ones())
-        else {
+        let live = parents.iter_mut().filter(|p| p.is_live());
+        let Some(parent) = live.min_by_key(|p| (p.quiet, p.mask.count_ones(), p.is_doubtful())) else {
             break;
         };
         parent.mask |= bit;

@@ -1,92 +1,31 @@
 //! One stream, several parents.
+//!
+//! The stream is dealt out in stripes (chunk `n` belongs to stripe `n mod P`), each carried by one parent. With repair that
+//! is sized for it, the chunks of any `P − 1` parents give every object back. So what one parent leaves out is asked for only
+//! where it is needed: the caller says with [`Subscription::expect`] which numbers an object has and how many of them
+//! suffice, and with [`Subscription::settle`] that it is complete.
+//!
+//! **For each authentic chunk, in this order**: `handle_chunk` (or `handle_duplicate`, if it was seen before), `expect` if
+//! it is a symbol, `settle` if its object is complete with it. Only authenticated chunks may be told apart as fresh and
+//! seen before: who does it the other way round lets any relay shut the real chunk out with a forged one of its number.
 
+mod action;
+mod ask;
+mod config;
+mod heal;
+mod objects;
+#[cfg(test)]
+mod tests;
+
+pub use self::action::{Action, Stats};
+pub use self::config::Config;
+use self::config::Jitter;
+use self::objects::{MAX_CHUNKS, Object, Objects, learned};
 use crate::gaps::Gaps;
-use crate::parents::{Handover, Parent, deal, surplus};
+use crate::parents::{Handover, Parent};
 use core::ops::Range;
-use core::time::Duration;
 use core_types::{ChunkSeq, Epoch, Error, LinkId, MonoTime, StripeSet};
-use std::collections::{BTreeMap, VecDeque};
-
-/// Chunks that one request names at most: what a relay takes.
-const MAX_REQUEST: usize = 256;
-
-/// How patient a subscription is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Config {
-    /// Into how many stripes the stream is dealt: the number of parents that the publisher's repair is sized for.
-    pub stripes: u8,
-    /// How long a missing chunk may still come by itself. Grows by itself where chunks overtake one another.
-    pub request_after: Duration,
-    /// How long an answer to a request may take before another parent is asked; twice as long each further time.
-    pub retry_after: Duration,
-    /// How often one chunk is asked for.
-    pub max_attempts: u8,
-    /// A parent is suspected when it was not heard for this long after a chunk of its stripes was missed, and …
-    pub silent_after: Duration,
-    /// … this many are missing by then. So a slide show that sends little makes nobody suspect, nor does a pause.
-    pub silent_chunks: u32,
-    /// How long a parent that fell silent is not given stripes.
-    pub suspect_for: Duration,
-}
-
-impl Default for Config {
-    /// Four stripes; ask after 15 ms, again after 50, 100 and 200 ms; silent after 100 ms and 4 chunks; 5 s of suspicion.
-    fn default() -> Self {
-        Self {
-            stripes: 4,
-            request_after: Duration::from_millis(15),
-            retry_after: Duration::from_millis(50),
-            max_attempts: 4,
-            silent_after: Duration::from_millis(100),
-            silent_chunks: 4,
-            suspect_for: Duration::from_secs(5),
-        }
-    }
-}
-
-/// What the caller is to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Action {
-    /// Tell `parent` to send exactly these stripes from now on (maybe none).
-    Assign {
-        /// Whom to tell.
-        parent: LinkId,
-        /// What it shall send.
-        stripes: StripeSet,
-    },
-    /// Ask `parent` to send these chunks again.
-    Request {
-        /// Whom to ask.
-        parent: LinkId,
-        /// Their epoch.
-        epoch: Epoch,
-        /// Their numbers, ascending.
-        chunks: Vec<ChunkSeq>,
-    },
-    /// `parent` fell silent while the stream went on; its stripes are with others now.
-    Suspect {
-        /// Who fell silent.
-        parent: LinkId,
-    },
-    /// No parent is left that carries the stream, or the last one fell silent: find new ones.
-    Rebuild,
-}
-
-/// What a subscription has seen, counted since it was made.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Chunks reported.
-    pub chunks: u64,
-    /// Chunks that were missing when a later one came.
-    pub missing: u64,
-    /// Chunks asked for, each time counted.
-    pub requested: u64,
-    /// Chunks that came after they were asked for.
-    pub repaired: u64,
-    /// Chunks that never came.
-    pub given_up: u64,
-}
+use std::collections::VecDeque;
 
 /// A stream taken from several parents at once. See the crate's front page for the drain rule.
 #[derive(Debug)]
@@ -95,6 +34,12 @@ pub struct Subscription {
     parents: Vec<Parent>,
     handovers: Vec<Handover>,
     gaps: Gaps,
+    objects: Objects,
+    /// The caller says when parents show life.
+    signs: bool,
+    /// When new parents are called for again.
+    rebuild_at: Option<MonoTime>,
+    jitter: Jitter,
     actions: VecDeque<Action>,
     stats: Stats,
 }
@@ -111,55 +56,41 @@ impl Subscription {
             parents: Vec::new(),
             handovers: Vec::new(),
             gaps: Gaps::new(),
+            objects: Objects::new(config.frame_interval),
+            signs: false,
+            rebuild_at: None,
+            jitter: Jitter::new(config.seed),
             actions: VecDeque::new(),
             stats: Stats::default(),
         })
     }
 
     /// Adds a parent: it gets the stripes that nobody carries, or one of a parent that has two more. A parent beyond the
-    /// number of stripes stays a warm spare.
+    /// number of stripes stays a warm spare; one that is known, or beyond [`Config::max_parents`], is not taken.
     pub fn add_parent(&mut self, now: MonoTime, link: LinkId) {
-        if self.parents.iter().any(|p| p.link == link) {
+        let full = self.parents.len() >= usize::from(self.config.max_parents.max(1));
+        if full || self.parents.iter().any(|p| p.link == link) {
             return;
         }
         self.parents.push(Parent::new(now, link));
-        for changed in deal(&mut self.parents, self.config.stripes, now) {
-            self.assign(changed);
-        }
-        while let Some(handover) = surplus(&self.parents, link) {
-            self.hand_over(now, handover);
-        }
+        self.deal(now);
+        while self.take_over(now, link) {}
     }
 
     /// Forgets a parent whose link is gone; its stripes go to the others at once.
     pub fn remove_parent(&mut self, now: MonoTime, link: LinkId) {
         let before = self.parents.len();
+        let mask = self.parent(link).map_or(0, |p| p.mask);
         self.parents.retain(|p| p.link != link);
         if self.parents.len() != before {
-            self.reassign(now, link);
+            self.release(now, link, mask);
         }
     }
 
-    /// Treats a parent as silent: what another stream's subscription has found holds for this one too.
+    /// Treats a parent as silent: what another stream's subscription has found holds for this one too. A parent that is
+    /// suspected already stays as it is; the last one keeps its stripes.
     pub fn suspect_parent(&mut self, now: MonoTime, link: LinkId) {
-        let until = now.plus(self.config.suspect_for);
-        let others = self.parents.iter().any(|p| p.link != link && p.is_live(now));
-        if self.parents.iter().any(|p| p.link == link && p.mask != 0) {
-            if !others {
-                // A silent parent is better than none, until there is another.
-                self.parent_mut(link, |p| p.missed = 0);
-                self.actions.push_back(Action::Rebuild);
-                return;
-            }
-            self.parent_mut(link, |p| {
-                p.mask = 0;
-                p.missed = 0;
-                p.suspect_until = Some(until);
-            });
-            self.actions.push_back(Action::Suspect { parent: link });
-            self.assign(link);
-            self.reassign(now, link);
-        }
+        self.suspect(now, link);
     }
 
     /// Tells all parents their shares once more. For parents that may have forgotten them: a relay does with who lost its
@@ -170,86 +101,118 @@ impl Subscription {
         }
     }
 
+    /// Reports that a parent shows life, whether it carries anything or not: a keep-alive, an answer, whatever its link says.
+    /// From the first such report on, silence of [`Config::quiet_after`] is held against every parent.
+    pub fn handle_sign(&mut self, now: MonoTime, parent: LinkId) {
+        if !self.signs {
+            self.signs = true;
+            // Nobody was asked to show life before.
+            self.parents.iter_mut().for_each(|p| p.heard = p.heard.max(now));
+        }
+        self.heard(now, parent);
+        if self.parent(parent).is_some_and(|p| p.mask != 0 && !p.is_doubtful()) {
+            // Somebody upstream is there, and has nothing to send.
+            self.rebuild_at = None;
+        }
+    }
+
     /// Reports an authentic, fresh chunk from a parent.
     pub fn handle_chunk(&mut self, now: MonoTime, from: LinkId, epoch: Epoch, seq: ChunkSeq) {
         self.stats.chunks += 1;
-        self.parent_mut(from, |p| {
-            p.last_heard = now;
-            p.missed = 0;
-        });
-        self.finish_handover(from, seq);
-        let (missing, closed) = self.gaps.note(now, epoch, seq, self.config.request_after);
+        self.rebuild_at = None;
+        self.heard(now, from);
+        let within = self.config.request_within;
+        let closed = self.gaps.close(epoch, seq);
+        let after = self.objects.note(now, epoch, seq.0);
+        let asked_at = closed.and_then(|gap| gap.asked_of(from));
+        if let Some(at) = asked_at {
+            self.parent_mut(from, |p| p.answered(now.since(at).min(within * 2)));
+        } else {
+            // It was not lost but overtaken, or the next of its object at this parent's pace.
+            let late = closed.map_or(after.unwrap_or_default(), |gap| now.since(gap.since));
+            self.parent_mut(from, |p| p.was_late(late.min(within)));
+            self.delivered(now, from, epoch, seq);
+        }
         self.stats.repaired += u64::from(closed.is_some_and(|gap| gap.attempts > 0));
-        for number in missing {
-            self.stats.missing += 1;
-            let bit = self.stripe_bit(ChunkSeq(number));
-            if let Some(owner) = self.parents.iter_mut().find(|p| p.mask & bit != 0) {
-                if owner.missed == 0 {
-                    owner.missed_since = now;
-                }
-                owner.missed = owner.missed.saturating_add(1);
-            }
+        self.finish_handover(from, seq);
+        for number in self.gaps.advance(epoch, seq) {
+            self.put_down(now, epoch, number, now, true);
         }
     }
 
     /// Reports an authentic chunk that was seen before: it shows that `from` carries the stripe, not that it is of use.
     pub fn handle_duplicate(&mut self, now: MonoTime, from: LinkId, epoch: Epoch, seq: ChunkSeq) {
-        self.gaps.note_duplicate(now, epoch, seq);
-        // `missed` stays as it is: a parent that only repeats old chunks must still be found out.
-        self.parent_mut(from, |p| p.last_heard = now);
+        self.heard(now, from);
         self.finish_handover(from, seq);
+        // It may come from two carriers while a stripe moves from one to the other. Only what is newer than its last one
+        // counts: a parent that repeats old chunks must still be found out.
+        if self.parent(from).is_some_and(|p| p.own.is_none_or(|(e, s, _)| (e, s) < (epoch, seq))) {
+            self.delivered(now, from, epoch, seq);
+        }
+        let Some(gap) = self.gaps.close_again(epoch, seq) else { return };
+        let within = self.config.request_within;
+        match gap.asked_of(from) {
+            Some(at) => self.parent_mut(from, |p| p.answered(now.since(at).min(within * 2))),
+            // It came by itself, so asking others was too hasty.
+            None => self.parent_mut(from, |p| p.was_late(now.since(gap.since).min(within))),
+        }
+    }
+
+    /// Says that the object of a chunk that just came has the numbers of `range`, and that `needed` of them suffice: with
+    /// symbol id i in chunk n they are n − i to n − i + N − 1, N = K + R, and K is enough (50.3.6). To be called for each
+    /// symbol, after it was reported; what is known already costs little.
+    ///
+    /// What it is for: the end of an object is looked for without a later chunk showing that it is missing; no more is
+    /// asked for than is needed beside what is under way; and a parent of which nothing comes while the others send one
+    /// object after the other is found out by the objects that it owes, however many chunks they have.
+    ///
+    /// A range of which nothing came is not taken, nor one that overlaps another one's.
+    pub fn expect(&mut self, now: MonoTime, epoch: Epoch, range: Range<ChunkSeq>, needed: u64) {
+        let start = range.start.0;
+        let range = start..range.end.0.min(start.saturating_add(MAX_CHUNKS));
+        let needed = needed.min(range.end.saturating_sub(start));
+        if range.is_empty() || self.objects.overlaps(epoch, &range, needed) {
+            return;
+        }
+        let mut numbers = self.gaps.came_in(epoch, &range);
+        let Some(highest) = numbers.next_back() else { return };
+        let came = 1 + numbers.count() as u64;
+        if self.gaps.is_settled(epoch, start) {
+            return;
+        }
+        // Chunks that were put down before it was known to be an object are its debt and not theirs.
+        let early: Vec<ChunkSeq> = self.gaps.missing_in(epoch, &range).map(|(seq, _)| seq).collect();
+        for seq in early {
+            let bit = self.stripe_bit(seq);
+            if let Some(owner) = self.parents.iter_mut().find(|p| p.mask & bit != 0) {
+                owner.missed = owner.missed.saturating_sub(1);
+            }
+        }
+        let source = start..start.saturating_add(needed);
+        let object =
+            Object { epoch, range: range.clone(), needed, came, highest, last_at: now, unfolded: false };
+        if self.objects.add(now, object) {
+            self.owe(now, epoch, &range, source);
+        }
     }
 
     /// Says that the chunks of `range` are not needed any more, come or not: their object is complete.
     pub fn settle(&mut self, epoch: Epoch, range: Range<ChunkSeq>) {
-        self.gaps.settle(epoch, range.start.0..range.end.0);
+        let range = range.start.0..range.end.0;
+        self.objects.settle(epoch, &range);
+        self.gaps.settle(epoch, range);
     }
 
-    /// Does what is due: suspects silent parents, asks for missing chunks.
+    /// Does what is due: suspects silent parents, gives others their share again, asks for missing chunks.
     pub fn handle_timeout(&mut self, now: MonoTime) {
-        let silent: Vec<LinkId> = self
-            .parents
-            .iter()
-            .filter(|p| self.silent_at(p).is_some_and(|at| now >= at))
-            .map(|p| p.link)
-            .collect();
-        for link in silent {
-            self.suspect_parent(now, link);
-        }
-        // A parent whose time of suspicion is over is given a share again.
-        let forgiven: Vec<LinkId> = self
-            .parents
-            .iter()
-            .filter(|p| p.suspect_until.is_some_and(|at| now >= at))
-            .map(|p| p.link)
-            .collect();
-        for link in forgiven {
-            self.parent_mut(link, |p| p.suspect_until = None);
-            while let Some(handover) = surplus(&self.parents, link) {
-                self.hand_over(now, handover);
-            }
-        }
-        let (due, given_up) = self.gaps.take_due(now, self.config.retry_after, self.config.max_attempts);
-        self.stats.given_up += given_up;
-        let mut requests: BTreeMap<(LinkId, Epoch), Vec<ChunkSeq>> = BTreeMap::new();
-        for (epoch, seq, attempts) in due {
-            if let Some(parent) = self.whom_to_ask(now, seq, attempts) {
-                self.stats.requested += 1;
-                requests.entry((parent, epoch)).or_default().push(seq);
-            }
-        }
-        for ((parent, epoch), chunks) in requests {
-            for some in chunks.chunks(MAX_REQUEST) {
-                self.actions.push_back(Action::Request { parent, epoch, chunks: some.to_vec() });
-            }
-        }
+        self.heal(now);
+        self.ask(now);
     }
 
     /// When [`Subscription::handle_timeout`] has something to do next.
     pub fn poll_timeout(&self) -> Option<MonoTime> {
-        let silent = self.parents.iter().filter_map(|p| self.silent_at(p));
-        let forgiven = self.parents.iter().filter_map(|p| p.suspect_until);
-        silent.chain(forgiven).chain(self.gaps.next_due()).min()
+        let asking = self.gaps.next_due().into_iter().chain(self.objects.next_due(self.config.request_after));
+        self.next_heal().into_iter().chain(asking).min()
     }
 
     /// What to do next.
@@ -267,77 +230,81 @@ impl Subscription {
         self.stats
     }
 
-    /// When this parent counts as silent, if nothing more comes from it.
-    fn silent_at(&self, parent: &Parent) -> Option<MonoTime> {
-        let suspicious = parent.mask != 0 && parent.missed >= self.config.silent_chunks;
-        suspicious.then(|| parent.missed_since.max(parent.last_heard).plus(self.config.silent_after))
-    }
-
-    /// A live parent that is not the one that should have sent the chunk, another one at each attempt; the only parent,
-    /// if there is but one.
-    fn whom_to_ask(&self, now: MonoTime, seq: ChunkSeq, attempts: u8) -> Option<LinkId> {
-        let bit = self.stripe_bit(seq);
-        let live: Vec<&Parent> = self.parents.iter().filter(|p| p.is_live(now)).collect();
-        let owner = live.iter().position(|p| p.mask & bit != 0).unwrap_or(0);
-        live.get((owner + 1 + usize::from(attempts)) % live.len().max(1)).map(|p| p.link)
-    }
-
     const fn stripe_bit(&self, seq: ChunkSeq) -> u16 {
         1 << (seq.0 % self.config.stripes as u64)
     }
 
-    /// Make before break: the former carrier is told to stop only when the new one has delivered. Before the first chunk
-    /// there is nothing to break.
-    fn hand_over(&mut self, now: MonoTime, handover: Handover) {
-        let Handover { stripe, from, to } = handover;
-        self.parent_mut(from, |p| p.mask &= !stripe);
-        self.parent_mut(to, |p| {
-            p.mask |= stripe;
-            p.last_heard = now;
-        });
-        self.assign(to);
-        if self.stats.chunks == 0 {
-            self.assign(from);
-        } else if let Some(pending) = self.handovers.iter_mut().find(|h| h.stripe == stripe) {
-            // `from` had not delivered yet: it is skipped, and the carrier before it goes on for longer.
-            pending.to = to;
-            self.assign(from);
-        } else {
-            self.handovers.push(handover);
-        }
+    fn parent(&self, link: LinkId) -> Option<&Parent> {
+        self.parents.iter().find(|p| p.link == link)
     }
 
-    fn finish_handover(&mut self, from: LinkId, seq: ChunkSeq) {
+    fn owner(&self, seq: ChunkSeq) -> Option<&Parent> {
         let bit = self.stripe_bit(seq);
-        if let Some(at) = self.handovers.iter().position(|h| h.to == from && h.stripe == bit) {
-            let done = self.handovers.swap_remove(at);
-            self.assign(done.from);
-        }
-    }
-
-    fn reassign(&mut self, now: MonoTime, gone: LinkId) {
-        self.handovers.retain(|h| h.from != gone && h.to != gone);
-        let changed = deal(&mut self.parents, self.config.stripes, now);
-        for link in &changed {
-            // It starts to owe these stripes now, not when it was last heard with others.
-            self.parent_mut(*link, |p| p.last_heard = now);
-            self.assign(*link);
-        }
-        if self.parents.iter().all(|p| p.mask == 0) {
-            self.actions.push_back(Action::Rebuild);
-        }
-    }
-
-    fn assign(&mut self, link: LinkId) {
-        let Some(parent) = self.parents.iter().find(|p| p.link == link) else { return };
-        if let Ok(stripes) = StripeSet::new(self.config.stripes, parent.mask) {
-            self.actions.push_back(Action::Assign { parent: link, stripes });
-        }
+        self.parents.iter().find(|p| p.mask & bit != 0)
     }
 
     fn parent_mut(&mut self, link: LinkId, change: impl FnOnce(&mut Parent)) {
         if let Some(parent) = self.parents.iter_mut().find(|p| p.link == link) {
             change(parent);
+        }
+    }
+
+    fn heard(&mut self, now: MonoTime, link: LinkId) {
+        self.parent_mut(link, |p| {
+            p.heard = p.heard.max(now);
+            if std::mem::take(&mut p.quiet) && p.is_live() {
+                // It may have a share again.
+                p.move_at.get_or_insert(now);
+            }
+        });
+    }
+
+    /// A parent sent a chunk without being asked. One of a stripe of its own shows that it does its part.
+    fn delivered(&mut self, now: MonoTime, from: LinkId, epoch: Epoch, seq: ChunkSeq) {
+        let bit = self.stripe_bit(seq);
+        let forget_after = self.config.forget_after;
+        self.parent_mut(from, |p| {
+            if p.mask & bit == 0 {
+                return;
+            }
+            p.clear();
+            // It has begun: from here on it is as any other.
+            p.grace_until = now;
+            if now.since(*p.well_since.get_or_insert(now)) >= forget_after {
+                p.failures = 0;
+            }
+            let before = p.own.replace((epoch, seq, now));
+            if let Some((_, _, at)) = before {
+                p.own_interval = learned(p.own_interval, now.since(at));
+            }
+        });
+    }
+
+    /// A new object: everybody who has to send symbols of it owes it, save who did. Symbols for repair are nobody's debt, since a
+    /// relay may leave them out (50.5.13).
+    fn owe(&mut self, now: MonoTime, epoch: Epoch, range: &Range<u64>, source: Range<u64>) {
+        let stripes = self.config.stripes;
+        let mask = source.take(usize::from(stripes)).fold(0, |all, seq| all | self.stripe_bit(ChunkSeq(seq)));
+        for parent in self.parents.iter_mut().filter(|p| p.mask & mask != 0) {
+            if !parent.own.is_some_and(|(e, seq, _)| e == epoch && range.contains(&seq.0)) {
+                parent.owes(now, 1, 0);
+            }
+        }
+    }
+
+    /// Puts a number down as missing, and its carrier as owing it, unless it owes the object anyhow.
+    fn put_down(&mut self, now: MonoTime, epoch: Epoch, number: u64, since: MonoTime, alone: bool) {
+        let seq = ChunkSeq(number);
+        let late = self.owner(seq).map_or(core::time::Duration::ZERO, |p| p.late);
+        if !self.gaps.put_down(epoch, number, since, self.config.patience(late)) {
+            return;
+        }
+        self.stats.missing += 1;
+        if alone && self.objects.find(epoch, number).is_none() && !self.gaps.is_settled(epoch, number) {
+            let bit = self.stripe_bit(seq);
+            if let Some(owner) = self.parents.iter_mut().find(|p| p.mask & bit != 0) {
+                owner.owes(now, 0, 1);
+            }
         }
     }
 }

@@ -305,3 +305,40 @@ fn a_jump_ahead_costs_bounded_memory_and_requests() {
     }
     assert!(asked <= 1_024, "{asked}");
 }
+
+/// Of the frames of so many symbols, how many source symbols and symbols for repair each parent carries.
+fn shares(frames: u64, source: u64, repair: u64) -> Vec<(u64, u64)> {
+    let net = Net::new(4, 4);
+    let mut shares = vec![(0, 0); 4];
+    for seq in 0..frames * (source + repair) {
+        let carrier = net.told.iter().find(|(_, stripes)| stripes.contains(ChunkSeq(seq))).unwrap().0;
+        let share = &mut shares[carrier.0 as usize];
+        if seq % (source + repair) < source { share.0 += 1 } else { share.1 += 1 }
+    }
+    shares.sort_unstable();
+    shares
+}
+
+#[test]
+fn who_carries_the_repair_rotates_unless_the_symbols_of_a_frame_are_a_multiple_of_the_parents() {
+    // 5 symbols on 4 parents: the next frame starts one parent further.
+    assert_eq!(shares(400, 4, 1), [(400, 100); 4]);
+    // 16 symbols: each frame starts at the same parent, and 12 and 4 fall evenly all the same.
+    assert_eq!(shares(400, 12, 4), [(1_200, 400); 4]);
+    // 4 symbols, 3 of source: one parent carries all of the repair and nothing else, …
+    assert_eq!(shares(400, 3, 1), [(0, 400), (400, 0), (400, 0), (400, 0)]);
+    // … until the publisher makes one more.
+    assert_eq!(shares(400, 3, 2), [(300, 200); 4]);
+    // 6 symbols: two places to start at.
+    assert_eq!(shares(400, 4, 2), [(400, 200); 4]);
+}
+
+proptest! {
+    #[test]
+    fn no_parent_is_ahead_by_more_than_a_symbol_a_frame(source in 1u64..200) {
+        let repair = source.div_ceil(3);
+        let shares = shares(60, source, repair);
+        let (least, most) = (shares[0].0, shares[3].0);
+        prop_assert!(most - least <= 60, "{shares:?}");
+    }
+}

@@ -69,7 +69,10 @@ impl InStream {
             return Err(Error::codec("stream", format!("codec {:?} is not played here", announce.codec)));
         }
         let id = announce.stream_id()?;
-        let config = alm::Config { stripes: announce.parents, ..alm::Config::default() };
+        let mut seed = [0; 8];
+        crate::keyfile::fill_random(&mut seed)?;
+        let seed = u64::from_be_bytes(seed);
+        let config = alm::Config { stripes: announce.parents, seed, ..alm::Config::default() };
         Ok(Self {
             kind,
             id,
@@ -166,18 +169,26 @@ impl InStream {
         let (seq, bytes) = match opened.inner {
             Inner::Object { seq, bytes } => (seq, bytes.to_vec()),
             Inner::Symbol { seq, object_len, repair, id, bytes } => {
-                let object = match self.reassembler.push(seq, object_len as usize, id, bytes) {
+                let object_len = object_len as usize;
+                // Symbols are sent in order of their ids, under consecutive numbers: from one of them it is known which chunks the
+                // object has, and how many of them make it whole.
+                let shape = BlockShape::new(object_len, self.announce.symbol_size).ok();
+                let block = shape.map(|shape| {
+                    let needed = u64::from(shape.source_symbols());
+                    let first = chunk_seq.0.saturating_sub(u64::from(id.value()));
+                    (ChunkSeq(first)..ChunkSeq(first + needed + u64::from(repair)), needed)
+                });
+                if let Some((chunks, needed)) = block.clone() {
+                    self.subscription.expect(now, epoch, chunks, needed);
+                }
+                let object = match self.reassembler.push(seq, object_len, id, bytes) {
                     Ok(Some(object)) => object,
                     Ok(None) => return,
                     Err(error) => return tracing::debug!(%error, "a symbol of no use"),
                 };
-                // Symbols are sent in order of their ids, under consecutive numbers: the rest is not needed, neither what is
-                // lost nor what was left out on the way because this hop loses little.
-                if let Ok(shape) = BlockShape::new(object.len(), self.announce.symbol_size) {
-                    let k = shape.source_symbols();
-                    let first = chunk_seq.0.saturating_sub(u64::from(id.value()));
-                    let end = first + u64::from(k) + u64::from(repair);
-                    self.subscription.settle(epoch, ChunkSeq(first)..ChunkSeq(end));
+                // The rest is not needed, neither what is lost nor what was left out on the way because this hop loses little.
+                if let Some((chunks, _)) = block {
+                    self.subscription.settle(epoch, chunks);
                 }
                 (seq, object)
             }
