@@ -37,7 +37,7 @@ struct Group {
 }
 
 const RELAY: &str = "relay";
-const GROUPS: [Group; 3] = [
+const GROUPS: [Group; 4] = [
     Group {
         name: "path",
         says: "CPU time of each stage that a frame passes on its way",
@@ -47,6 +47,11 @@ const GROUPS: [Group; 3] = [
         name: "keys",
         says: "seals and headers, the link handshake, group keys",
         run: &["--package", "benches-keys", "--", "all"],
+    },
+    Group {
+        name: "mesh",
+        says: "deaths, loss, churn and crowds in simulated sessions, and the topology",
+        run: &["--package", "benches-mesh", "--"],
     },
     Group {
         name: RELAY,

@@ -175,7 +175,6 @@ pub struct VerifiedClaim(CapacityClaim);
 
 impl VerifiedClaim {
     /// A claim that needs no signature: of a simulated peer, or in a test of this crate.
-    #[allow(dead_code, reason = "what uses it comes with the simulator")]
     pub(crate) const fn assume(claim: CapacityClaim) -> Self {
         Self(claim)
     }

@@ -8,9 +8,11 @@
 //! - [`planner`]: which parents a joiner asks, and when it changes one.
 //! - [`delivery`]: what parents deliver against what they claim, and signed evidence of it.
 //! - [`topology`]: who feeds whom, as every peer computes it alike.
+//! - [`sim`]: many watchers of one stream in virtual time, by the state machines of this crate.
 //! - [`legacy`]: the predecessor's claims, as they were encoded.
 //!
-//! The node uses the subscription alone so far.
+//! The node uses the subscription alone so far: for each chunk `handle_chunk`, for each symbol `expect`, for each whole object
+//! `settle`.
 //!
 //! Chunks are dealt out by number: chunk `n` belongs to stripe `n mod stripes`. A frame's chunks have consecutive
 //! numbers, so every parent carries an even share of each frame, and a publisher that adds enough repair symbols makes
@@ -53,6 +55,7 @@ mod gaps;
 pub mod legacy;
 mod parents;
 pub mod planner;
+pub mod sim;
 mod subscription;
 pub mod topology;
 

@@ -40,6 +40,7 @@ pub mod relay;
 pub mod report;
 pub mod service;
 pub mod session;
+pub mod sim;
 pub mod ticket;
 pub mod watch;
 

@@ -7,7 +7,7 @@ mod relay;
 mod top;
 mod watch;
 
-use crate::{Error, bench, demo};
+use crate::{Error, bench, demo, sim};
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -39,6 +39,8 @@ enum Command {
     /// Measure what a node costs.
     #[command(subcommand)]
     Bench(Bench),
+    /// Simulate a mesh of many watchers by a scenario; fails if the scenario's bounds are not kept.
+    Sim(sim::Options),
     /// Make or show the key that a node is known by, or change its passphrase.
     Key(key::Options),
 }
@@ -115,6 +117,11 @@ fn run(command: Command, log: Option<&str>) -> Result<ExitCode, Error> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Bench(Bench::Part(part)) => block_on(1, bench::run_part(part)).map(|()| ExitCode::SUCCESS),
+        Command::Sim(options) => {
+            let outcome = sim::run(&options)?;
+            print!("{}", outcome.text);
+            Ok(if outcome.kept { ExitCode::SUCCESS } else { ExitCode::from(3) })
+        }
         Command::Key(options) => key::run(options).map(|()| ExitCode::SUCCESS),
     }
 }

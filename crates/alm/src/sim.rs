@@ -1,0 +1,57 @@
+//! A simulator of many watchers of one stream, for figures that no test bench is large enough for.
+//!
+//! [`run`] plays a [`Scenario`] and gives a [`Report`]. The clock is virtual and all randomness comes from the scenario's
+//! seed, so the same scenario gives the same report. Only the network and the nodes' machines are made up. What decides is
+//! the code that nodes run: a [`Subscription`](crate::Subscription) for each watcher, [`plan`](crate::planner::plan) to find
+//! parents, [`CapacityClaim::room`](crate::CapacityClaim::room) to take children.
+//!
+//! The model:
+//! - One publisher, one stream. A frame is K source and R repair chunks of one size; any K of them show it. Frames do not
+//!   build on one another. Chunk n is in stripe n mod P.
+//! - A node's uplink sends one chunk after the other; what would wait for more than 200 ms is dropped. Downlinks have no
+//!   bound. Between two nodes it takes the sum of their latencies. Chunks may be lost, each by itself or in bursts.
+//! - A relay passes a chunk on as soon as it comes, and keeps it for 2 s for who asks for it. Messages other than chunks
+//!   are not lost and take no room.
+//! - Joiners hear of some peers that get the stream and of the publisher, with loads that may be a second old. A parent
+//!   takes a child if it has room, and if the child does not feed it. What a parent can't give, the child is told.
+//! - A watcher that finds a parent silent looks for another, and leaves the silent one when it has it. Links to who is gone
+//!   count as dead after [`Scenario::link_timeout`].
+//!
+//! A node takes about 5 kB, and its subscription up to 150 kB once the stream has run for a while; a chunk on its way 40 bytes.
+//! A place in the tree is given only after a walk over all who are below, so many thousand joins take long.
+//!
+//! ```
+//! use alm::sim::{Happening, Scenario, run};
+//! use core::time::Duration;
+//!
+//! // One of a watcher's four parents dies.
+//! let kill = Happening::Kill { at: Duration::from_secs(3), parents: 1, within: Duration::ZERO };
+//! let length = Duration::from_secs(5);
+//! let report = run(&Scenario { nodes: 30, length, events: vec![kill], ..Scenario::default() })?;
+//! assert_eq!(report.missed(), 0);
+//! println!("{report}");
+//! # Ok::<(), alm::Error>(())
+//! ```
+
+mod account;
+mod grant;
+mod happen;
+mod join;
+mod node;
+mod queue;
+mod report;
+mod rng;
+mod scenario;
+mod world;
+
+use crate::Error;
+pub use report::{NodeReport, Report, Row};
+pub use scenario::{Bursts, Class, Happening, Roles, Scenario};
+
+/// Plays a scenario.
+///
+/// # Errors
+/// As [`Scenario::validate`].
+pub fn run(scenario: &Scenario) -> Result<Report, Error> {
+    Ok(world::World::new(scenario)?.run())
+}
