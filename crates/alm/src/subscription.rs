@@ -166,6 +166,8 @@ impl Subscription {
     /// asked for than is needed beside what is under way; and a parent of which nothing comes while the others send one
     /// object after the other is found out by the objects that it owes, however many chunks they have.
     ///
+    /// Whoever passes the stream on says N for `needed`: what it can do without, those below it can not.
+    ///
     /// A range of which nothing came is not taken, nor one that overlaps another one's.
     pub fn expect(&mut self, now: MonoTime, epoch: Epoch, range: Range<ChunkSeq>, needed: u64) {
         let start = range.start.0;

@@ -53,7 +53,11 @@ impl Subscription {
     ) {
         let attempts = self.gaps.get(epoch, seq).map_or(0, |gap| gap.attempts);
         let parent = self.whom_to_ask(seq, attempts).and_then(|link| self.parent(link));
-        let wait = self.config.retry(parent.map_or(Default::default(), |p| p.answer), attempts);
+        // A single parent knows what is on its way, and sends nothing twice: to ask it too early costs a message, to ask it too
+        // late costs what was lost. Another one would send it once more.
+        let is_alone = self.parents.iter().filter(|p| p.is_live()).count() <= 1;
+        let answer = parent.filter(|_| !is_alone).map_or(Default::default(), |p| p.answer);
+        let wait = self.config.retry(answer, attempts);
         let Some(link) = parent.map(|p| p.link) else {
             // Nobody is there. It is given up in time all the same.
             if let Some(gap) = self.gaps.get_mut(epoch, seq) {

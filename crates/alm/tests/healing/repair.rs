@@ -120,10 +120,9 @@ fn the_end_of_an_epoch_is_asked_for_too() {
     assert_eq!(request, Some(Action::Request { parent: link, epoch: EPOCH, chunks }));
 }
 
-#[test]
-fn a_second_request_waits_for_as_long_as_the_path_takes() {
-    // One parent whose answers take 240 ms: asked again after 50 ms at first, then no more than once.
-    let mut world = World::new(Config { stripes: 1, ..Config::default() }, &[120]);
+/// How often one chunk after the other is asked for that is lost, where answers take 240 ms.
+fn requests_for_each(parents: &[u64]) -> Vec<u64> {
+    let mut world = World::new(Config { stripes: 1, ..Config::default() }, parents);
     let mut asked = Vec::new();
     for _ in 0..12 {
         let before = world.stats().requested;
@@ -138,7 +137,20 @@ fn a_second_request_waits_for_as_long_as_the_path_takes() {
         world.pass(ms(1_000));
         asked.push(world.stats().requested - before);
     }
+    asked
+}
+
+#[test]
+fn a_second_request_waits_for_as_long_as_the_path_takes() {
+    // Asked again after 50 ms at first, then no more than once.
+    let asked = requests_for_each(&[120, 120]);
     assert!(asked[0] > 1 && asked[6..].iter().all(|n| *n == 1), "{asked:?}");
+}
+
+#[test]
+fn the_only_parent_is_asked_again_without_waiting_for_that() {
+    let asked = requests_for_each(&[120]);
+    assert!(asked.iter().all(|n| *n == 3), "{asked:?}");
 }
 
 #[test]
