@@ -324,8 +324,10 @@ impl Watcher {
         let request = self.member.leave_request().unwrap_or_default();
         self.send(self.host, &Control::Leave { request });
         let deadline = Instant::now() + GOODBYE;
+        // The deadline is looked at by itself: where something always waits, no timeout is ever reached.
         while self.host_answers()
             && self.snapshot.removed_in.is_none()
+            && Instant::now() < deadline
             && let Ok(Some(event)) = tokio::time::timeout_at(deadline.into(), inbox.next()).await
             && let Ok(true) = self.handle_event(event)
         {}

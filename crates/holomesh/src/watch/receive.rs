@@ -176,7 +176,8 @@ impl InStream {
                 let block = shape.map(|shape| {
                     let needed = u64::from(shape.source_symbols());
                     let first = chunk_seq.0.saturating_sub(u64::from(id.value()));
-                    (ChunkSeq(first)..ChunkSeq(first + needed + u64::from(repair)), needed)
+                    let end = first.saturating_add(needed).saturating_add(repair.into());
+                    (ChunkSeq(first)..ChunkSeq(end), needed)
                 });
                 if let Some((chunks, needed)) = block.clone() {
                     self.subscription.expect(now, epoch, chunks, needed);
