@@ -16,7 +16,7 @@ use self::fit::Fit;
 use self::mode::{HIGH_GAIN, Machine, Mode, Seen};
 use self::pacer::Pacer;
 use self::sampler::{Point, Sample, Sampler};
-use self::sent::{Amount, Place, SentLog};
+use self::sent::{Amount, Held, Place, SentLog};
 pub use self::types::{BbrConfig, Outcome, Report};
 use crate::filter::Best;
 use crate::{Error, LinkEstimate};
@@ -136,7 +136,9 @@ impl Bbr {
         // Who waited for room may have dropped what waited, and have had nothing more: a rate over that time says little.
         let paused = self.sent_at.is_some_and(|at| now.since(at) > self.longest_gap());
         let amount = Amount { packets: packets.into(), bytes: bytes as u64 };
-        self.log.push(now, first, amount, paused, app_limited)?;
+        let is_slowed = self.machine.gain() < 1.0 && !self.is_lenient();
+        let held = Held { after_pause: paused, is_limited: app_limited, is_slowed };
+        self.log.push(now, first, amount, held)?;
         self.sent_at = Some(now);
         if was_idle {
             self.waiting_since = now;
@@ -290,6 +292,7 @@ impl Bbr {
             through: Amount::default(),
             most: Amount::default(),
             limited: 0,
+            slowed: 0,
         });
         for (what, claimed, sent) in
             [("packets", received.packets, place.most.packets), ("bytes", received.bytes, place.most.bytes)]
@@ -323,7 +326,9 @@ impl Bbr {
         self.recent = rate;
         // What was crowded before a pause says nothing of the time after it: only a queue that stands now does.
         let stands = self.crowd.is_now() && self.sampler.queue() >= self.signs().threshold();
-        let is_small = sample.is_limited && !stands;
+        // Nor does one that is small because a queue was to run empty: what arrived is what was sent.
+        let is_slowed = sample.is_slowed && (sample.is_draining || !stands);
+        let is_small = is_slowed || (sample.is_limited && !stands);
         self.ceiling.on_rate(now, rate, stands);
         if is_small && self.rates.best().is_some_and(|best| rate < best) {
             return;

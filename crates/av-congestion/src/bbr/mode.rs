@@ -63,6 +63,8 @@ pub(crate) struct Machine {
     round_end: u64,
     full_rate: f64,
     full_rounds: u8,
+    /// Whether it is one because probes found more.
+    is_again: bool,
     /// The rate when `Up` began, and how many probes in a row found more.
     rate_before: f64,
     grown: u8,
@@ -82,6 +84,7 @@ impl Machine {
             round_end: 0,
             full_rate: 0.0,
             full_rounds: 0,
+            is_again: false,
             rate_before: 0.0,
             grown: 0,
             has_drained: false,
@@ -134,7 +137,9 @@ impl Machine {
                 let is_full = self.is_full(seen);
                 // Without loss, and when little waits, it may be that the way has become longer: the gentler state tells.
                 let is_deep = seen.is_lossy || seen.queue >= DEEP;
-                if is_full || (seen.is_crowded && is_deep) {
+                // With much known of the path already, loss beside a queue is enough: more would be lost for nothing.
+                let is_over = self.is_again && shows_effect && seen.is_lossy && seen.queue >= seen.threshold;
+                if is_full || is_over || (seen.is_crowded && is_deep) {
                     self.enter(now, Mode::Drain, seen, seen.phase * 3);
                 } else if seen.is_crowded {
                     self.enter(now, Mode::Down, seen, seen.phase * 3);
@@ -220,7 +225,7 @@ impl Machine {
             // take many seconds.
             let full_rate = seen.rate;
             self.restart(seen.last_sent);
-            self.full_rate = full_rate;
+            (self.full_rate, self.is_again) = (full_rate, true);
             return;
         }
         self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

@@ -42,6 +42,10 @@ pub(crate) struct Sample {
     pub(crate) rate: Option<f64>,
     /// Whether the sender had nothing to send at some time within the sample.
     pub(crate) is_limited: bool,
+    /// Whether the sender let a queue run empty at some time within the sample, and the queue did: what was sent took longer
+    /// to send than to arrive.
+    pub(crate) is_slowed: bool,
+    pub(crate) is_draining: bool,
     /// Packets sent and lost within the sample.
     pub(crate) sent: u64,
     pub(crate) lost: u64,
@@ -185,10 +189,13 @@ impl Sampler {
         let begin = self.points.iter().rev().find(|begin| micros(point.arrival - begin.arrival) >= span);
         if let Some(begin) = begin {
             let arrived = micros(point.arrival - begin.arrival);
-            let interval = arrived.max(point.place.sent_at.since(begin.place.sent_at));
+            let sending = point.place.sent_at.since(begin.place.sent_at);
+            let interval = arrived.max(sending);
             let delivered = point.received.bytes - begin.received.bytes;
             sample.rate = Some(delivered as f64 / interval.as_secs_f64());
             sample.is_limited = point.place.limited > begin.place.limited;
+            sample.is_slowed = point.place.slowed > begin.place.slowed;
+            sample.is_draining = arrived < sending.mul_f64(0.95);
             sample.sent = point.place.through.packets.saturating_sub(begin.place.through.packets);
             sample.lost = point.lost().saturating_sub(begin.lost());
         } else if let Some(began) = self.began.filter(|_| self.points.is_empty()) {

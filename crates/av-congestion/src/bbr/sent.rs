@@ -21,6 +21,19 @@ struct Burst {
     sent_last: MonoTime,
     /// How often the caller had nothing more to send before this one.
     limited_before: u64,
+    /// How many bursts before this one were held below the path's rate on purpose.
+    slowed_before: u64,
+}
+
+/// What kept a burst from showing what the path carries.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Held {
+    /// The caller had nothing to send for a while before, whatever was said then.
+    pub(crate) after_pause: bool,
+    /// It took all that there was.
+    pub(crate) is_limited: bool,
+    /// The sender lets a queue run empty.
+    pub(crate) is_slowed: bool,
 }
 
 /// Packets and their bytes.
@@ -45,6 +58,8 @@ pub(crate) struct Place {
     pub(crate) most: Amount,
     /// How often the caller had nothing more to send before the burst that it belongs to.
     pub(crate) limited: u64,
+    /// How many bursts before it were held below the path's rate on purpose.
+    pub(crate) slowed: u64,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -53,6 +68,7 @@ pub(crate) struct SentLog {
     total: Amount,
     last: Option<u64>,
     limited: u64,
+    slowed: u64,
     /// Bytes at the front that no report will be waited for.
     written_off: u64,
     /// Bytes at the front that a report has settled.
@@ -69,15 +85,12 @@ impl SentLog {
         self.total.bytes.saturating_sub(gone)
     }
 
-    /// `after_pause` when the caller had nothing to send for a while before, whatever was said then; `is_limited` when
-    /// this took all that there was.
     pub(crate) fn push(
         &mut self,
         now: MonoTime,
         first: u64,
         amount: Amount,
-        after_pause: bool,
-        is_limited: bool,
+        held: Held,
     ) -> Result<(), Error> {
         if let Some(last) = self.last.filter(|last| first <= *last) {
             return Err(Error::NotAscending { first, last });
@@ -86,7 +99,7 @@ impl SentLog {
         if self.bursts.len() >= MOST {
             self.join_neighbours();
         }
-        self.limited += u64::from(after_pause);
+        self.limited += u64::from(held.after_pause);
         self.bursts.push_back(Burst {
             first,
             last,
@@ -96,11 +109,13 @@ impl SentLog {
             sent_first: now,
             sent_last: now,
             limited_before: self.limited,
+            slowed_before: self.slowed,
         });
         self.total.packets += amount.packets;
         self.total.bytes = self.total.bytes.saturating_add(amount.bytes);
         self.last = Some(last);
-        self.limited += u64::from(is_limited);
+        self.limited += u64::from(held.is_limited);
+        self.slowed += u64::from(held.is_slowed);
         Ok(())
     }
 
@@ -127,6 +142,7 @@ impl SentLog {
             },
             most: whole,
             limited: burst.limited_before,
+            slowed: burst.slowed_before,
         })
     }
 
@@ -189,7 +205,7 @@ mod tests {
             let mut sent: Vec<u64> = Vec::new();
             for (packets, gap) in bursts {
                 now += gap;
-                log.push(MonoTime(now), first, Amount { packets, bytes: packets * 100 }, false, false).unwrap();
+                log.push(MonoTime(now), first, Amount { packets, bytes: packets * 100 }, Held::default()).unwrap();
                 first += packets;
                 sent.extend((0..packets).map(|_| now));
             }
@@ -214,12 +230,12 @@ mod tests {
     fn numbers_ascend_and_gaps_count_as_what_was_before() {
         let mut log = SentLog::default();
         let two = Amount { packets: 2, bytes: 20 };
-        log.push(MonoTime(1), 10, two, false, true).unwrap();
+        log.push(MonoTime(1), 10, two, Held { is_limited: true, ..Held::default() }).unwrap();
         assert_eq!(
-            log.push(MonoTime(2), 11, two, false, false),
+            log.push(MonoTime(2), 11, two, Held::default()),
             Err(Error::NotAscending { first: 11, last: 11 })
         );
-        log.push(MonoTime(2), 20, two, false, false).unwrap();
+        log.push(MonoTime(2), 20, two, Held::default()).unwrap();
         assert_eq!(log.place(9), None);
         assert_eq!(log.place(15).unwrap().through, two);
         assert_eq!((log.place(11).unwrap().limited, log.place(20).unwrap().limited), (0, 1));
@@ -230,7 +246,7 @@ mod tests {
     fn what_is_written_off_can_still_be_reported() {
         let mut log = SentLog::default();
         for n in 0..4 {
-            log.push(MonoTime(n * 10), n, Amount { packets: 1, bytes: 100 }, false, false).unwrap();
+            log.push(MonoTime(n * 10), n, Amount { packets: 1, bytes: 100 }, Held::default()).unwrap();
         }
         log.write_off(MonoTime(10));
         assert_eq!(log.in_flight(), 200);
