@@ -5,7 +5,7 @@ use crate::Error;
 use crate::media::{AudioSource, VideoSource};
 use crate::net::{LossConfig, Underlay};
 use crate::publish::{AudioConfig, BlockSource, FrameSource, Observer, RateBounds, VideoConfig};
-use crate::session::{self, Command, Config};
+use crate::session::{self, Command, Config, Shares};
 use clap::Args;
 use codec_av1::Frame;
 use codec_opus::{Channels, EncoderConfig, SampleRate};
@@ -41,6 +41,15 @@ pub(super) struct Options {
     /// Keep the video bit rate whatever the first hops sustain.
     #[arg(long, alias = "fixed-bitrate", conflicts_with = "min_bit_rate")]
     fixed_bit_rate: bool,
+    /// The most that one relay may send for this session, in kbit/s; its owner may have set less.
+    #[arg(long, value_name = "KBIT", value_parser = clap::value_parser!(u64).range(LEAST_KBIT..=100_000_000))]
+    relay_uplink: Option<u64>,
+    /// The most that may take a stream from one relay.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    relay_subscribers: Option<u32>,
+    /// The most that one member may get from one relay, in kbit/s.
+    #[arg(long, value_name = "KBIT", value_parser = clap::value_parser!(u64).range(LEAST_KBIT..=100_000_000))]
+    member_rate: Option<u64>,
     /// A directory of this host's own in which the session outlives it: after a restart the ticket is still good. Needs
     /// --key; give --listen a port as well, so that the address in the ticket stays true.
     #[arg(long, value_name = "DIRECTORY", requires = "key")]
@@ -88,6 +97,11 @@ pub(super) async fn run(options: Options) -> Result<(), Error> {
         video: Some((Box::new(video), video_config)),
         audio,
         parents: options.parents,
+        shares: Shares {
+            relay_uplink: options.relay_uplink.map(BitRate::from_kbit),
+            relay_subscribers: options.relay_subscribers,
+            member_rate: options.member_rate.map(BitRate::from_kbit),
+        },
         symbol_size: SymbolSize::DEFAULT,
         state: options.state,
         lanes: options.node.transport.lanes(),

@@ -120,6 +120,7 @@ impl<'a> Stage<'a> {
             state: None,
             lanes: options.lanes(),
             direct: options.direct(),
+            shares: session::Shares::default(),
             autostart: false,
             observer: board.clone(),
         };

@@ -65,12 +65,16 @@ pub(crate) struct RelayCore {
     pub(super) blocked: BTreeMap<LinkId, MonoTime>,
     key_frames: Vec<StreamId>,
     quota: Quota,
+    /// Of an identity whose permit names no rate.
+    identity_quota: Quota,
     /// Requests a second that one link may make.
     requests: Option<u32>,
     looked: MonoTime,
     made: Made,
     repair_needed: u16,
     uplink: Uplink,
+    /// What the node may send in all by its own settings, and by its permit.
+    uplink_rates: (Option<BitRate>, Option<BitRate>),
     pub(super) past: Past,
     pub(super) accepted: u64,
     pub(super) refused: Refused,
@@ -103,11 +107,13 @@ impl RelayCore {
             blocked: BTreeMap::new(),
             key_frames: Vec::new(),
             quota,
+            identity_quota: limits.identity_quota,
             requests,
             looked: clock.now(),
             made: Made::default(),
             repair_needed: 0,
             uplink: Uplink::new(clock.now(), uplink),
+            uplink_rates: (uplink, None),
             past: Past::default(),
             accepted: 0,
             refused: Refused::default(),
@@ -190,6 +196,26 @@ impl RelayCore {
         self.transmit();
     }
 
+    /// Holds an identity to so many bytes a second, as its permit says, beside what this node sets itself.
+    pub(crate) fn set_rate(&mut self, who: KeyId, bytes_per_second: Option<u64>) {
+        let own = self.identity_quota;
+        let rate = bytes_per_second.map_or(own.bytes_per_second, |most| most.min(own.bytes_per_second));
+        let quota = Quota { bytes_per_second: rate, ..own };
+        if let Err(error) = self.relay.set_identity_quota(who, quota) {
+            tracing::warn!(peer = %who.short(), %error, "a permit's figure can't be kept");
+        }
+    }
+
+    /// Holds all that this node sends to so many bytes a second, as its own permit says, beside what it sets itself.
+    pub(crate) fn set_permitted_uplink(&mut self, bytes_per_second: Option<u64>) {
+        let (own, former) = self.uplink_rates;
+        let permitted = bytes_per_second.map(|bytes| BitRate(bytes.saturating_mul(8)));
+        if permitted != former {
+            self.uplink_rates = (own, permitted);
+            self.uplink = Uplink::new(self.clock.now(), own.into_iter().chain(permitted).min());
+        }
+    }
+
     /// Ends all that a link gets; it may stay to speak.
     pub(crate) fn retire(&mut self, link: LinkId) {
         self.permit(link, Permission::NONE);
@@ -208,6 +234,10 @@ impl RelayCore {
         if let Some(served) = self.links.remove(&link) {
             tracing::info!(%link, peer = %served.link.peer.key_id().short(), "link down");
             self.past.add(&served.link, served.received);
+            let who = served.link.peer.key_id();
+            if !self.links.values().any(|other| other.link.peer.key_id() == who) {
+                self.set_rate(who, None);
+            }
         }
     }
 

@@ -85,8 +85,8 @@ pub(super) struct RelayNode {
     pub(super) dialled: mpsc::Sender<Result<Link, Error>>,
     pub(super) core: RelayCore,
     desk: PermitDesk,
-    /// Until when this relay may serve, and which streams; `None` without a permit.
-    permitted: Option<(MonoTime, PermitStreams)>,
+    /// Until when this relay may serve, which streams, and how many of each; `None` without a permit.
+    permitted: Option<(MonoTime, PermitStreams, Option<usize>)>,
     permits_required: bool,
     stream_quota: Quota,
     /// What the host wants carried, by its announcements, and what is carried of it: nothing without a permit.
@@ -258,7 +258,10 @@ impl RelayNode {
         let Some(child) = self.core.peer_of(link) else { return };
         let now = (self.clock.now(), wall_now());
         match self.desk.check_child(now, signed, &self.host_identity, (link, child)) {
-            Ok(permission) => self.core.permit(link, permission),
+            Ok((permission, figures)) => {
+                self.core.set_rate(child, figures.bytes_per_second);
+                self.core.permit(link, permission);
+            }
             Err(why) => {
                 self.core.refused.permit += 1;
                 self.core.refuse(link, why);
@@ -270,8 +273,10 @@ impl RelayNode {
         let wall = wall_now();
         let refused = |why| Error::Peer { peer: self.ticket.host.to_string(), why };
         match self.desk.check_own(wall, signed, &self.host_identity).map_err(refused)? {
-            Own::Holds(date, streams) => {
-                self.permitted = Some((until((self.clock.now(), wall), date), streams));
+            Own::Holds(date, streams, figures) => {
+                let until = until((self.clock.now(), wall), date);
+                self.permitted = Some((until, streams, figures.subscribers));
+                self.core.set_permitted_uplink(figures.bytes_per_second);
             }
             Own::Untimely(why) => {
                 // It may be that the machine slept. What was permitted before goes on to its end, and another one comes.
@@ -292,14 +297,16 @@ impl RelayNode {
         if announces.is_empty() {
             return Ok(());
         }
-        let (until, streams) = match self.permitted.clone() {
+        let (until, streams, subscribers) = match self.permitted.clone() {
             Some(permitted) => permitted,
-            None if !self.permits_required => (MonoTime(u64::MAX), PermitStreams::All),
+            None if !self.permits_required => (MonoTime(u64::MAX), PermitStreams::All, None),
             None => {
                 self.announces = announces;
                 return Ok(());
             }
         };
+        let own = self.stream_quota.subscribers;
+        let quota = Quota { subscribers: subscribers.map_or(own, |most| most.min(own)), ..self.stream_quota };
         let before: BTreeSet<StreamId> = std::mem::take(&mut self.carried);
         for signed in &announces {
             let announce = StreamAnnounce::verify(signed, &self.host_identity)?;
@@ -311,7 +318,7 @@ impl RelayNode {
                 );
                 continue;
             }
-            let carriage = Carriage { codec: announce.codec, until, quota: self.stream_quota };
+            let carriage = Carriage { codec: announce.codec, until, quota };
             self.core.carry(id, host, carriage)?;
             self.core.subscribe_upstream(host, id);
             self.carried.insert(id);

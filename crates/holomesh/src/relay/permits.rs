@@ -33,10 +33,27 @@ struct Shown {
 /// What the host's permit for this relay comes to.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Own {
-    /// It holds until then, in milliseconds of the calendar, for these streams.
-    Holds(WallTime, PermitStreams),
+    /// It holds until then, in milliseconds of the calendar, for these streams, and no more than so much of them.
+    Holds(WallTime, PermitStreams, Figures),
     /// Not by this machine's clock, for this reason.
     Untimely(String),
+}
+
+/// What a permit limits beside the streams; `None` where it says nothing of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Figures {
+    pub(super) bytes_per_second: Option<u64>,
+    pub(super) subscribers: Option<usize>,
+}
+
+impl Figures {
+    fn of(permit: &Permit) -> Self {
+        let subscribers = usize::try_from(permit.max_subscribers).unwrap_or(usize::MAX);
+        Self {
+            bytes_per_second: (permit.max_bytes_per_second > 0).then_some(permit.max_bytes_per_second),
+            subscribers: (subscribers > 0).then_some(subscribers),
+        }
+    }
 }
 
 impl PermitDesk {
@@ -56,7 +73,10 @@ impl PermitDesk {
     ) -> Result<Own, String> {
         let permit = Permit::verify(signed, host).map_err(sentence)?;
         match permit.check(now, self.session, self.own, PermitRole::Relay) {
-            Ok(()) => Ok(Own::Holds(permit.not_after, permit.streams)),
+            Ok(()) => {
+                let figures = Figures::of(&permit);
+                Ok(Own::Holds(permit.not_after, permit.streams, figures))
+            }
             Err(
                 error @ av_wire::Error::Permit { why: PermitRefusal::NotYet | PermitRefusal::Expired, .. },
             ) => Ok(Own::Untimely(sentence(error))),
@@ -64,7 +84,7 @@ impl PermitDesk {
         }
     }
 
-    /// Checks a child's permit; what it may have. Where it has shown one of a later time, that one counts (spec 56.4.5).
+    /// Checks a child's permit; what it may have, and how much of it. Where it has shown one of a later time, that one counts (spec 56.4.5).
     ///
     /// # Errors
     /// A sentence for the child.
@@ -74,7 +94,7 @@ impl PermitDesk {
         signed: &[u8],
         host: &PublicIdentity,
         (link, child): (LinkId, KeyId),
-    ) -> Result<Permission, String> {
+    ) -> Result<(Permission, Figures), String> {
         let digest = Sha256::digest(signed).into();
         if self.shown.get(&link).is_none_or(|shown| shown.digest != digest) {
             let permit = Permit::verify(signed, host).map_err(sentence)?;
@@ -95,7 +115,7 @@ impl PermitDesk {
             PermitStreams::All => Streams::All,
             PermitStreams::Only(streams) => Streams::Only(streams.clone()),
         };
-        Ok(Permission { streams, until: until(now, permit.not_after) })
+        Ok((Permission { streams, until: until(now, permit.not_after) }, Figures::of(permit)))
     }
 
     /// The host takes back what it signed for somebody up to that serial. True if what it has shown here is among that: who
@@ -206,7 +226,7 @@ mod tests {
             Permit { streams, ..permit(&host, CHILD, PermitRole::Member, serial) }.sign(&host).unwrap()
         });
         let mut streams = |link, signed: &[u8]| {
-            desk.check_child(NOW, signed, host.public(), (link, CHILD)).unwrap().streams
+            desk.check_child(NOW, signed, host.public(), (link, CHILD)).unwrap().0.streams
         };
         let named = |id: u8| Streams::Only([StreamId([id; 32])].into());
         let other = LinkId(6);
@@ -223,7 +243,7 @@ mod tests {
         let host = host(1);
         let desk = PermitDesk::new(SESSION, OWN);
         let signed = permit(&host, OWN, PermitRole::Relay, 3).sign(&host).unwrap();
-        let holds = Own::Holds(WallTime(NOW.1.0 + 600_000), PermitStreams::All);
+        let holds = Own::Holds(WallTime(NOW.1.0 + 600_000), PermitStreams::All, Figures::default());
         assert_eq!(desk.check_own(NOW.1, &signed, host.public()), Ok(holds));
         for off in [NOW.1.0 - 200_000, NOW.1.0 + 1_000_000] {
             let own = desk.check_own(WallTime(off), &signed, host.public());
@@ -233,6 +253,25 @@ mod tests {
             let signed = permit(&host, holder, role, 3).sign(&host).unwrap();
             desk.check_own(NOW.1, &signed, host.public()).unwrap_err();
         }
+    }
+
+    #[test]
+    fn a_figure_of_zero_says_nothing() {
+        let host = host(1);
+        let mut desk = PermitDesk::new(SESSION, OWN);
+        let mut figures = |serial, max_bytes_per_second| {
+            let permit = permit(&host, CHILD, PermitRole::Member, serial);
+            let signed = Permit { max_bytes_per_second, ..permit }.sign(&host).unwrap();
+            desk.check_child(NOW, &signed, host.public(), (LINK, CHILD)).unwrap().1
+        };
+        assert_eq!(figures(1, 0), Figures::default());
+        assert_eq!(figures(2, 5_000), Figures { bytes_per_second: Some(5_000), subscribers: None });
+        let own = Permit { max_subscribers: 7, ..permit(&host, OWN, PermitRole::Relay, 3) };
+        let Ok(Own::Holds(_, _, own)) = desk.check_own(NOW.1, &own.sign(&host).unwrap(), host.public())
+        else {
+            panic!("it does not hold");
+        };
+        assert_eq!(own, Figures { bytes_per_second: None, subscribers: Some(7) });
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod requests;
 use self::relays::Relays;
 use super::authority::{Authority, Committed};
 use super::packages::Packages;
-use super::permits::Permits;
+use super::permits::{Permits, Shares};
 use super::rate::{self, EncoderRate};
 use super::state::State;
 use crate::net::{Control, Inbox, LossConfig, Net, NetConfig, PeerAddress, Role, Underlay};
@@ -68,6 +68,8 @@ pub struct Config {
     pub audio: Option<(Box<dyn BlockSource>, AudioConfig)>,
     /// How many parents a watcher's streams are dealt out to, and repair is sized for.
     pub parents: u8,
+    /// What its permits let relays and members have.
+    pub shares: Shares,
     /// Bytes of a fountain symbol.
     pub symbol_size: SymbolSize,
     /// A directory that is the host's own, for a session that outlives it: tickets stay good, and no epoch comes twice. Only
@@ -240,7 +242,7 @@ impl Host {
         let host = Self {
             clock,
             net,
-            permits: Permits::new(session),
+            permits: Permits::new(session, config.shares),
             expelled: Vec::new(),
             taken_out: BTreeSet::new(),
             ticket,

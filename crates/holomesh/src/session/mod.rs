@@ -10,3 +10,4 @@ mod state;
 
 pub use fetch::take_key_package;
 pub use host::{Command, Config, run};
+pub use permits::Shares;

@@ -4,7 +4,7 @@ use crate::Error;
 use crate::clock::wall_now;
 use crate::net::Control;
 use av_wire::permit::{LATE_BY, Permit, PermitRole, PermitStreams};
-use core_types::{KeyId, LinkId, SessionId, WallTime};
+use core_types::{BitRate, KeyId, LinkId, SessionId, WallTime};
 use identity::Identity;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -25,10 +25,23 @@ const MAX_REVOKED: usize = 4_096;
 const TOLD_AT_ONCE: usize = 64;
 const TOLD_EACH: Duration = Duration::from_millis(10);
 
+/// How much of the session a host lets each relay and each member have; `None` says nothing of it. Relays keep to it, beside
+/// what they set themselves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Shares {
+    /// What a relay may send in all.
+    pub relay_uplink: Option<BitRate>,
+    /// How many may take a stream from one relay.
+    pub relay_subscribers: Option<u32>,
+    /// What a member may get from one relay.
+    pub member_rate: Option<BitRate>,
+}
+
 /// The permits that are out.
 #[derive(Debug)]
 pub(super) struct Permits {
     session: SessionId,
+    shares: Shares,
     last_serial: u64,
     /// How many there were.
     signed: u64,
@@ -58,9 +71,10 @@ pub(super) struct Due {
 }
 
 impl Permits {
-    pub(super) const fn new(session: SessionId) -> Self {
+    pub(super) const fn new(session: SessionId, shares: Shares) -> Self {
         Self {
             session,
+            shares,
             last_serial: 0,
             signed: 0,
             holders: BTreeMap::new(),
@@ -98,6 +112,13 @@ impl Permits {
         let renew_at = now + RENEW + Duration::from_secs(self.signed % (SPREAD + 1));
         self.holders.insert(link, Holder { who, role, renew_at, is_first: false });
         let until = from.saturating_add(u64::try_from(VALID.as_millis()).unwrap_or(u64::MAX));
+        let bytes = |rate: Option<BitRate>| rate.map_or(0, |rate| (rate.0 / 8).max(1));
+        let (max_bytes_per_second, max_subscribers) = match role {
+            PermitRole::Relay => {
+                (bytes(self.shares.relay_uplink), self.shares.relay_subscribers.unwrap_or(0))
+            }
+            PermitRole::Member => (bytes(self.shares.member_rate), 0),
+        };
         let permit = Permit {
             session: self.session,
             issuer: identity.key_id(),
@@ -107,8 +128,8 @@ impl Permits {
             not_before: WallTime(from),
             not_after: WallTime(until),
             streams: PermitStreams::All,
-            max_bytes_per_second: 0,
-            max_subscribers: 0,
+            max_bytes_per_second,
+            max_subscribers,
         };
         Ok(Control::Permit { permit: permit.sign(identity)? })
     }
@@ -203,7 +224,7 @@ mod tests {
     #[test]
     fn permits_are_renewed_before_they_end_and_a_revocation_covers_all_that_were_signed() {
         let (host, start, link) = (host(), Instant::now(), LinkId(3));
-        let mut permits = Permits::new(SESSION);
+        let mut permits = Permits::new(SESSION, Shares::default());
         let first = permits.issue(start, &host, link, WHO, PermitRole::Member).unwrap();
         assert!(permits.due(start, &host).is_empty());
         let at = permits.poll_timeout().unwrap();
@@ -223,10 +244,32 @@ mod tests {
     }
 
     #[test]
+    fn a_relays_permit_and_a_members_say_what_the_host_lets_each_have() {
+        let (host, start) = (host(), Instant::now());
+        let shares = Shares {
+            relay_uplink: Some(BitRate::from_kbit(8_000)),
+            relay_subscribers: Some(5),
+            member_rate: Some(BitRate::from_kbit(800)),
+        };
+        let figures = |shares, role| {
+            let mut permits = Permits::new(SESSION, shares);
+            let Control::Permit { permit } = permits.issue(start, &host, LinkId(1), WHO, role).unwrap()
+            else {
+                panic!("another message");
+            };
+            let permit = Permit::verify(&permit, host.public()).unwrap();
+            (permit.max_bytes_per_second, permit.max_subscribers)
+        };
+        assert_eq!(figures(shares, PermitRole::Relay), (1_000_000, 5));
+        assert_eq!(figures(shares, PermitRole::Member), (100_000, 0));
+        assert_eq!(figures(Shares::default(), PermitRole::Relay), (0, 0));
+    }
+
+    #[test]
     fn members_that_come_together_are_signed_for_a_few_at_a_time_then_and_later() {
         const MEMBERS: u64 = 40;
         let (host, start) = (host(), Instant::now());
-        let mut permits = Permits::new(SESSION);
+        let mut permits = Permits::new(SESSION, Shares::default());
         for link in 0..MEMBERS {
             permits.want(start, LinkId(link), KeyId([link as u8; 32]));
         }
@@ -248,7 +291,7 @@ mod tests {
     #[test]
     fn a_relay_that_comes_back_hears_what_was_revoked_while_it_was_away() {
         let (host, start, relay) = (host(), Instant::now(), LinkId(9));
-        let mut permits = Permits::new(SESSION);
+        let mut permits = Permits::new(SESSION, Shares::default());
         permits.tell_revoked(start, relay);
         assert_eq!(permits.poll_timeout(), None, "nothing yet");
         let who = |n: u64| KeyId(std::array::from_fn(|at| n.to_le_bytes()[at % 8]));

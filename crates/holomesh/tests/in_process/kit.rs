@@ -93,6 +93,7 @@ pub(crate) async fn host(parents: Option<u8>, loss: LossConfig) -> (Ticket, mpsc
         state: None,
         lanes: true,
         direct: false,
+        shares: session::Shares::default(),
         autostart: false,
         observer: Arc::new(Nobody),
     };

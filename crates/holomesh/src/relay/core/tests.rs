@@ -68,6 +68,10 @@ async fn up(inbox: &mut Inbox) -> Link {
 }
 
 fn chunk(stream_id: StreamId, seq: u64) -> Vec<FreshChunk<Bytes>> {
+    sized(stream_id, seq, 200)
+}
+
+fn sized(stream_id: StreamId, seq: u64, len: usize) -> Vec<FreshChunk<Bytes>> {
     let header = ChunkHeader {
         stream_id,
         epoch: Epoch(1),
@@ -77,7 +81,7 @@ fn chunk(stream_id: StreamId, seq: u64) -> Vec<FreshChunk<Bytes>> {
         marks: Marks::NONE,
     };
     let mut chunk = header.to_bytes().unwrap().to_vec();
-    chunk.resize(200, 9);
+    chunk.resize(len, 9);
     let inside = HopReceiver::<AwsLc>::new(HopSuite::TransportSealed);
     vec![inside.take_whole(Bytes::from(chunk)).unwrap()]
 }
@@ -199,4 +203,28 @@ async fn a_link_over_which_nothing_goes_any_more_does_not_count_for_the_encoder(
     assert_eq!(counted(&mut stage.core, 1_100), []);
     stage.core.handle_chunks(parent, chunk(STREAM, 1));
     assert_eq!(counted(&mut stage.core, 1_200), [child]);
+}
+
+#[tokio::test]
+async fn what_a_permit_says_of_rates_holds_beside_what_the_relay_sets_itself() {
+    let sent = async |member: Option<u64>, own: Option<u64>| {
+        let mut stage = Stage::new().await;
+        let (parent, _parent) = stage.dial_parent().await;
+        let (child, _child) = stage.take_child().await;
+        stage.core.carry(STREAM, parent, Carriage::forever(CodecId::Av1)).unwrap();
+        stage.core.set_rate(stage.child.0.identity().key_id(), member);
+        stage.core.set_permitted_uplink(own);
+        stage.core.admit(child, false);
+        let all = Control::subscribe(STREAM, LayerPolicy::UNCAPPED, StripeSet::ALL, Start::Live);
+        stage.core.handle_control(child, all);
+        (0..200).for_each(|seq| stage.core.handle_chunks(parent, sized(STREAM, seq, 1_000)));
+        stage.core.relay.link_stats(child).unwrap().bytes_out
+    };
+    assert_eq!(sent(None, None).await, 200_000);
+    // A quarter of a second of it at once, and one chunk of the largest size.
+    let held = sent(Some(40_000), None).await;
+    assert!((10_000..100_000).contains(&held), "{held}");
+    // What one send with segmentation offload holds, and what waits until then.
+    let held = sent(None, Some(40_000)).await;
+    assert!((60_000..100_000).contains(&held), "{held}");
 }

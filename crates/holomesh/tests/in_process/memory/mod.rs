@@ -8,7 +8,7 @@ use holomesh::Error;
 use holomesh::keyfile::random_seed;
 use holomesh::net::Underlay;
 use holomesh::net::memory::{Counters, GilbertElliott, PathModel, Reorder};
-use holomesh::session::Command;
+use holomesh::session::{Command, Shares};
 use holomesh::watch;
 use stage::{HOST, Stage, network, relay_at, watcher_at};
 use std::time::Duration;
@@ -103,6 +103,26 @@ async fn who_was_cut_off_for_long_comes_back_by_itself_when_the_partition_heals(
 
     // Nobody else has noticed.
     assert_eq!(other.now().played.frames_lost, 0, "{:?}", other.now());
+    stage.tell(Command::Stop).await;
+    for watcher in stage.watchers {
+        watcher.report().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_permit_limits_the_relay_keeps_to() {
+    let shares = Shares { relay_subscribers: Some(1), ..Shares::default() };
+    let mut stage = Stage::with_shares(network(6), ENDLESS, 1, 1, shares).await;
+    stage.tell(Command::Start).await;
+    stage.watchers[0].shows(5).await;
+    // Who comes now is a member, and the relay's permit has no place for it.
+    stage.add_watcher(2);
+    stage.watchers[1].is(|now| now.epoch.is_some()).await;
+    stage.watchers[0].shows(50).await;
+    // It has what it shows from the host.
+    let bytes = |from, to| stage.network.counters(from, watcher_at(to)).map_or(0, |path| path.sent_bytes);
+    let [first, second, host] = [bytes(relay_at(1), 1), bytes(relay_at(1), 2), bytes(HOST, 2)];
+    assert!(second * 10 < first && second * 10 < host, "{first} {second} {host}");
     stage.tell(Command::Stop).await;
     for watcher in stage.watchers {
         watcher.report().await;

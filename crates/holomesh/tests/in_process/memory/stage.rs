@@ -8,7 +8,7 @@ use holomesh::keyfile::random_seed;
 use holomesh::net::memory::{Counters, MemoryNet};
 use holomesh::net::{LossConfig, Underlay};
 use holomesh::publish::{Observer, Published, StreamKind};
-use holomesh::session::{self, Command};
+use holomesh::session::{self, Command, Shares};
 use holomesh::ticket::Ticket;
 use holomesh::watch::{self, Snapshot, WatchState};
 use holomesh::{relay, watch::Report};
@@ -92,6 +92,17 @@ pub(crate) struct Stage {
 impl Stage {
     /// `pictures` to be shown in all; each relay carries a stripe.
     pub(crate) async fn new(network: MemoryNet, pictures: u64, relays: u8, watchers: u8) -> Self {
+        Self::with_shares(network, pictures, relays, watchers, Shares::default()).await
+    }
+
+    /// Likewise, where permits limit how much anybody may have.
+    pub(crate) async fn with_shares(
+        network: MemoryNet,
+        pictures: u64,
+        relays: u8,
+        watchers: u8,
+        shares: Shares,
+    ) -> Self {
         let published = Arc::<Count>::default();
         let config = session::Config {
             seed: random_seed().unwrap(),
@@ -105,6 +116,7 @@ impl Stage {
             state: None,
             lanes: true,
             direct: false,
+            shares,
             autostart: false,
             observer: published.clone(),
         };
@@ -137,7 +149,7 @@ impl Stage {
         serves.await.unwrap();
     }
 
-    fn add_watcher(&mut self, number: u8) {
+    pub(crate) fn add_watcher(&mut self, number: u8) {
         let config = watch::Config {
             underlay: Underlay::Memory(self.network.clone()),
             listen: watcher_at(number),
