@@ -79,6 +79,7 @@ pub(super) async fn run(options: Options) -> Result<(), Error> {
     let interval = frame_interval(options.rate);
     let mut next_frame: Option<Instant> = None;
     loop {
+        core.sends_more().await;
         let wake = core.poll_timeout().map(|at| clock.instant(at)).into_iter().chain(next_frame).min();
         let wake = wake.unwrap_or_else(|| Instant::now() + Duration::from_secs(3_600));
         tokio::select! {

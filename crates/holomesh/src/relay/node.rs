@@ -47,6 +47,7 @@ pub async fn run_with(
         if node.is_drained(Instant::now()) {
             break Ok(());
         }
+        node.core.sends_more().await;
         let wake = node.poll_timeout().unwrap_or_else(|| Instant::now() + Duration::from_secs(3_600));
         let step = tokio::select! {
             event = inbox.next() => match event {

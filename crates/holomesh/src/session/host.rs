@@ -127,6 +127,7 @@ pub async fn run(
         if host.is_over() {
             break Ok(());
         }
+        host.core.sends_more().await;
         let wake = host.next_timeout().unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
         tokio::select! {
             event = inbox.next() => match event {

@@ -5,11 +5,11 @@ use crate::net::carrier::{Carrier, RETRY, Sent, Transport};
 use crate::net::connection::Base;
 use crate::net::{Loss, LossConfig};
 use av_congestion::{LinkEstimate, QuicSample, StatsEstimator};
-use av_wire::{AwsLc, HEADER_LEN, HopSender, HopSuite, SealedChunk, TAG_LEN};
-use bytes::Bytes;
+use av_wire::{AwsLc, HopSender, HopSuite, SealedChunk, TAG_LEN};
+use bytes::{Bytes, BytesMut};
 use core_types::{BitRate, MonoTime};
 use iroh::endpoint::Connection;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -31,6 +31,27 @@ const GROWTH: usize = HopSender::<AwsLc>::MAX_GROWTH - TAG_LEN;
 const OVERSIZE_STREAMS: usize = 8;
 const OVERSIZE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Where a node's datagrams are put together. Those of some links lie one behind the other; when they have gone out the next ones lie
+/// there, and are still in the processor's cache when QUIC seals them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Slab(Arc<Mutex<BytesMut>>);
+
+impl Slab {
+    /// Fits a cache, and the datagrams of the links that are served in one turn.
+    const SIZE: usize = 192 << 10;
+    /// What a burst may need.
+    const BURST: usize = 16 << 10;
+
+    fn lock(&self) -> MutexGuard<'_, BytesMut> {
+        let mut slab = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if slab.capacity() < Self::BURST && !slab.try_reclaim(Self::BURST) {
+            // Some of it still waits in a connection.
+            *slab = BytesMut::with_capacity(Self::SIZE);
+        }
+        slab
+    }
+}
+
 /// The datagrams of a QUIC connection.
 #[derive(Debug)]
 pub(super) struct QuicCarrier {
@@ -40,11 +61,19 @@ pub(super) struct QuicCarrier {
     estimator: StatsEstimator,
     sampled: Option<MonoTime>,
     queue: usize,
+    /// The largest datagram that the path was seen to take, when that was last looked at.
+    largest: usize,
+    /// What the connection has room for, if nothing was sent since that was looked at: each look takes its lock.
+    space: Option<usize>,
+    slab: Slab,
+    /// Scratch: where each datagram of a burst ends, and they themselves.
+    ends: Vec<usize>,
+    datagrams: Vec<Bytes>,
     oversize: Arc<Semaphore>,
 }
 
 impl QuicCarrier {
-    pub(super) fn new(connection: Connection, loss: LossConfig) -> Self {
+    pub(super) fn new(connection: Connection, loss: LossConfig, slab: Slab) -> Self {
         Self {
             connection,
             hop: HopSender::new(HopSuite::TransportSealed),
@@ -52,6 +81,11 @@ impl QuicCarrier {
             estimator: StatsEstimator::new(),
             sampled: None,
             queue: SEND_BUFFER,
+            largest: 0,
+            space: None,
+            slab,
+            ends: Vec::new(),
+            datagrams: Vec::new(),
             oversize: Arc::new(Semaphore::new(OVERSIZE_STREAMS)),
         }
     }
@@ -62,6 +96,7 @@ impl QuicCarrier {
             return;
         }
         self.sampled = Some(now);
+        self.largest = self.connection.max_datagram_size().unwrap_or(0);
         let paths = self.connection.paths();
         let Some(path) = paths.iter().find(|path| path.is_selected()) else { return };
         let stats = path.stats();
@@ -86,14 +121,20 @@ impl Carrier for QuicCarrier {
     }
 
     fn max_chunk(&self) -> usize {
+        let largest = if self.sampled.is_some() {
+            self.largest
+        } else {
+            self.connection.max_datagram_size().unwrap_or(0)
+        };
         // By the longest header: if only compact ones fitted, the peer would never learn what they stand for.
-        self.connection.max_datagram_size().map_or(0, |largest| largest.saturating_sub(GROWTH))
+        largest.saturating_sub(GROWTH)
     }
 
     fn budget(&mut self, now: MonoTime) -> usize {
         self.sample(now);
-        let waiting = SEND_BUFFER.saturating_sub(self.connection.datagram_send_buffer_space());
-        self.queue.saturating_sub(waiting)
+        let space = self.connection.datagram_send_buffer_space();
+        self.space = Some(space);
+        self.queue.saturating_sub(SEND_BUFFER.saturating_sub(space))
     }
 
     fn retry_at(&mut self, now: MonoTime) -> MonoTime {
@@ -101,57 +142,54 @@ impl Carrier for QuicCarrier {
     }
 
     fn send(&mut self, _now: MonoTime, chunks: &mut dyn Iterator<Item = SealedChunk<'_>>) -> Sent {
-        // All datagrams of a burst lie in one buffer: one allocation, shared by slices.
-        let mut buffer = Vec::new();
-        let mut ends = Vec::new();
         let mut sent = Sent::default();
+        let mut slab = self.slab.lock();
         for chunk in chunks {
-            let start = buffer.len();
-            buffer.resize(start + HEADER_LEN + chunk.body().len() + HopSender::<AwsLc>::MAX_GROWTH, 0);
-            match self.hop.seal_into(&chunk, &mut buffer[start..]) {
+            match self.hop.seal_by_reference(&chunk) {
                 // On the wire, where a link number is lost with it.
-                Ok(_) if self.loss.strikes() => {
-                    sent.lost += 1;
-                    buffer.truncate(start);
+                Ok(_) if self.loss.strikes() => sent.lost += 1,
+                Ok(parts) => {
+                    slab.extend_from_slice(parts.head());
+                    slab.extend_from_slice(chunk.body());
+                    self.ends.push(slab.len());
                 }
-                Ok(len) => {
-                    buffer.truncate(start + len);
-                    ends.push(buffer.len());
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a chunk could not be sent");
-                    buffer.truncate(start);
-                }
+                Err(error) => tracing::warn!(%error, "a chunk could not be sent"),
             }
         }
-        let mut buffer = Bytes::from(buffer);
-        let mut start = 0;
-        let datagrams: Vec<Bytes> = ends
-            .iter()
-            .map(|end| {
-                let datagram = buffer.split_to(end - start);
-                start = *end;
-                datagram
-            })
-            .collect();
-        if datagrams.is_empty() {
+        if self.ends.is_empty() {
             return sent;
         }
-        let space = self.connection.datagram_send_buffer_space();
-        let fitting = datagrams
-            .iter()
-            .scan(0, |total, datagram| {
-                *total += datagram.len();
-                Some(*total)
-            })
-            .take_while(|total| *total <= space)
-            .count();
-        // The connection would drop its oldest datagrams silently to make room.
-        sent.overflowed += (datagrams.len() - fitting) as u64;
-        if let Ok(count) = self.connection.send_many_datagrams(&datagrams[..fitting]) {
-            sent.datagrams += count as u64;
-            sent.bytes += datagrams[..count.min(fitting)].iter().map(|d| d.len() as u64).sum::<u64>();
+        // Shared out only now: a count of owners waits for all that was written before.
+        let (mut rest, mut start) = (slab.split().freeze(), 0);
+        drop(slab);
+        for end in self.ends.drain(..) {
+            self.datagrams.push(rest.split_to(end - start));
+            start = end;
         }
+        let space = self.space.take().unwrap_or_else(|| self.connection.datagram_send_buffer_space());
+        let (mut fitting, mut bytes) = (0, 0);
+        for datagram in &self.datagrams {
+            if bytes + datagram.len() > space {
+                break;
+            }
+            (fitting, bytes) = (fitting + 1, bytes + datagram.len());
+        }
+        // The connection would drop its oldest datagrams silently to make room.
+        sent.overflowed += (self.datagrams.len() - fitting) as u64;
+        match self.connection.send_many_datagrams(&self.datagrams[..fitting]) {
+            Ok(count) => {
+                sent.datagrams += count as u64;
+                sent.bytes +=
+                    self.datagrams[..count.min(fitting)].iter().map(|d| d.len() as u64).sum::<u64>();
+            }
+            Err(error) => {
+                tracing::trace!(%error, "datagrams were not sent");
+                // It may be that the path takes smaller ones only, since a moment ago.
+                self.sampled = None;
+                sent.overflowed += fitting as u64;
+            }
+        }
+        self.datagrams.clear();
         sent
     }
 

@@ -1,6 +1,6 @@
 //! One QUIC endpoint per node: its socket, its limits, dialling and accepting.
 
-use super::carrier::{QuicCarrier, SEND_BUFFER};
+use super::carrier::{QuicCarrier, SEND_BUFFER, Slab};
 use super::crowd::{Crowd, HANDSHAKES, Neighbourhood};
 use super::{ALPN, QuicConnection};
 use crate::Error;
@@ -57,6 +57,7 @@ pub(crate) fn driver() -> Handle {
 pub(crate) struct Endpoint {
     endpoint: iroh::Endpoint,
     links: Arc<Links>,
+    slab: Slab,
 }
 
 impl Endpoint {
@@ -81,7 +82,8 @@ impl Endpoint {
             .bind_addr(listen)
             .map_err(|e| failed(e.to_string()))?;
         let bound = driver().spawn(builder.bind()).await.map_err(|e| failed(e.to_string()))?;
-        let endpoint = Self { endpoint: bound.map_err(|e| failed(e.to_string()))?, links };
+        let endpoint =
+            Self { endpoint: bound.map_err(|e| failed(e.to_string()))?, links, slab: Slab::default() };
         driver().spawn(endpoint.clone().accept_loop());
         Ok(endpoint)
     }
@@ -224,7 +226,7 @@ impl Endpoint {
         Ok(Link::new(Established {
             id,
             peer,
-            base: Box::new(QuicCarrier::new(shared.0.clone(), loss)),
+            base: Box::new(QuicCarrier::new(shared.0.clone(), loss, self.slab.clone())),
             connection: shared,
             control: Some(ControlStream { send: Box::new(send), recv: Box::new(recv) }),
             events: self.links.events(),
