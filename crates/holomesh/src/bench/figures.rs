@@ -114,10 +114,11 @@ impl Group {
         if seen.is_empty() {
             return None;
         }
-        let share = |s: &Seen| s.shown as f64 / s.frames.max(1) as f64;
+        // Whoever has just come has had none that were due.
+        let shares = seen.iter().filter(|s| s.frames > 0).map(|s| s.shown as f64 / s.frames as f64);
         Some(Self {
             subscribers: seen.len(),
-            shown_least: seen.iter().map(share).fold(1.0, f64::min),
+            shown_least: shares.fold(1.0, f64::min),
             still_ms_most: seen.iter().map(|s| s.still_ms).max().unwrap_or(0),
         })
     }

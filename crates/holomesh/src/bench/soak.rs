@@ -8,6 +8,8 @@ use std::time::Duration;
 pub(super) const WARM: Duration = Duration::from_secs(15);
 /// Nobody comes or goes any more, and the relay forwards to those who stayed. iroh remembers a peer for 60 s.
 pub(super) const REST: Duration = Duration::from_secs(60);
+/// Seconds of churn after which a relay has all that it keeps of those who went.
+const MINUTE: f64 = 65.0;
 /// Memory that ends by no more than this above where it began has come back: allocators round, and pages are not given back
 /// one by one.
 const SHARE: f64 = 0.10;
@@ -54,6 +56,8 @@ pub(super) struct Soak {
     pub(super) rss_start_bytes: u64,
     /// The most of all samples.
     pub(super) rss_peak_bytes: u64,
+    /// A minute into the churn: as many have gone by then as anything is kept of. What is more at the end has grown with time.
+    pub(super) rss_minute_bytes: u64,
     /// When the churn ended.
     pub(super) rss_end_bytes: u64,
     /// A minute later, with as many there as at the start.
@@ -68,7 +72,11 @@ impl Soak {
     /// Of what was measured from the start, through the end of churn after `churned`, to the end of the rest.
     pub(super) fn of(churn: u32, gone: &[Seen], start: u64, churned: Duration, samples: Vec<Sample>) -> Self {
         let churned = churned.as_secs_f64();
-        let at_end = samples.iter().rfind(|sample| sample.seconds <= churned);
+        let until = |end: f64| {
+            let last = samples.iter().rfind(|sample| sample.seconds <= end);
+            last.map_or(start, |sample| sample.rss_bytes)
+        };
+        let (minute, end) = (until(churned.min(MINUTE)), until(churned));
         let rested = samples.last().map_or(start, |sample| sample.rss_bytes);
         let allowed = start + (start as f64 * SHARE) as u64;
         Self {
@@ -76,7 +84,8 @@ impl Soak {
             gone: Gone::of(gone),
             rss_start_bytes: start,
             rss_peak_bytes: samples.iter().map(|sample| sample.rss_bytes).fold(start, u64::max),
-            rss_end_bytes: at_end.map_or(start, |sample| sample.rss_bytes),
+            rss_minute_bytes: minute,
+            rss_end_bytes: end,
             rss_rested_bytes: rested,
             rss_allowed_bytes: allowed,
             ended_where_it_began: rested <= allowed,
@@ -102,9 +111,10 @@ impl Soak {
             (
                 "relay memory",
                 format!(
-                    "{:.1} MiB at the start, {:.1} at the peak, {:.1} at the end of churn, {:.1} after {} s of rest",
+                    "{:.1} MiB at the start, {:.1} at the peak, {:.1} after a minute of churn, {:.1} at its end, {:.1} after {} s of rest",
                     mib(self.rss_start_bytes),
                     mib(self.rss_peak_bytes),
+                    mib(self.rss_minute_bytes),
                     mib(self.rss_end_bytes),
                     mib(self.rss_rested_bytes),
                     REST.as_secs()
@@ -136,6 +146,14 @@ mod tests {
         let soak = soak(1_050);
         let told = [soak.rss_start_bytes, soak.rss_peak_bytes, soak.rss_end_bytes, soak.rss_rested_bytes];
         assert_eq!(told, [1_000, 1_600, 1_400, 1_050]);
+    }
+
+    #[test]
+    fn what_grows_with_time_is_seen_from_the_first_minute_to_the_last() {
+        let samples = [(30.0, 1_200), (64.0, 1_300), (70.0, 1_400), (590.0, 1_900), (650.0, 1_800)];
+        let samples = samples.map(|(seconds, rss_bytes)| Sample { seconds, rss_bytes }).to_vec();
+        let soak = Soak::of(5, &[], 1_000, Duration::from_secs(600), samples);
+        assert_eq!((soak.rss_minute_bytes, soak.rss_end_bytes), (1_300, 1_900));
     }
 
     #[test]

@@ -300,7 +300,8 @@ impl Node {
                                 Kind::Direct => lock(&shared.edge).begun(now, seq.0 / FRAME as u64),
                                 _ => tally.take(now, seq, chunk.header().marks.class),
                             }
-                            if seq.0 % FRAME as u64 == 0 {
+                            let counts = kind == Kind::Direct || tally.is_of_its_stay(seq);
+                            if counts && seq.0 % FRAME as u64 == 0 {
                                 sample(shared, kind, &mut reader, chunk.bytes(), arrived);
                             }
                         }

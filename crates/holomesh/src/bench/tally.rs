@@ -75,6 +75,11 @@ impl Tally {
         self.sources.first = frame;
     }
 
+    /// Whether a chunk was published after the subscriber had come, so that the time it took is that of its way.
+    pub(super) fn is_of_its_stay(&self, seq: ChunkSeq) -> bool {
+        self.stay.is_some_and(|first| seq.0 / FRAME as u64 >= first)
+    }
+
     /// A chunk came, of a frame of that class: any of the base layer may be a key frame that was asked for.
     pub(super) fn take(&mut self, now: Instant, seq: ChunkSeq, class: ObjectClass) {
         let frame = seq.0 / FRAME as u64;
@@ -234,6 +239,8 @@ mod tests {
         feed(&mut tally, 64..140, |frame, _| frame != 70 && frame != 71);
         let seen = tally.mark(140);
         assert_eq!((seen.chunks, seen.source, seen.expected), (740, 400, 400));
+        let first = 90 * FRAME as u64;
+        assert_eq!([first - 1, first].map(|seq| tally.is_of_its_stay(ChunkSeq(seq))), [false, true]);
         // Frame 70 is referred to by 71 alone, which nothing refers to.
         assert_eq!((seen.frames, seen.shown), (38, 38));
     }
