@@ -1,7 +1,9 @@
 use super::super::socket::Buffers;
 use super::*;
+use crate::net::link::{LaneChange, LinkEvent};
 use av_wire::ChunkHeader;
 use core_types::{ChunkSeq, CodecId, Epoch, Layer, Marks, StreamId};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 const LINK: LinkId = LinkId(5);
