@@ -1,6 +1,7 @@
 //! The relay's state machine with the links that it speaks to. A host has one as well: it feeds its relays, and serves
 //! watchers itself where there are none.
 
+mod hops;
 mod transmit;
 
 use super::made::Made;
@@ -10,7 +11,7 @@ use crate::net::{Control, LaneChange, Lanes, Link, Transport};
 use crate::service::status::{ByTransport, Refused, RequestsRefused};
 use crate::service::uplink::Uplink;
 use crate::{Clock, Error};
-use av_congestion::{HopState, RepairConfig, RepairShare};
+use av_congestion::{RepairConfig, RepairShare};
 use av_relay::{Carriage, Limits, Permission, Quota, Relay, Stats};
 use av_wire::{AwsLc, FreshChunk, HopReceiver, HopSuite};
 use bytes::Bytes;
@@ -384,42 +385,6 @@ impl RelayCore {
         self.relay.poll_timeout().into_iter().chain(self.blocked.values().copied()).chain(look).min()
     }
 
-    /// Each hop gets as much repair as it loses. A relay can't make repair symbols: it sees no source. So it forwards fewer
-    /// of those that the publisher made; and all of them to who forwards in turn, whose children may need them.
-    fn follow_loss(&mut self, now: MonoTime) {
-        let pictures = self.codecs.iter().filter(|(_, codec)| **codec != CodecId::Opus);
-        let counts = pictures.filter_map(|(id, _)| self.relay.stream_stats(*id));
-        let (chunks, repair) =
-            counts.fold((0, 0), |(c, r), stats| (c + stats.chunks_in, r + stats.repair_in));
-        self.made.count(chunks, repair);
-        self.repair_needed = 0;
-        for (id, served) in &mut self.links {
-            let estimate = served.link.estimate(now);
-            if self.blocked.contains_key(id) {
-                let backlog = self.relay.backlog_bytes(*id);
-                tracing::debug!(link = %id, backlog, ?estimate, "a link without room");
-            }
-            served.repair.on_loss(now, estimate.loss_permille);
-            if self.relay.link_stats(*id).is_some_and(|stats| stats.chunks_out > 0) {
-                let needed = served.repair.needed(now).unwrap_or(0);
-                self.repair_needed = self.repair_needed.max(needed);
-            }
-            if served.forwards {
-                continue;
-            }
-            let share = served.repair.share_of(now, self.made.permille());
-            if let Err(error) = self.relay.set_repair_share(*id, share) {
-                tracing::debug!(link = %id, %error, "a repair share has no effect");
-            }
-        }
-    }
-
-    /// The repair symbols that the worst of the links that get streams needs, in permille of the source symbols: for a publisher,
-    /// who can make them.
-    pub(crate) const fn repair_needed(&self) -> u16 {
-        self.repair_needed
-    }
-
     /// Lets go of links that others dialled and that have been for nothing for too long: those who never joined, served or showed
     /// a permit, and those whose permission is over.
     fn close_idle(&mut self, now: MonoTime) {
@@ -434,29 +399,6 @@ impl RelayCore {
         for link in idle {
             self.refuse(link, format!("a link that may have no stream is closed after {} s", IDLE.as_secs()));
         }
-    }
-
-    /// How the links stand over which streams go at present: for the encoder. What was shed is counted from the link's beginning.
-    pub(crate) fn hops(&mut self, now: MonoTime) -> Vec<(LinkId, HopState)> {
-        let mut hops = Vec::new();
-        for (id, served) in &mut self.links {
-            let stats = self.relay.link_stats(*id).unwrap_or_default();
-            let backlog = self.relay.backlog_bytes(*id);
-            if stats.chunks_out > served.busy.0 || (stats.chunks_out > 0 && backlog > 0) {
-                served.busy = (stats.chunks_out, now);
-            }
-            if served.busy.0 == 0 || now.since(served.busy.1) >= RESTING {
-                continue;
-            }
-            let hop = HopState {
-                estimate: served.link.estimate(now),
-                backlog: usize::try_from(backlog).unwrap_or(usize::MAX),
-                dropped: stats.shed.total(),
-                carries_all: true,
-            };
-            hops.push((*id, hop));
-        }
-        hops
     }
 
     /// Tells a peer why it does not get what it asked for, and lets the link go.

@@ -1,0 +1,66 @@
+//! How a relay's links stand: what repair each needs, and what the encoder is to know.
+
+use super::{RESTING, RelayCore};
+use av_congestion::HopState;
+use core_types::{CodecId, LinkId, MonoTime};
+
+impl RelayCore {
+    /// Each hop gets as much repair as it loses. A relay can't make repair symbols: it sees no source. So it forwards fewer
+    /// of those that the publisher made; and all of them to who forwards in turn, whose children may need them.
+    pub(super) fn follow_loss(&mut self, now: MonoTime) {
+        let pictures = self.codecs.iter().filter(|(_, codec)| **codec != CodecId::Opus);
+        let counts = pictures.filter_map(|(id, _)| self.relay.stream_stats(*id));
+        let (chunks, repair) =
+            counts.fold((0, 0), |(c, r), stats| (c + stats.chunks_in, r + stats.repair_in));
+        self.made.count(chunks, repair);
+        self.repair_needed = 0;
+        for (id, served) in &mut self.links {
+            let estimate = served.link.estimate(now);
+            if self.blocked.contains_key(id) {
+                let backlog = self.relay.backlog_bytes(*id);
+                tracing::debug!(link = %id, backlog, ?estimate, "a link without room");
+            }
+            served.repair.on_loss(now, estimate.loss_permille);
+            if self.relay.link_stats(*id).is_some_and(|stats| stats.chunks_out > 0) {
+                let needed = served.repair.needed(now).unwrap_or(0);
+                self.repair_needed = self.repair_needed.max(needed);
+            }
+            if served.forwards {
+                continue;
+            }
+            let share = served.repair.share_of(now, self.made.permille());
+            if let Err(error) = self.relay.set_repair_share(*id, share) {
+                tracing::debug!(link = %id, %error, "a repair share has no effect");
+            }
+        }
+    }
+
+    /// The repair symbols that the worst of the links that get streams needs, in permille of the source symbols: for a publisher,
+    /// who can make them.
+    pub(crate) const fn repair_needed(&self) -> u16 {
+        self.repair_needed
+    }
+
+    /// How the links stand over which streams go at present: for the encoder. What was shed is counted from the link's beginning.
+    pub(crate) fn hops(&mut self, now: MonoTime) -> Vec<(LinkId, HopState)> {
+        let mut hops = Vec::new();
+        for (id, served) in &mut self.links {
+            let stats = self.relay.link_stats(*id).unwrap_or_default();
+            let backlog = self.relay.backlog_bytes(*id);
+            if stats.chunks_out > served.busy.0 || (stats.chunks_out > 0 && backlog > 0) {
+                served.busy = (stats.chunks_out, now);
+            }
+            if served.busy.0 == 0 || now.since(served.busy.1) >= RESTING {
+                continue;
+            }
+            let hop = HopState {
+                estimate: served.link.estimate(now),
+                backlog: usize::try_from(backlog).unwrap_or(usize::MAX),
+                dropped: stats.shed.total(),
+                carries_all: true,
+            };
+            hops.push((*id, hop));
+        }
+        hops
+    }
+}
