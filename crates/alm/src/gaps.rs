@@ -113,12 +113,13 @@ impl Gaps {
         number: u64,
         since: MonoTime,
         patience: Duration,
+        passes_on: bool,
     ) -> bool {
         let key = (epoch, ChunkSeq(number));
         if self.missing.contains_key(&key) || self.came.contains(&key) {
             return false;
         }
-        if !self.is_settled(epoch, number) {
+        if passes_on || !self.is_settled(epoch, number) {
             let next_at = since.plus(patience);
             self.missing
                 .insert(key, Gap { since, next_at, attempts: 0, idle: false, first: None, last: None });
@@ -135,9 +136,14 @@ impl Gaps {
         self.asked.remove(at).map(|(_, _, gap)| gap)
     }
 
-    /// Nobody needs these numbers any more.
-    pub(crate) fn settle(&mut self, epoch: Epoch, range: Range<u64>) {
-        self.missing.retain(|(e, seq), _| *e != epoch || !range.contains(&seq.0));
+    /// Nobody needs these numbers any more, save those that are passed on.
+    pub(crate) fn settle(&mut self, epoch: Epoch, range: Range<u64>, passes_on: impl Fn(ChunkSeq) -> bool) {
+        let keys = (epoch, ChunkSeq(range.start))..(epoch, ChunkSeq(range.end.max(range.start)));
+        let over: Vec<_> =
+            self.missing.range(keys).map(|(key, _)| *key).filter(|(_, seq)| !passes_on(*seq)).collect();
+        over.iter().for_each(|key| {
+            self.missing.remove(key);
+        });
         self.settled.push_back((epoch, range));
         if self.settled.len() > SETTLED_KEPT {
             self.settled.pop_front();

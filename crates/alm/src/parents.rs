@@ -11,6 +11,13 @@ pub(crate) struct Parent {
     pub(crate) link: LinkId,
     /// Stripes that it was told to send.
     pub(crate) mask: u16,
+    /// Stripes that it is meant for: it has others only while nobody else is there for them.
+    pub(crate) best: u16,
+    /// Stripes that it would not send, and until when it is not told to again.
+    pub(crate) refused: u16,
+    pub(crate) refused_until: MonoTime,
+    /// Stripes that it will stop sending: it goes on until others have taken them over, and is not given them again.
+    pub(crate) retired: u16,
     /// Anything came from it, be it a sign of life.
     pub(crate) heard: MonoTime,
     /// It was not heard for long, and that was said.
@@ -43,10 +50,14 @@ pub(crate) struct Parent {
 }
 
 impl Parent {
-    pub(crate) const fn new(now: MonoTime, link: LinkId) -> Self {
+    pub(crate) const fn new(now: MonoTime, link: LinkId, best: u16) -> Self {
         Self {
             link,
             mask: 0,
+            best,
+            refused: 0,
+            refused_until: now,
+            retired: 0,
             heard: now,
             quiet: false,
             own: None,
@@ -69,6 +80,11 @@ impl Parent {
         self.suspect_until.is_none()
     }
 
+    /// It can be given this stripe.
+    pub(crate) const fn takes(&self, stripe: u16) -> bool {
+        self.is_live() && (self.retired | self.refused) & stripe == 0
+    }
+
     pub(crate) const fn is_doubtful(&self) -> bool {
         self.quiet || self.owed >= DOUBTFUL
     }
@@ -80,6 +96,14 @@ impl Parent {
         }
         self.owed = self.owed.saturating_add(objects);
         self.missed = self.missed.saturating_add(chunks);
+    }
+
+    /// It carries a stripe again that it had not stopped sending. If that is all it carries, it owes nothing from before.
+    pub(crate) const fn goes_on_with(&mut self, stripe: u16) {
+        if self.mask == 0 {
+            self.clear();
+        }
+        self.mask |= stripe;
     }
 
     /// It owes nothing any more.
@@ -108,8 +132,8 @@ pub(crate) struct Handover {
     pub(crate) to: LinkId,
 }
 
-/// Gives every stripe without a parent to the live parent that has the fewest, those that show life before others.
-/// Returns the links whose share changed.
+/// Gives every stripe without a parent to the live parent that is meant for it and has the fewest, those that show life
+/// before others. Stripes that all refuse stay without. Returns the links whose share changed.
 pub(crate) fn deal(parents: &mut [Parent], stripes: u8) -> Vec<LinkId> {
     let mut changed = Vec::new();
     for stripe in 0..stripes {
@@ -118,10 +142,9 @@ pub(crate) fn deal(parents: &mut [Parent], stripes: u8) -> Vec<LinkId> {
             continue;
         }
         // Ties go to the parent that joined first, so that the outcome depends on nothing but the history.
-        let live = parents.iter_mut().filter(|p| p.is_live());
-        let Some(parent) = live.min_by_key(|p| (p.quiet, p.mask.count_ones(), p.is_doubtful())) else {
-            break;
-        };
+        let able = parents.iter_mut().filter(|p| p.takes(bit));
+        let order = |p: &&mut Parent| (p.quiet, p.best & bit == 0, p.mask.count_ones(), p.is_doubtful());
+        let Some(parent) = able.min_by_key(order) else { continue };
         parent.mask |= bit;
         if !changed.contains(&parent.link) {
             changed.push(parent.link);
@@ -130,14 +153,29 @@ pub(crate) fn deal(parents: &mut [Parent], stripes: u8) -> Vec<LinkId> {
     changed
 }
 
-/// The stripe that `to` should take over, if another parent has at least two more than it.
+/// The stripe that `to` should take over: one that it is meant for and its carrier is not, or one of a parent that has at
+/// least two more.
 pub(crate) fn surplus(parents: &[Parent], to: LinkId) -> Option<Handover> {
-    let have = parents.iter().find(|p| p.link == to)?.mask.count_ones();
-    let richest = parents.iter().filter(|p| p.link != to).max_by_key(|p| p.mask.count_ones())?;
-    if richest.mask.count_ones() < have + 2 {
+    let taker = parents.iter().find(|p| p.link == to && p.is_live())?;
+    let others = || parents.iter().filter(|p| p.link != to);
+    let able = !(taker.refused | taker.retired);
+    if let Some((stripes, from)) =
+        others().map(|p| (p.mask & !p.best & taker.best & able, p.link)).find(|(stripes, _)| *stripes != 0)
+    {
+        return Some(Handover { stripe: highest(stripes), from, to });
+    }
+    let richest = others().max_by_key(|p| p.mask.count_ones())?;
+    if richest.mask.count_ones() < taker.mask.count_ones() + 2 {
         return None;
     }
-    // The highest stripe, so that a series of joins does not always move the same one.
-    let stripe = 1 << (15 - richest.mask.leading_zeros());
-    Some(Handover { stripe, from: richest.link, to })
+    // It keeps what it is meant for, if there is anything else.
+    let stripes = richest.mask & able;
+    let stripes = [stripes & !richest.best, stripes & taker.best, stripes];
+    let stripes = stripes.into_iter().find(|stripes| *stripes != 0)?;
+    Some(Handover { stripe: highest(stripes), from: richest.link, to })
+}
+
+/// The highest stripe, so that a series of joins does not always move the same one.
+const fn highest(stripes: u16) -> u16 {
+    1 << (15 - stripes.leading_zeros())
 }

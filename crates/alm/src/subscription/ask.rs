@@ -23,7 +23,8 @@ impl Subscription {
                 self.put_off(epoch, seq, at, false);
                 continue;
             }
-            if let Some(object) = self.objects.find(epoch, seq.0) {
+            let passes_on = self.passed_on & self.stripe_bit(seq) != 0;
+            if let Some(object) = self.objects.find(epoch, seq.0).filter(|_| !passes_on) {
                 let key = (epoch, object.range.start);
                 let left = match wanted.get(&key) {
                     Some(left) => *left,

@@ -37,6 +37,8 @@ pub struct Config {
     /// [`handle_sign`](super::Subscription::handle_sign) on.
     pub quiet_after: Duration,
 
+    /// How long a parent is not told to send again what it refused.
+    pub refused_for: Duration,
     /// How long a parent that fell silent is given no stripes; twice as long each further time.
     pub suspect_for: Duration,
     /// The longest that becomes.
@@ -68,6 +70,7 @@ impl Default for Config {
             silent_after: Duration::from_millis(100),
             grace: Duration::from_millis(300),
             quiet_after: Duration::from_secs(3),
+            refused_for: Duration::from_secs(2),
             suspect_for: Duration::from_secs(2),
             suspect_most: Duration::from_secs(30),
             forget_after: Duration::from_secs(30),

@@ -24,9 +24,21 @@ pub(crate) struct Object {
     pub(crate) last_at: MonoTime,
     /// What is missing at its end was put down as missing.
     pub(crate) unfolded: bool,
+    /// It is complete; what is missing of it is for others.
+    done: bool,
 }
 
 impl Object {
+    /// An object of which so many came, up to the highest one.
+    pub(crate) const fn new(
+        (epoch, range): (Epoch, Range<u64>),
+        needed: u64,
+        (came, highest): (u64, u64),
+        now: MonoTime,
+    ) -> Self {
+        Self { epoch, range, needed, came, highest, last_at: now, unfolded: false, done: false }
+    }
+
     pub(crate) fn holds(&self, epoch: Epoch, seq: u64) -> bool {
         self.epoch == epoch && self.range.contains(&seq)
     }
@@ -34,7 +46,7 @@ impl Object {
     /// Chunks that are still wanted. While nobody has settled it, one more is: symbols that depend on one another give
     /// nothing back however many they are.
     pub(crate) fn wanted(&self) -> u64 {
-        self.needed.saturating_sub(self.came).max(1)
+        if self.done { 0 } else { self.needed.saturating_sub(self.came).max(1) }
     }
 }
 
@@ -99,8 +111,14 @@ impl Objects {
         newest
     }
 
-    pub(crate) fn settle(&mut self, epoch: Epoch, range: &Range<u64>) {
-        self.kept.retain(|object| object.epoch != epoch || !range.contains(&object.range.start));
+    /// These are complete. They are still looked at if others need what is missing of them.
+    pub(crate) fn settle(&mut self, epoch: Epoch, range: &Range<u64>, pass_on: bool) {
+        let is_it = |object: &Object| object.epoch == epoch && range.contains(&object.range.start);
+        if pass_on {
+            self.kept.iter_mut().filter(|object| is_it(object)).for_each(|object| object.done = true);
+        } else {
+            self.kept.retain(|object| !is_it(object));
+        }
     }
 
     /// When the end of an object is overdue next, if its last chunk may have so much time.
