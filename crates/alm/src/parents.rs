@@ -43,8 +43,9 @@ pub(crate) struct Parent {
     /// When it may take a stripe over of its own accord.
     pub(crate) move_at: Option<MonoTime>,
     pub(crate) moved: Option<MonoTime>,
-    /// How late its chunks come by themselves; decays.
-    pub(crate) late: Duration,
+    /// How late its chunks come by themselves on average, and how far from that.
+    late_mean: Duration,
+    late_off: Duration,
     /// How long it takes to answer a request.
     pub(crate) answer: Duration,
 }
@@ -71,7 +72,8 @@ impl Parent {
             well_since: None,
             move_at: None,
             moved: None,
-            late: Duration::ZERO,
+            late_mean: Duration::ZERO,
+            late_off: Duration::ZERO,
             answer: Duration::ZERO,
         }
     }
@@ -112,9 +114,19 @@ impl Parent {
         self.missed = 0;
     }
 
-    /// It was so late with a chunk that came by itself. What it was before fades with each chunk that is in time.
+    /// It was so late with a chunk that came by itself. The first one that is late counts whole.
     pub(crate) fn was_late(&mut self, by: Duration) {
-        self.late = (self.late - self.late / 256).max(by);
+        if self.late_mean.is_zero() {
+            self.late_mean = by;
+        }
+        self.late_off = (self.late_off.saturating_mul(15).saturating_add(self.late_mean.abs_diff(by))) / 16;
+        self.late_mean = (self.late_mean.saturating_mul(15).saturating_add(by)) / 16;
+    }
+
+    /// How late nearly all of its chunks come at most. One in twenty that its own parent lost, and it had to ask for, does not
+    /// count much: those below it would each wait for longer than those above.
+    pub(crate) const fn late(&self) -> Duration {
+        self.late_mean.saturating_add(self.late_off.saturating_mul(2))
     }
 
     /// It answered a request after so long.

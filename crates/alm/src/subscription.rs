@@ -349,7 +349,7 @@ impl Subscription {
     /// Puts a number down as missing, and its carrier as owing it, unless it owes the object anyhow.
     fn put_down(&mut self, now: MonoTime, epoch: Epoch, number: u64, since: MonoTime, alone: bool) {
         let seq = ChunkSeq(number);
-        let late = self.owner(seq).map_or(core::time::Duration::ZERO, |p| p.late);
+        let late = self.owner(seq).map_or(core::time::Duration::ZERO, |p| p.late());
         let passes_on = self.passed_on & self.stripe_bit(seq) != 0;
         if !self.gaps.put_down(epoch, number, since, self.config.patience(late), passes_on) {
             return;

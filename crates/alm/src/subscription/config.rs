@@ -15,9 +15,10 @@ pub struct Config {
     pub request_after: Duration,
     /// As long as a parent's chunks are seen to come late by themselves, 5/4 of that is waited instead, and this at most.
     pub request_within: Duration,
-    /// How long an answer to a request may take at least before another parent is asked; twice as long each further time.
+    /// How long an answer to a request may take at least before another parent is asked; twice as long when all others were
+    /// asked.
     pub retry_after: Duration,
-    /// A parent whose answers take long is given twice what they take, and no more than this.
+    /// A parent whose answers take long is given half as much again as they take, and no more than this.
     pub retry_within: Duration,
     /// How often one chunk is asked for.
     pub max_attempts: u8,
@@ -93,10 +94,10 @@ impl Config {
         (late.saturating_mul(5) / 4).min(self.request_within).max(self.request_after).max(LEAST)
     }
 
-    /// How long to wait for the answer of a parent that takes so long, when it was asked for so often before.
-    pub(crate) fn retry(&self, answer: Duration, attempts: u8) -> Duration {
-        let first = self.retry_after.max(answer.saturating_mul(2));
-        first.saturating_mul(1 << attempts.min(8)).min(self.retry_within).max(LEAST)
+    /// How long to wait for the answer of a parent that takes so long, when all were asked so many times before.
+    pub(crate) fn retry(&self, answer: Duration, rounds: u8) -> Duration {
+        let first = self.retry_after.max(answer.saturating_mul(3) / 2);
+        first.saturating_mul(1 << rounds.min(8)).min(self.retry_within).max(LEAST)
     }
 }
 
