@@ -81,7 +81,7 @@ impl World<'_> {
     }
 
     /// True if it has a place to give to who needs it so much. The publisher deals its places out to the stripes evenly. Others
-    /// feed twice as many as they have parents, and three times as many at need: so all do about alike while there is enough.
+    /// feed twice as many as they have parents, and a quarter more at need: so all do about alike while there is enough.
     fn has_place(&self, parent: Id, stripe: u16, need: Need) -> bool {
         let Some(live) = self.live(parent) else { return false };
         let parents = u32::from(self.scenario.parents);
@@ -90,7 +90,7 @@ impl World<'_> {
         }
         if parent != Id::PUBLISHER {
             let fed = live.children.iter().filter(|child| child.taken(self.now) != 0).count() as u32;
-            return fed < parents * if need == Need::Place { 2 } else { 3 };
+            return fed < if need == Need::Place { 2 * parents } else { 5 * parents / 2 };
         }
         let slots = self.slots(parent);
         let taken = live.children.iter().filter(|child| child.taken(self.now) & stripe != 0).count() as u32;
@@ -107,7 +107,9 @@ impl World<'_> {
         // No more than the uplink really carries, with what it was not asked for yet.
         let sent: u32 = live.children.iter().map(|child| (child.mask | child.reserved).count_ones()).sum();
         let most = self.node(parent).map_or(0, |node| node.uplink.0 / self.stripe_rate().0.max(1));
-        if u64::from(sent) + 2 > most {
+        let fed = live.children.iter().filter(|child| child.mask | child.reserved != 0).count();
+        let is_busy = parent != Id::PUBLISHER && fed >= 3 * usize::from(self.scenario.parents);
+        if u64::from(sent) + 2 > most || is_busy {
             return false;
         }
         let placed = live.children.iter().filter(|known| known.mask & !known.leaving & stripe != 0);

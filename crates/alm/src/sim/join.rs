@@ -61,11 +61,12 @@ impl World<'_> {
     /// Whom to ask for a place in each stripe that is wanted, and whom for one as a spare, best first.
     ///
     /// Who feeds others in a stripe should have it from the publisher. Whoever can't is fed by those who feed in it, able ones
-    /// first. If a stripe is needed and they all have enough to do, it is asked of them once more, and then of anybody.
+    /// first. If they all have enough to do, they are asked once more, and next time anybody, if the stripe is needed.
     fn offers(&mut self, id: Id, wanted: u16, needed: u16) -> (Vec<Asked>, Vec<Id>) {
         let order = self.candidates(id);
         let parents = u32::from(self.scenario.parents);
         let mut offers = Vec::new();
+        let fails = self.live(id).is_some_and(|live| live.failures > 0);
         let has_publisher = self.live(id).is_some_and(|live| live.has_parent(Id::PUBLISHER));
         for stripe in (0..16).map(|stripe| 1_u16 << stripe).filter(|stripe| wanted & stripe != 0) {
             let mut offer = |parent, need| offers.push(Asked { parent, stripes: stripe, need });
@@ -81,7 +82,7 @@ impl World<'_> {
             able.into_iter().for_each(|peer| offer(peer, Need::Place));
             publisher.filter(|_| !feeds).for_each(|peer| offer(peer, Need::Place));
             relays().filter(home).for_each(|peer| offer(peer, Need::More));
-            if needed & stripe != 0 {
+            if needed & stripe != 0 && fails {
                 relays().for_each(|peer| offer(peer, Need::Any));
             }
         }
