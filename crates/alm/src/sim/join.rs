@@ -17,6 +17,8 @@ pub(super) const SERVES_FOR: Duration = Duration::from_secs(1);
 const STARVED: Duration = Duration::from_secs(10);
 /// The first pause after a search that did not find enough; twice as long each further time, up to 16 times that.
 const PAUSE: Duration = Duration::from_millis(250);
+/// A place nearer to the publisher is looked for this often at most.
+const MOVE_EVERY: Duration = Duration::from_secs(10);
 /// Steps up the tree that are followed.
 const MAX_PATH: usize = 64;
 
@@ -45,7 +47,32 @@ impl World<'_> {
         next.reverse();
         next.extend(first);
         others.reverse();
-        let search = Search { next, others, waiting: Vec::new(), granted: Vec::new(), wanted, spares };
+        let search = Search { next, others, wanted, spares, ..Search::default() };
+        self.start_search(id, search);
+    }
+
+    /// Who feeds others asks from the publisher downwards for a place that is nearer to it than its own, and now and then for
+    /// no better: so the tree stays low whoever comes and goes.
+    fn look_up(&mut self, id: Id) {
+        let Some((home, live)) = self.node(id).and_then(|node| Some((node.home, node.live.as_deref()?))) else {
+            return;
+        };
+        let feeds = live.children.iter().any(|child| child.mask & home != 0);
+        let rested = live.moved.is_none_or(|at| self.now.since(at) >= MOVE_EVERY);
+        if !feeds || !rested || live.search.is_some() || live.has_parent(Id::PUBLISHER) {
+            return;
+        }
+        let hops = self.hops(id);
+        if hops <= 2 || self.rank(id, home) == 0 {
+            return;
+        }
+        let now = self.now;
+        self.live_mut(id).into_iter().for_each(|live| live.moved = Some(now));
+        let first = Asked { parent: Id::PUBLISHER, stripes: home, need: Need::Place };
+        self.start_search(id, Search { next: vec![first], wanted: home, nearer: Some(hops), ..Search::default() });
+    }
+
+    fn start_search(&mut self, id: Id, search: Search) {
         self.with(id, |world, live| {
             live.search = Some(search);
             world.ask_on(id, live);
@@ -232,7 +259,10 @@ impl World<'_> {
                 search.granted.push((parent, stripes));
                 search.wanted &= !stripes;
                 search.spares = search.spares.saturating_sub(usize::from(stripes == 0));
-            } else if is_new && search.wanted & stripes != 0 {
+            } else if is_new
+                && search.wanted & stripes != 0
+                && search.nearer.is_none_or(|hops| world.hops(answer) + 1 < hops)
+            {
                 search.next.push(Asked { parent: answer, stripes, need: Need::Place });
             }
             world.ask_on(child, live);
@@ -257,6 +287,12 @@ impl World<'_> {
         let set = |stripes| StripeSet::new(self.scenario.parents, stripes).unwrap_or(StripeSet::ALL);
         let (Some(search), Some(subscription)) = (&mut live.search, &mut live.subscription) else { return };
         for (parent, stripes) in search.granted.drain(..) {
+            if search.nearer.is_some() {
+                for known in live.parents.iter_mut().filter(|known| known.stripes & stripes != 0) {
+                    known.stripes &= !stripes;
+                    known.leaving |= stripes;
+                }
+            }
             let home = self.node(parent).map_or(0, |node| node.home);
             // Another stripe than its own it carries until somebody is found who feeds in that one.
             let stripes = if parent == Id::PUBLISHER { stripes } else { stripes & home };
@@ -274,7 +310,7 @@ impl World<'_> {
         let open = search.next.iter().any(|offer| search.wanted & offer.stripes != 0);
         let spares = search.wanted == 0 && search.spares > 0 && !search.others.is_empty();
         if search.waiting.is_empty() && !open && !spares {
-            let found = search.wanted == 0;
+            let found = search.wanted == 0 || search.nearer.is_some();
             live.search = None;
             if found {
                 live.failures = 0;
@@ -375,6 +411,7 @@ impl World<'_> {
         });
         if found.is_some() {
             self.search(id);
+            self.look_up(id);
             self.queue.push(now.plus(Duration::from_secs(1)), Event::Check(id));
         }
     }

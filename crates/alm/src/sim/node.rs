@@ -147,7 +147,7 @@ pub(super) enum Need {
 }
 
 /// The search for parents.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Search {
     /// Who is asked next for what, from the end.
     pub(super) next: Vec<Asked>,
@@ -161,6 +161,8 @@ pub(super) struct Search {
     pub(super) wanted: u16,
     /// And how many spares.
     pub(super) spares: usize,
+    /// It has all it needs, and would rather be nearer to the publisher than so many hops.
+    pub(super) nearer: Option<usize>,
 }
 
 /// What a node has while it is there.
@@ -180,6 +182,8 @@ pub(super) struct Live {
     /// Who let it down, until when it is not asked.
     pub(super) bad: Vec<(Id, MonoTime)>,
     pub(super) search: Option<Search>,
+    /// When it last looked for a place nearer to the publisher.
+    pub(super) moved: Option<MonoTime>,
     /// Searches on end that found nobody.
     pub(super) failures: u8,
     /// When the uplink has sent all that waits, in ns: a chunk may take less than a microsecond.
@@ -214,6 +218,7 @@ impl Live {
             parents: Vec::new(),
             bad: Vec::new(),
             search: None,
+            moved: None,
             failures: 0,
             busy_until: 0,
             timer: None,
