@@ -26,6 +26,8 @@ pub(crate) struct Gap {
     pub(crate) attempts: u8,
     /// It is overdue, but was not needed when that was looked at.
     pub(crate) idle: bool,
+    /// When its carrier came past it.
+    pub(crate) passed_at: Option<MonoTime>,
     /// Who was asked for it first, and last.
     first: Option<(LinkId, MonoTime)>,
     last: Option<(LinkId, MonoTime)>,
@@ -121,8 +123,10 @@ impl Gaps {
         }
         if passes_on || !self.is_settled(epoch, number) {
             let next_at = since.plus(patience);
-            self.missing
-                .insert(key, Gap { since, next_at, attempts: 0, idle: false, first: None, last: None });
+            self.missing.insert(
+                key,
+                Gap { since, next_at, attempts: 0, idle: false, passed_at: None, first: None, last: None },
+            );
             if self.missing.len() > MISSING_KEPT {
                 self.missing.pop_first();
             }
@@ -167,6 +171,23 @@ impl Gaps {
     ) -> impl Iterator<Item = (ChunkSeq, &Gap)> {
         let keys = (epoch, ChunkSeq(range.start))..(epoch, ChunkSeq(range.end));
         self.missing.range(keys).map(|((_, seq), gap)| (*seq, gap))
+    }
+
+    /// Their carrier has come past these numbers: so far as they are its, they are due at `at` if nobody was asked for them yet.
+    pub(crate) fn pass(
+        &mut self,
+        at: MonoTime,
+        now: MonoTime,
+        (epoch, range): (Epoch, Range<u64>),
+        its: impl Fn(ChunkSeq) -> bool,
+    ) {
+        let keys = (epoch, ChunkSeq(range.start))..(epoch, ChunkSeq(range.end.max(range.start)));
+        for ((_, seq), gap) in self.missing.range_mut(keys) {
+            if gap.attempts == 0 && gap.passed_at.is_none() && its(*seq) {
+                gap.passed_at = Some(now);
+                gap.next_at = gap.next_at.min(at);
+            }
+        }
     }
 
     /// What would have come from a parent that is gone, or was asked of it, is due at once.

@@ -43,9 +43,10 @@ pub(crate) struct Parent {
     /// When it may take a stripe over of its own accord.
     pub(crate) move_at: Option<MonoTime>,
     pub(crate) moved: Option<MonoTime>,
-    /// How late its chunks come by themselves on average, and how far from that.
-    late_mean: Duration,
-    late_off: Duration,
+    /// How late its chunks come by themselves.
+    pub(crate) late: Lateness,
+    /// How long after a later one of its own.
+    pub(crate) behind: Lateness,
     /// How long it takes to answer a request.
     pub(crate) answer: Duration,
 }
@@ -72,8 +73,8 @@ impl Parent {
             well_since: None,
             move_at: None,
             moved: None,
-            late_mean: Duration::ZERO,
-            late_off: Duration::ZERO,
+            late: Lateness::NONE,
+            behind: Lateness::NONE,
             answer: Duration::ZERO,
         }
     }
@@ -114,25 +115,36 @@ impl Parent {
         self.missed = 0;
     }
 
-    /// It was so late with a chunk that came by itself. The first one that is late counts whole.
-    pub(crate) fn was_late(&mut self, by: Duration) {
-        if self.late_mean.is_zero() {
-            self.late_mean = by;
-        }
-        self.late_off = (self.late_off.saturating_mul(15).saturating_add(self.late_mean.abs_diff(by))) / 16;
-        self.late_mean = (self.late_mean.saturating_mul(15).saturating_add(by)) / 16;
-    }
-
-    /// How late nearly all of its chunks come at most. One in twenty that its own parent lost, and it had to ask for, does not
-    /// count much: those below it would each wait for longer than those above.
-    pub(crate) const fn late(&self) -> Duration {
-        self.late_mean.saturating_add(self.late_off.saturating_mul(2))
-    }
-
     /// It answered a request after so long.
     pub(crate) fn answered(&mut self, after: Duration) {
         let known = if self.answer.is_zero() { after } else { self.answer };
         self.answer = (known.saturating_mul(7).saturating_add(after)) / 8;
+    }
+}
+
+/// How late a parent's chunks are: the average, and how far they are from it on average.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lateness {
+    mean: Duration,
+    off: Duration,
+}
+
+impl Lateness {
+    const NONE: Self = Self { mean: Duration::ZERO, off: Duration::ZERO };
+
+    /// One was so late. The first one that is late counts whole.
+    pub(crate) fn note(&mut self, by: Duration) {
+        if self.mean.is_zero() {
+            self.mean = by;
+        }
+        self.off = (self.off.saturating_mul(15).saturating_add(self.mean.abs_diff(by))) / 16;
+        self.mean = (self.mean.saturating_mul(15).saturating_add(by)) / 16;
+    }
+
+    /// How late nearly all are at most. One in twenty that its own parent lost, and it had to ask for, does not count much:
+    /// those below it would each wait for longer than those above.
+    pub(crate) const fn usual(self) -> Duration {
+        self.mean.saturating_add(self.off.saturating_mul(2))
     }
 }
 

@@ -181,7 +181,10 @@ impl Subscription {
         } else {
             // It was not lost but overtaken, or the next of its object at this parent's pace.
             let late = closed.map_or(after.unwrap_or_default(), |gap| now.since(gap.since));
-            self.parent_mut(from, |p| p.was_late(late.min(within)));
+            self.parent_mut(from, |p| p.late.note(late.min(within)));
+            let behind =
+                closed.and_then(|gap| gap.passed_at).map_or_else(Default::default, |at| now.since(at));
+            self.parent_mut(from, |p| p.behind.note(behind.min(within)));
             self.delivered(now, from, epoch, seq);
         }
         self.stats.repaired += u64::from(closed.is_some_and(|gap| gap.attempts > 0));
@@ -205,7 +208,7 @@ impl Subscription {
         match gap.asked_of(from) {
             Some(at) => self.parent_mut(from, |p| p.answered(now.since(at).min(within * 2))),
             // It came by itself, so asking others was too hasty.
-            None => self.parent_mut(from, |p| p.was_late(now.since(gap.since).min(within))),
+            None => self.parent_mut(from, |p| p.late.note(now.since(gap.since).min(within))),
         }
     }
 
@@ -313,10 +316,21 @@ impl Subscription {
         });
     }
 
+    /// A parent has sent one chunk of a stripe after the other. It sends in order: those between that it carries are lost, or it
+    /// lacks them itself, and there is no use in waiting for as long as its chunks are late.
+    fn pass(&mut self, now: MonoTime, by: LinkId, (epoch, from): (Epoch, ChunkSeq), to: ChunkSeq) {
+        let Some(parent) = self.parent(by) else { return };
+        let (mask, patience) = (parent.mask, self.config.patience(parent.behind.usual()));
+        let stripes = u64::from(self.config.stripes);
+        let between = from.0.saturating_add(1)..to.0;
+        self.gaps.pass(now.plus(patience), now, (epoch, between), |seq| mask & (1 << (seq.0 % stripes)) != 0);
+    }
+
     /// A parent sent a chunk without being asked. One of a stripe of its own shows that it does its part.
     fn delivered(&mut self, now: MonoTime, from: LinkId, epoch: Epoch, seq: ChunkSeq) {
         let bit = self.stripe_bit(seq);
         let forget_after = self.config.forget_after;
+        let mut passed = None;
         self.parent_mut(from, |p| {
             if p.mask & bit == 0 {
                 return;
@@ -331,7 +345,11 @@ impl Subscription {
             if let Some((_, _, at)) = before {
                 p.own_interval = learned(p.own_interval, now.since(at));
             }
+            passed = before.filter(|(e, s, _)| *e == epoch && *s < seq).map(|(_, s, _)| s);
         });
+        if let Some(before) = passed {
+            self.pass(now, from, (epoch, before), seq);
+        }
     }
 
     /// A new object: everybody who has to send symbols of it owes it, save who did. Symbols for repair are nobody's debt, since a
@@ -349,7 +367,7 @@ impl Subscription {
     /// Puts a number down as missing, and its carrier as owing it, unless it owes the object anyhow.
     fn put_down(&mut self, now: MonoTime, epoch: Epoch, number: u64, since: MonoTime, alone: bool) {
         let seq = ChunkSeq(number);
-        let late = self.owner(seq).map_or(core::time::Duration::ZERO, |p| p.late());
+        let late = self.owner(seq).map_or(core::time::Duration::ZERO, |p| p.late.usual());
         let passes_on = self.passed_on & self.stripe_bit(seq) != 0;
         if !self.gaps.put_down(epoch, number, since, self.config.patience(late), passes_on) {
             return;

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use alm::{Action, Config, Subscription};
-use core_types::{ChunkSeq, Epoch, LinkId, MonoTime};
+use core_types::{ChunkSeq, Epoch, LinkId, MonoTime, StripeSet};
 
 const EPOCH: Epoch = Epoch(1);
 
@@ -84,4 +84,55 @@ fn what_was_asked_for_in_vain_is_asked_for_with_another_chunk_of_the_object() {
     let again: usize =
         asked.iter().filter(|(time, ..)| *time == in_vain).map(|(.., chunks)| chunks.len()).sum();
     assert_eq!((again, chunks[0]), (2, 1), "{asked:?}");
+}
+
+#[test]
+fn what_a_carrier_came_past_is_not_waited_for_as_long_as_it_is_late() {
+    let owner = |seq: u64| LinkId(seq % 2);
+    for (passed, expected) in [(true, 10_015..10_025), (false, 10_060..10_102)] {
+        let mut subscription = with_parents(2);
+        // Two even ones every 200 ms, and two odd ones with them or 60 ms later: nobody knows how late the next ones are.
+        for frame in 0..50 {
+            let (now, first) = (frame * 200, frame * 4);
+            [first, first + 2]
+                .into_iter()
+                .for_each(|seq| subscription.handle_chunk(at(now), owner(seq), EPOCH, ChunkSeq(seq)));
+            let late = if frame % 2 == 0 { 60 } else { 1 };
+            pass(&mut subscription, now, now + late);
+            [first + 1, first + 3]
+                .into_iter()
+                .for_each(|seq| subscription.handle_chunk(at(now + late), owner(seq), EPOCH, ChunkSeq(seq)));
+            pass(&mut subscription, now + late, now + 200);
+        }
+        [200, 202]
+            .into_iter()
+            .for_each(|seq| subscription.handle_chunk(at(10_000), owner(seq), EPOCH, ChunkSeq(seq)));
+        if passed {
+            subscription.handle_chunk(at(10_000), owner(203), EPOCH, ChunkSeq(203));
+        }
+        let asked = pass(&mut subscription, 10_000, 10_300);
+        let first = asked.iter().find(|(.., chunks)| chunks.contains(&201)).map(|(time, ..)| *time);
+        assert!(first.is_some_and(|time| expected.contains(&time)), "{passed}: {asked:?}");
+    }
+}
+
+#[test]
+fn one_more_than_needed_is_asked_for_when_an_object_has_taken_long() {
+    for (pace, expected) in [(5, 1), (14, 2)] {
+        let mut subscription = Subscription::new(Config::default()).unwrap();
+        for link in 0..4 {
+            let stripe = StripeSet::single(4, link).unwrap();
+            subscription.add_parent_for(at(0), LinkId(u64::from(link)), stripe);
+        }
+        // Eight of twelve, one after the other, and nine are needed.
+        let mut asked = Vec::new();
+        for seq in 0..8 {
+            subscription.handle_chunk(at(seq * pace), LinkId(seq % 4), EPOCH, ChunkSeq(seq));
+            subscription.expect(at(seq * pace), EPOCH, ChunkSeq(0)..ChunkSeq(12), 9);
+            asked.extend(pass(&mut subscription, seq * pace, (seq + 1) * pace));
+        }
+        assert!(asked.is_empty(), "{asked:?}");
+        let asked = pass(&mut subscription, 8 * pace, 8 * pace + 30);
+        assert_eq!(asked.iter().map(|(.., chunks)| chunks.len()).sum::<usize>(), expected, "{asked:?}");
+    }
 }

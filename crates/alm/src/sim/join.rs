@@ -54,7 +54,8 @@ impl World<'_> {
     /// Who feeds others asks from the publisher downwards for a place that is nearer to it than its own, and now and then for
     /// no better: so the tree stays low whoever comes and goes.
     fn look_up(&mut self, id: Id) {
-        let Some((home, live)) = self.node(id).and_then(|node| Some((node.home, node.live.as_deref()?))) else {
+        let Some((home, live)) = self.node(id).and_then(|node| Some((node.home, node.live.as_deref()?)))
+        else {
             return;
         };
         let feeds = live.children.iter().any(|child| child.mask & home != 0);
@@ -69,7 +70,10 @@ impl World<'_> {
         let now = self.now;
         self.live_mut(id).into_iter().for_each(|live| live.moved = Some(now));
         let first = Asked { parent: Id::PUBLISHER, stripes: home, need: Need::Place };
-        self.start_search(id, Search { next: vec![first], wanted: home, nearer: Some(hops), ..Search::default() });
+        self.start_search(
+            id,
+            Search { next: vec![first], wanted: home, nearer: Some(hops), ..Search::default() },
+        );
     }
 
     fn start_search(&mut self, id: Id, search: Search) {

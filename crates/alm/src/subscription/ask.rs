@@ -92,7 +92,7 @@ impl Subscription {
         let end = gap.since.plus(self.config.request_within);
         let owner = self.owner(seq).filter(|p| p.is_live())?;
         let (at_epoch, at, when) = owner.own?;
-        let until = when.plus(self.config.patience(owner.late())).min(end);
+        let until = when.plus(self.config.patience(owner.late.usual())).min(end);
         ((at_epoch, at) < (epoch, seq) && until > now).then_some(until)
     }
 
@@ -113,12 +113,14 @@ impl Subscription {
         }
     }
 
-    /// How many more chunks of an object to ask for: one more than are needed when some were asked for in vain.
+    /// How many more chunks of an object to ask for: one more than are needed when some were asked for in vain, or when it has
+    /// taken so long that an answer that does not come could not be made up for.
     fn wanted(&self, now: MonoTime, object: &super::Object) -> u64 {
         let mut gaps = self.gaps.missing_in(object.epoch, &object.range);
         let in_vain = gaps.any(|(_, gap)| gap.attempts > 0 && gap.next_at <= now);
         let needed = object.wanted().saturating_sub(self.under_way(now, object));
-        needed + u64::from(in_vain && needed > 0)
+        let is_late = now.since(object.first_at) >= self.config.request_within;
+        needed + u64::from((in_vain || is_late) && needed > 0)
     }
 
     /// How many chunks of an object are likely to come by themselves, or were asked for.

@@ -18,7 +18,7 @@ pub struct Config {
     /// How long an answer to a request may take at least before another parent is asked; twice as long when all others were
     /// asked.
     pub retry_after: Duration,
-    /// A parent whose answers take long is given half as much again as they take, and no more than this.
+    /// A parent whose answers take long is given a quarter more than they take, and no more than this.
     pub retry_within: Duration,
     /// How often one chunk is asked for.
     pub max_attempts: u8,
@@ -61,7 +61,7 @@ impl Default for Config {
             stripes: 4,
             max_parents: 64,
             request_after: Duration::from_millis(15),
-            request_within: Duration::from_millis(200),
+            request_within: Duration::from_millis(100),
             retry_after: Duration::from_millis(50),
             retry_within: Duration::from_millis(400),
             max_attempts: 4,
@@ -96,7 +96,7 @@ impl Config {
 
     /// How long to wait for the answer of a parent that takes so long, when all were asked so many times before.
     pub(crate) fn retry(&self, answer: Duration, rounds: u8) -> Duration {
-        let first = self.retry_after.max(answer.saturating_mul(3) / 2);
+        let first = self.retry_after.max(answer.saturating_mul(5) / 4);
         first.saturating_mul(1 << rounds.min(8)).min(self.retry_within).max(LEAST)
     }
 }

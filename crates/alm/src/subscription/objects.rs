@@ -20,6 +20,8 @@ pub(crate) struct Object {
     pub(crate) came: u64,
     /// The highest number of it that came.
     pub(crate) highest: u64,
+    /// When the first one came, as far as is known.
+    pub(crate) first_at: MonoTime,
     /// When the last one came.
     pub(crate) last_at: MonoTime,
     /// What is missing at its end was put down as missing.
@@ -36,7 +38,17 @@ impl Object {
         (came, highest): (u64, u64),
         now: MonoTime,
     ) -> Self {
-        Self { epoch, range, needed, came, highest, last_at: now, unfolded: false, done: false }
+        Self {
+            epoch,
+            range,
+            needed,
+            came,
+            highest,
+            first_at: now,
+            last_at: now,
+            unfolded: false,
+            done: false,
+        }
     }
 
     pub(crate) fn holds(&self, epoch: Epoch, seq: u64) -> bool {
