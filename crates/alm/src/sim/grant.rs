@@ -140,13 +140,11 @@ impl World<'_> {
         u32::try_from(uplink / self.stripe_rate().0.max(1)).unwrap_or(u32::MAX)
     }
 
-    /// It gets the stripe itself, or the stream has hardly begun.
+    /// It gets the stripe itself, or nothing has come to it of any: then the stream has not begun.
     fn has_stripe(&self, id: Id, stripe: u16) -> bool {
-        let stripe = stripe.trailing_zeros() as usize;
-        let heard = self.live(id).and_then(|live| live.heard_of.get(stripe).copied().flatten());
-        id == Id::PUBLISHER
-            || self.now < self.start().plus(SERVES_FOR)
-            || heard.is_some_and(|at| self.now.since(at) < SERVES_FOR)
+        let Some(live) = self.live(id) else { return false };
+        let heard = live.heard_of.get(stripe.trailing_zeros() as usize).copied().flatten();
+        id == Id::PUBLISHER || live.heard.is_none() || heard.is_some_and(|at| self.now.since(at) < SERVES_FOR)
     }
 
     /// A child has said which stripes it wants. It gets what there is room for, and keeps what it had.
