@@ -300,7 +300,7 @@ mod tests {
     fn feeds(world: &mut World<'_>, parent: Id, child: Id, mask: u16) {
         let known = Child { id: child, mask, leaving: 0, reserved: 0, since: world.now, bad_times: false };
         world.live_mut(parent).unwrap().children.push(known);
-        let known = Parent { id: parent, stripes: mask, leaving: 0, suspect: false };
+        let known = Parent { id: parent, stripes: mask, leaving: 0, served: false, suspect: false };
         world.live_mut(child).unwrap().parents.push(known);
     }
 

@@ -2,7 +2,7 @@
 
 use super::node::{Asked, Id, Live, Need, Parent, Search};
 use super::queue::Event;
-use super::world::{EPOCH, World};
+use super::world::{EPOCH, SERVED, World};
 use crate::planner::{Candidate, Request, plan};
 use core::time::Duration;
 use core_types::{KeyId, Layer, LinkId, StripeSet};
@@ -13,7 +13,9 @@ const NO_ANSWER: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_millis(300);
 /// Who has had nothing of the stream for this long is not asked for it; and after twice as long looks for others itself.
 pub(super) const SERVES_FOR: Duration = Duration::from_secs(1);
-/// A watcher without anything gives up those it has for so long.
+/// To whom nothing has come for this long, though the stream goes on, has nobody who sends anything.
+const STARVES_AFTER: Duration = Duration::from_millis(500);
+/// A watcher without anything gives up those for so long that never sent any.
 const STARVED: Duration = Duration::from_secs(10);
 /// The first pause after a search that did not find enough; twice as long each further time, up to 16 times that.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -303,7 +305,7 @@ impl World<'_> {
             if let Some(known) = live.parents.iter_mut().find(|known| known.id == parent) {
                 (known.stripes, known.suspect) = (known.stripes | stripes, false);
             } else {
-                live.parents.push(Parent { id: parent, stripes, leaving: 0, suspect: false });
+                live.parents.push(Parent { id: parent, stripes, leaving: 0, served: false, suspect: false });
             }
             subscription.add_parent_for(now, LinkId(u64::from(parent.0)), set(stripes | home));
             for known in live.parents.iter_mut().filter(|known| known.leaving & stripes != 0) {
@@ -383,18 +385,19 @@ impl World<'_> {
     /// Once a second: is there enough, and enough parents?
     pub(super) fn check(&mut self, id: Id) {
         let now = self.now;
-        let patience = SERVES_FOR * 2;
-        let begun = now >= self.start().plus(patience);
+        let begun = now >= self.start().plus(STARVES_AFTER);
+        let mut starves = false;
         let enough = usize::from(self.scenario.parents);
         let found = self.with(id, |world, live| {
             world.account(id, live);
-            if begun && live.heard.is_none_or(|at| now.since(at) > patience) {
+            starves = begun && live.heard.is_none_or(|at| now.since(at) > STARVES_AFTER);
+            if starves {
                 // Nothing is missing where nothing comes, so the subscription notices nothing.
                 for at in 0..live.parents.len() {
                     let Some(parent) = live.parents.get_mut(at) else { break };
                     parent.suspect = true;
-                    let parent = parent.id;
-                    live.avoid(parent, now.plus(STARVED));
+                    let (parent, pause) = (parent.id, if parent.served { SERVED } else { STARVED });
+                    live.avoid(parent, now.plus(pause));
                 }
             }
             // Others need the publisher's repair more than who lost its place there; and too many spares are of no use.
@@ -416,7 +419,8 @@ impl World<'_> {
         if found.is_some() {
             self.search(id);
             self.look_up(id);
-            self.queue.push(now.plus(Duration::from_secs(1)), Event::Check(id));
+            let pause = if starves { STARVES_AFTER } else { Duration::from_secs(1) };
+            self.queue.push(now.plus(pause), Event::Check(id));
         }
     }
 

@@ -108,6 +108,8 @@ pub(super) struct Parent {
     pub(super) stripes: u16,
     /// Stripes of which it has given the place away.
     pub(super) leaving: u16,
+    /// It has sent something unasked.
+    pub(super) served: bool,
     /// It was found silent; it is left when there is another.
     pub(super) suspect: bool,
 }

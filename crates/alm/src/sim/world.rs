@@ -15,8 +15,10 @@ pub(super) const EPOCH: Epoch = Epoch(1);
 const WALL_START: u64 = 1_700_000_000_000;
 /// A subscription that wants to be woken at a time that is past is woken after this.
 const AT_ONCE: Duration = Duration::from_millis(1);
-/// How long a parent that fell silent is not asked for a place again.
-pub(super) const AVOID: Duration = Duration::from_secs(60);
+/// How long a parent that has never sent anything is not asked for a place again.
+const AVOID: Duration = Duration::from_secs(60);
+/// The same of one that had: it may have been cut off.
+pub(super) const SERVED: Duration = Duration::from_secs(3);
 
 #[derive(Debug)]
 pub(super) struct World<'a> {
@@ -291,6 +293,9 @@ impl<'a> World<'a> {
         let shows = completes && slot.shown;
         // Who feeds others owes them what it does not need itself.
         let passed_on = if self.scenario.relays_repair_all { live.passed_on() } else { 0 };
+        if let Some(parent) = live.parents.iter_mut().find(|parent| parent.id == from && !asked) {
+            parent.served = true;
+        }
         if let Some(heard) = live.heard_of.get_mut((chunk % u32::from(self.scenario.parents)) as usize) {
             *heard = Some(now);
         }
@@ -395,11 +400,13 @@ impl<'a> World<'a> {
             report.false_suspicions += u64::from(innocent);
         });
         // Everybody knows who the publisher is: it may be slow at times, and is asked again.
-        if parent != Id::PUBLISHER {
-            live.avoid(parent, self.now.plus(AVOID));
-        }
+        let mut served = false;
         for known in live.parents.iter_mut().filter(|known| known.id == parent) {
             known.suspect = true;
+            served = known.served;
+        }
+        if parent != Id::PUBLISHER {
+            live.avoid(parent, self.now.plus(if served { SERVED } else { AVOID }));
         }
     }
 
