@@ -189,7 +189,10 @@ impl Subscription {
         }
         self.stats.repaired += u64::from(closed.is_some_and(|gap| gap.attempts > 0));
         self.finish_handover(from, seq);
-        for number in self.gaps.advance(epoch, seq) {
+        let passed = self.gaps.advance(epoch, seq);
+        let horizon =
+            self.objects.chunks_in(self.config.horizon).map_or(0, |chunks| seq.0.saturating_sub(chunks));
+        for number in passed.start.max(horizon)..passed.end {
             self.put_down(now, epoch, number, now, true);
         }
     }

@@ -136,3 +136,22 @@ fn one_more_than_needed_is_asked_for_when_an_object_has_taken_long() {
         assert_eq!(asked.iter().map(|(.., chunks)| chunks.len()).sum::<usize>(), expected, "{asked:?}");
     }
 }
+
+#[test]
+fn after_an_outage_nothing_is_asked_for_that_was_made_more_than_a_second_ago() {
+    let mut subscription = with_parents(4);
+    let frame = |subscription: &mut Subscription, number: u64| {
+        let (now, first) = (number * 40, number * 12);
+        for seq in first..first + 12 {
+            subscription.handle_chunk(at(now), LinkId(seq % 4), EPOCH, ChunkSeq(seq));
+            subscription.expect(at(now), EPOCH, ChunkSeq(first)..ChunkSeq(first + 12), 9);
+        }
+        subscription.settle(EPOCH, ChunkSeq(first)..ChunkSeq(first + 12));
+        pass(subscription, now, now + 40)
+    };
+    (0..20).for_each(|number| assert!(frame(&mut subscription, number).is_empty()));
+    // Three seconds are missing.
+    let asked: Vec<u64> = frame(&mut subscription, 95).into_iter().flat_map(|(.., chunks)| chunks).collect();
+    let oldest = asked.iter().min().copied().unwrap();
+    assert!((90 * 12 - 300..=95 * 12 - 200).contains(&oldest), "{oldest} of {}", 95 * 12);
+}

@@ -99,9 +99,15 @@ impl Subscription {
     /// Where something was asked for in vain, what was not needed before is looked at again.
     fn add_idle(&self, due: &mut Vec<(Epoch, ChunkSeq)>) {
         let mut more = Vec::new();
+        let mut done = None;
         for (epoch, seq) in due.iter().copied() {
             let in_vain = self.gaps.get(epoch, seq).is_some_and(|gap| gap.attempts > 0);
-            if let Some(object) = self.objects.find(epoch, seq.0).filter(|_| in_vain) {
+            if !in_vain || done.is_some_and(|(at, end)| at == epoch && seq.0 < end) {
+                continue;
+            }
+            if let Some(object) = self.objects.find(epoch, seq.0) {
+                // Numbers ascend, so each object is looked at once.
+                done = Some((epoch, object.range.end));
                 let gaps = self.gaps.missing_in(epoch, &object.range);
                 more.extend(gaps.filter(|(_, gap)| gap.idle).map(|(seq, _)| (epoch, seq)));
             }

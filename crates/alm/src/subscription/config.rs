@@ -22,6 +22,9 @@ pub struct Config {
     pub retry_within: Duration,
     /// How often one chunk is asked for.
     pub max_attempts: u8,
+    /// What was made longer ago than about this is not looked for after an outage: it would come too late, and keep what is
+    /// new from coming.
+    pub horizon: Duration,
 
     /// The time from one object to the next that is assumed until it is learned.
     pub frame_interval: Duration,
@@ -65,6 +68,7 @@ impl Default for Config {
             retry_after: Duration::from_millis(50),
             retry_within: Duration::from_millis(400),
             max_attempts: 4,
+            horizon: Duration::from_secs(1),
             frame_interval: Duration::from_millis(33),
             silent_frames: 3,
             silent_chunks: 4,

@@ -68,16 +68,25 @@ pub(crate) struct Objects {
     /// The newest that was ever seen, and when.
     newest: Option<(Epoch, u64, MonoTime)>,
     interval: Duration,
+    /// Chunks of an object on average, in eighths; 0 before the first.
+    eighths: u64,
 }
 
 impl Objects {
     pub(crate) const fn new(interval: Duration) -> Self {
-        Self { kept: VecDeque::new(), newest: None, interval }
+        Self { kept: VecDeque::new(), newest: None, interval, eighths: 0 }
     }
 
     /// From one object to the next, as learned.
     pub(crate) const fn interval(&self) -> Duration {
         self.interval
+    }
+
+    /// About how many chunks the objects of so much time have; `None` before the first.
+    pub(crate) fn chunks_in(&self, time: Duration) -> Option<u64> {
+        let objects = time.as_micros().checked_div(self.interval.as_micros())?;
+        let chunks = u64::try_from(objects).ok()?.saturating_mul(self.eighths) / 8;
+        (self.eighths > 0).then_some(chunks)
     }
 
     pub(crate) fn find(&self, epoch: Epoch, seq: u64) -> Option<&Object> {
@@ -115,6 +124,9 @@ impl Objects {
                 self.interval = learned(self.interval, now.since(at));
             }
             self.newest = Some((place.0, place.1, now));
+            let chunks = object.range.end.saturating_sub(object.range.start);
+            self.eighths =
+                if self.eighths == 0 { chunks * 8 } else { self.eighths - self.eighths / 8 + chunks };
         }
         self.kept.push_back(object);
         if self.kept.len() > KEPT {
