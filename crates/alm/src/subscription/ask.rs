@@ -15,7 +15,7 @@ impl Subscription {
         self.unfold(now);
         let (mut due, given_up) = self.gaps.due(now, self.config.max_attempts);
         self.stats.given_up += given_up;
-        self.add_idle(&mut due);
+        self.add_idle(now, &mut due);
         // What is wanted of each object beyond what is under way.
         let mut wanted: BTreeMap<(Epoch, u64), u64> = BTreeMap::new();
         let mut requests: BTreeMap<(LinkId, Epoch), Vec<ChunkSeq>> = BTreeMap::new();
@@ -96,16 +96,18 @@ impl Subscription {
         ((at_epoch, at) < (epoch, seq) && until > now).then_some(until)
     }
 
-    /// Where something was asked for in vain, what was not needed before is looked at again.
-    fn add_idle(&self, due: &mut Vec<(Epoch, ChunkSeq)>) {
+    /// Where something was asked for in vain, or an object has taken long, what was not needed before is looked at again.
+    fn add_idle(&self, now: MonoTime, due: &mut Vec<(Epoch, ChunkSeq)>) {
         let mut more = Vec::new();
         let mut done = None;
         for (epoch, seq) in due.iter().copied() {
-            let in_vain = self.gaps.get(epoch, seq).is_some_and(|gap| gap.attempts > 0);
-            if !in_vain || done.is_some_and(|(at, end)| at == epoch && seq.0 < end) {
+            if done.is_some_and(|(at, end)| at == epoch && seq.0 < end) {
                 continue;
             }
-            if let Some(object) = self.objects.find(epoch, seq.0) {
+            let in_vain = self.gaps.get(epoch, seq).is_some_and(|gap| gap.attempts > 0);
+            if let Some(object) =
+                self.objects.find(epoch, seq.0).filter(|object| in_vain || self.is_late(now, object))
+            {
                 // Numbers ascend, so each object is looked at once.
                 done = Some((epoch, object.range.end));
                 let gaps = self.gaps.missing_in(epoch, &object.range);
@@ -125,8 +127,11 @@ impl Subscription {
         let mut gaps = self.gaps.missing_in(object.epoch, &object.range);
         let in_vain = gaps.any(|(_, gap)| gap.attempts > 0 && gap.next_at <= now);
         let needed = object.wanted().saturating_sub(self.under_way(now, object));
-        let is_late = now.since(object.first_at) >= self.config.request_within;
-        needed + u64::from((in_vain || is_late) && needed > 0)
+        needed + u64::from((in_vain || self.is_late(now, object)) && needed > 0)
+    }
+
+    fn is_late(&self, now: MonoTime, object: &super::Object) -> bool {
+        now.since(object.first_at) >= self.config.request_within
     }
 
     /// How many chunks of an object are likely to come by themselves, or were asked for.

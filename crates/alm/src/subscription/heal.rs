@@ -62,8 +62,7 @@ impl Subscription {
             (false, true) => parent.own_interval.saturating_mul(config.silent_chunks),
             (false, false) => return None,
         };
-        let wait =
-            config.silent_after.max(expected).saturating_add(parent.late.usual());
+        let wait = config.silent_after.max(expected).saturating_add(parent.late.usual());
         // Of one that has sent nothing yet it is not known how far from the source it is.
         let wait = if parent.own.is_none() { wait.max(config.grace) } else { wait };
         Some(parent.missed_since.plus(wait).max(parent.grace_until))
