@@ -130,8 +130,10 @@ impl Subscription {
         needed + u64::from((in_vain || self.is_late(now, object)) && needed > 0)
     }
 
+    /// It has taken long, and there are several parents to ask. A single one answers all requests or none.
     fn is_late(&self, now: MonoTime, object: &super::Object) -> bool {
-        now.since(object.first_at) >= self.config.request_within
+        let live = self.parents.iter().filter(|p| p.is_live()).count();
+        live > 1 && now.since(object.first_at) >= self.config.request_within
     }
 
     /// How many chunks of an object are likely to come by themselves, or were asked for.
