@@ -26,6 +26,8 @@ pub(crate) struct Gap {
     pub(crate) attempts: u8,
     /// It is overdue, but was not needed when that was looked at.
     pub(crate) idle: bool,
+    /// When its carrier came past it.
+    pub(crate) passed_at: Option<MonoTime>,
     /// Who was asked for it first, and last.
     first: Option<(LinkId, MonoTime)>,
     last: Option<(LinkId, MonoTime)>,
@@ -113,15 +115,18 @@ impl Gaps {
         number: u64,
         since: MonoTime,
         patience: Duration,
+        passes_on: bool,
     ) -> bool {
         let key = (epoch, ChunkSeq(number));
         if self.missing.contains_key(&key) || self.came.contains(&key) {
             return false;
         }
-        if !self.is_settled(epoch, number) {
+        if passes_on || !self.is_settled(epoch, number) {
             let next_at = since.plus(patience);
-            self.missing
-                .insert(key, Gap { since, next_at, attempts: 0, idle: false, first: None, last: None });
+            self.missing.insert(
+                key,
+                Gap { since, next_at, attempts: 0, idle: false, passed_at: None, first: None, last: None },
+            );
             if self.missing.len() > MISSING_KEPT {
                 self.missing.pop_first();
             }
@@ -135,9 +140,14 @@ impl Gaps {
         self.asked.remove(at).map(|(_, _, gap)| gap)
     }
 
-    /// Nobody needs these numbers any more.
-    pub(crate) fn settle(&mut self, epoch: Epoch, range: Range<u64>) {
-        self.missing.retain(|(e, seq), _| *e != epoch || !range.contains(&seq.0));
+    /// Nobody needs these numbers any more, save those that are passed on.
+    pub(crate) fn settle(&mut self, epoch: Epoch, range: Range<u64>, passes_on: impl Fn(ChunkSeq) -> bool) {
+        let keys = (epoch, ChunkSeq(range.start))..(epoch, ChunkSeq(range.end.max(range.start)));
+        let over: Vec<_> =
+            self.missing.range(keys).map(|(key, _)| *key).filter(|(_, seq)| !passes_on(*seq)).collect();
+        over.iter().for_each(|key| {
+            self.missing.remove(key);
+        });
         self.settled.push_back((epoch, range));
         if self.settled.len() > SETTLED_KEPT {
             self.settled.pop_front();
@@ -161,6 +171,23 @@ impl Gaps {
     ) -> impl Iterator<Item = (ChunkSeq, &Gap)> {
         let keys = (epoch, ChunkSeq(range.start))..(epoch, ChunkSeq(range.end));
         self.missing.range(keys).map(|((_, seq), gap)| (*seq, gap))
+    }
+
+    /// Their carrier has come past these numbers: so far as they are its, they are due at `at` if nobody was asked for them yet.
+    pub(crate) fn pass(
+        &mut self,
+        at: MonoTime,
+        now: MonoTime,
+        (epoch, range): (Epoch, Range<u64>),
+        its: impl Fn(ChunkSeq) -> bool,
+    ) {
+        let keys = (epoch, ChunkSeq(range.start))..(epoch, ChunkSeq(range.end.max(range.start)));
+        for ((_, seq), gap) in self.missing.range_mut(keys) {
+            if gap.attempts == 0 && gap.passed_at.is_none() && its(*seq) {
+                gap.passed_at = Some(now);
+                gap.next_at = gap.next_at.min(at);
+            }
+        }
     }
 
     /// What would have come from a parent that is gone, or was asked of it, is due at once.

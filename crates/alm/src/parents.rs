@@ -11,6 +11,13 @@ pub(crate) struct Parent {
     pub(crate) link: LinkId,
     /// Stripes that it was told to send.
     pub(crate) mask: u16,
+    /// Stripes that it is meant for: it has others only while nobody else is there for them.
+    pub(crate) best: u16,
+    /// Stripes that it would not send, and until when it is not told to again.
+    pub(crate) refused: u16,
+    pub(crate) refused_until: MonoTime,
+    /// Stripes that it will stop sending: it goes on until others have taken them over, and is not given them again.
+    pub(crate) retired: u16,
     /// Anything came from it, be it a sign of life.
     pub(crate) heard: MonoTime,
     /// It was not heard for long, and that was said.
@@ -36,17 +43,23 @@ pub(crate) struct Parent {
     /// When it may take a stripe over of its own accord.
     pub(crate) move_at: Option<MonoTime>,
     pub(crate) moved: Option<MonoTime>,
-    /// How late its chunks come by themselves; decays.
-    pub(crate) late: Duration,
+    /// How late its chunks come by themselves.
+    pub(crate) late: Lateness,
+    /// How long after a later one of its own.
+    pub(crate) behind: Lateness,
     /// How long it takes to answer a request.
     pub(crate) answer: Duration,
 }
 
 impl Parent {
-    pub(crate) const fn new(now: MonoTime, link: LinkId) -> Self {
+    pub(crate) const fn new(now: MonoTime, link: LinkId, best: u16) -> Self {
         Self {
             link,
             mask: 0,
+            best,
+            refused: 0,
+            refused_until: now,
+            retired: 0,
             heard: now,
             quiet: false,
             own: None,
@@ -60,13 +73,19 @@ impl Parent {
             well_since: None,
             move_at: None,
             moved: None,
-            late: Duration::ZERO,
+            late: Lateness::NONE,
+            behind: Lateness::NONE,
             answer: Duration::ZERO,
         }
     }
 
     pub(crate) const fn is_live(&self) -> bool {
         self.suspect_until.is_none()
+    }
+
+    /// It can be given this stripe.
+    pub(crate) const fn takes(&self, stripe: u16) -> bool {
+        self.is_live() && (self.retired | self.refused) & stripe == 0
     }
 
     pub(crate) const fn is_doubtful(&self) -> bool {
@@ -82,21 +101,50 @@ impl Parent {
         self.missed = self.missed.saturating_add(chunks);
     }
 
+    /// It carries a stripe again that it had not stopped sending. If that is all it carries, it owes nothing from before.
+    pub(crate) const fn goes_on_with(&mut self, stripe: u16) {
+        if self.mask == 0 {
+            self.clear();
+        }
+        self.mask |= stripe;
+    }
+
     /// It owes nothing any more.
     pub(crate) const fn clear(&mut self) {
         self.owed = 0;
         self.missed = 0;
     }
 
-    /// It was so late with a chunk that came by itself. What it was before fades with each chunk that is in time.
-    pub(crate) fn was_late(&mut self, by: Duration) {
-        self.late = (self.late - self.late / 256).max(by);
-    }
-
     /// It answered a request after so long.
     pub(crate) fn answered(&mut self, after: Duration) {
         let known = if self.answer.is_zero() { after } else { self.answer };
         self.answer = (known.saturating_mul(7).saturating_add(after)) / 8;
+    }
+}
+
+/// How late a parent's chunks are: the average, and how far they are from it on average.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lateness {
+    mean: Duration,
+    off: Duration,
+}
+
+impl Lateness {
+    const NONE: Self = Self { mean: Duration::ZERO, off: Duration::ZERO };
+
+    /// One was so late. The first one that is late counts whole.
+    pub(crate) fn note(&mut self, by: Duration) {
+        if self.mean.is_zero() {
+            self.mean = by;
+        }
+        self.off = (self.off.saturating_mul(15).saturating_add(self.mean.abs_diff(by))) / 16;
+        self.mean = (self.mean.saturating_mul(15).saturating_add(by)) / 16;
+    }
+
+    /// How late nearly all are at most. One in twenty that its own parent lost, and it had to ask for, does not count much:
+    /// those below it would each wait for longer than those above.
+    pub(crate) const fn usual(self) -> Duration {
+        self.mean.saturating_add(self.off.saturating_mul(2))
     }
 }
 
@@ -108,8 +156,8 @@ pub(crate) struct Handover {
     pub(crate) to: LinkId,
 }
 
-/// Gives every stripe without a parent to the live parent that has the fewest, those that show life before others.
-/// Returns the links whose share changed.
+/// Gives every stripe without a parent to the live parent that is meant for it and has the fewest, those that show life
+/// before others. Stripes that all refuse stay without. Returns the links whose share changed.
 pub(crate) fn deal(parents: &mut [Parent], stripes: u8) -> Vec<LinkId> {
     let mut changed = Vec::new();
     for stripe in 0..stripes {
@@ -118,10 +166,9 @@ pub(crate) fn deal(parents: &mut [Parent], stripes: u8) -> Vec<LinkId> {
             continue;
         }
         // Ties go to the parent that joined first, so that the outcome depends on nothing but the history.
-        let live = parents.iter_mut().filter(|p| p.is_live());
-        let Some(parent) = live.min_by_key(|p| (p.quiet, p.mask.count_ones(), p.is_doubtful())) else {
-            break;
-        };
+        let able = parents.iter_mut().filter(|p| p.takes(bit));
+        let order = |p: &&mut Parent| (p.quiet, p.best & bit == 0, p.mask.count_ones(), p.is_doubtful());
+        let Some(parent) = able.min_by_key(order) else { continue };
         parent.mask |= bit;
         if !changed.contains(&parent.link) {
             changed.push(parent.link);
@@ -130,14 +177,29 @@ pub(crate) fn deal(parents: &mut [Parent], stripes: u8) -> Vec<LinkId> {
     changed
 }
 
-/// The stripe that `to` should take over, if another parent has at least two more than it.
+/// The stripe that `to` should take over: one that it is meant for and its carrier is not, or one of a parent that has at
+/// least two more.
 pub(crate) fn surplus(parents: &[Parent], to: LinkId) -> Option<Handover> {
-    let have = parents.iter().find(|p| p.link == to)?.mask.count_ones();
-    let richest = parents.iter().filter(|p| p.link != to).max_by_key(|p| p.mask.count_ones())?;
-    if richest.mask.count_ones() < have + 2 {
+    let taker = parents.iter().find(|p| p.link == to && p.is_live())?;
+    let others = || parents.iter().filter(|p| p.link != to);
+    let able = !(taker.refused | taker.retired);
+    if let Some((stripes, from)) =
+        others().map(|p| (p.mask & !p.best & taker.best & able, p.link)).find(|(stripes, _)| *stripes != 0)
+    {
+        return Some(Handover { stripe: highest(stripes), from, to });
+    }
+    let richest = others().max_by_key(|p| p.mask.count_ones())?;
+    if richest.mask.count_ones() < taker.mask.count_ones() + 2 {
         return None;
     }
-    // The highest stripe, so that a series of joins does not always move the same one.
-    let stripe = 1 << (15 - richest.mask.leading_zeros());
-    Some(Handover { stripe, from: richest.link, to })
+    // It keeps what it is meant for, if there is anything else.
+    let stripes = richest.mask & able;
+    let stripes = [stripes & !richest.best, stripes & taker.best, stripes];
+    let stripes = stripes.into_iter().find(|stripes| *stripes != 0)?;
+    Some(Handover { stripe: highest(stripes), from: richest.link, to })
+}
+
+/// The highest stripe, so that a series of joins does not always move the same one.
+const fn highest(stripes: u16) -> u16 {
+    1 << (15 - stripes.leading_zeros())
 }

@@ -12,13 +12,16 @@
 //!   bound. Between two nodes it takes the sum of their latencies. Chunks may be lost, each by itself or in bursts.
 //! - A relay passes a chunk on as soon as it comes, and keeps it for 2 s for who asks for it. Messages other than chunks
 //!   are not lost and take no room.
+//! - A node feeds others in one stripe, which its key says, and is a leaf in the other trees (as in SplitStream, Castro et al.,
+//!   SOSP 2003): so its death costs each of those below it one stripe. In others it steps in while nobody else is there.
 //! - Joiners hear of some peers that get the stream and of the publisher, with loads that may be a second old. A parent
-//!   takes a child if it has room, and if the child does not feed it. What a parent can't give, the child is told.
+//!   takes a child if it has room and the child does not feed it in that stripe. Who is full names one of its children that
+//!   feeds others; who feeds more than one of the children takes that one's place, and it moves down without a gap.
+//!   What a parent can't give, the child is told.
 //! - A watcher that finds a parent silent looks for another, and leaves the silent one when it has it. Links to who is gone
-//!   count as dead after [`Scenario::link_timeout`].
+//!   count as dead after [`Scenario::link_timeout`]. Relays look for a place nearer to the publisher every 10 s.
 //!
 //! A node takes about 5 kB, and its subscription up to 150 kB once the stream has run for a while; a chunk on its way 40 bytes.
-//! A place in the tree is given only after a walk over all who are below, so many thousand joins take long.
 //!
 //! ```
 //! use alm::sim::{Happening, Scenario, run};
@@ -38,6 +41,7 @@ mod grant;
 mod happen;
 mod join;
 mod node;
+mod offers;
 mod queue;
 mod report;
 mod rng;

@@ -37,6 +37,8 @@ pub struct Subscription {
     objects: Objects,
     /// The caller says when parents show life.
     signs: bool,
+    /// Stripes that others get from here.
+    passed_on: u16,
     /// When new parents are called for again.
     rebuild_at: Option<MonoTime>,
     jitter: Jitter,
@@ -58,6 +60,7 @@ impl Subscription {
             gaps: Gaps::new(),
             objects: Objects::new(config.frame_interval),
             signs: false,
+            passed_on: 0,
             rebuild_at: None,
             jitter: Jitter::new(config.seed),
             actions: VecDeque::new(),
@@ -68,11 +71,31 @@ impl Subscription {
     /// Adds a parent: it gets the stripes that nobody carries, or one of a parent that has two more. A parent beyond the
     /// number of stripes stays a warm spare; one that is known, or beyond [`Config::max_parents`], is not taken.
     pub fn add_parent(&mut self, now: MonoTime, link: LinkId) {
+        self.add(now, link, u16::MAX);
+    }
+
+    /// As [`Subscription::add_parent`], for a parent that is meant for these stripes alone: it takes them over from who is
+    /// not meant for them, and has others only while nobody else is there. One that is known is meant for these as well.
+    pub fn add_parent_for(&mut self, now: MonoTime, link: LinkId, stripes: StripeSet) {
+        let stripes = stripes.mask();
+        if self.parent(link).is_none() {
+            return self.add(now, link, stripes);
+        }
+        self.parent_mut(link, |p| {
+            p.best |= stripes;
+            p.refused &= !stripes;
+            p.retired &= !stripes;
+        });
+        self.deal(now);
+        while self.take_over(now, link) {}
+    }
+
+    fn add(&mut self, now: MonoTime, link: LinkId, best: u16) {
         let full = self.parents.len() >= usize::from(self.config.max_parents.max(1));
         if full || self.parents.iter().any(|p| p.link == link) {
             return;
         }
-        self.parents.push(Parent::new(now, link));
+        self.parents.push(Parent::new(now, link, best));
         self.deal(now);
         while self.take_over(now, link) {}
     }
@@ -91,6 +114,34 @@ impl Subscription {
     /// suspected already stays as it is; the last one keeps its stripes.
     pub fn suspect_parent(&mut self, now: MonoTime, link: LinkId) {
         self.suspect(now, link);
+    }
+
+    /// Says that a parent will soon send these stripes no more: others take them over, and it is told to stop each when that
+    /// comes from there. What nobody can take it keeps until [`Subscription::handle_refused`].
+    pub fn retire(&mut self, now: MonoTime, link: LinkId, stripes: StripeSet) {
+        self.parent_mut(link, |p| {
+            p.retired |= stripes.mask();
+            p.best &= !stripes.mask();
+        });
+        self.hand_on(now, link, stripes.mask());
+    }
+
+    /// Reports that a parent does not send these stripes although it was told to, for want of room or whatever: others are
+    /// told to, and it is not again for [`Config::refused_for`]. If nobody is left to ask, new parents are called for.
+    pub fn handle_refused(&mut self, now: MonoTime, parent: LinkId, stripes: StripeSet) {
+        self.refused(now, parent, stripes.mask());
+    }
+
+    /// The stripes that nobody carries. Without parents that is all of them; with some, those that all of them refused.
+    pub fn uncarried(&self) -> StripeSet {
+        let whole = (1_u32 << self.config.stripes).wrapping_sub(1) as u16;
+        let carried = self.parents.iter().fold(0, |all, p| all | p.mask);
+        StripeSet::new(self.config.stripes, whole & !carried).unwrap_or(StripeSet::ALL)
+    }
+
+    /// Says which stripes are passed on to others: their chunks are asked for also when an object is complete without them.
+    pub const fn pass_on(&mut self, stripes: StripeSet) {
+        self.passed_on = stripes.mask();
     }
 
     /// Tells all parents their shares once more. For parents that may have forgotten them: a relay does with who lost its
@@ -130,12 +181,18 @@ impl Subscription {
         } else {
             // It was not lost but overtaken, or the next of its object at this parent's pace.
             let late = closed.map_or(after.unwrap_or_default(), |gap| now.since(gap.since));
-            self.parent_mut(from, |p| p.was_late(late.min(within)));
+            self.parent_mut(from, |p| p.late.note(late.min(within)));
+            let behind =
+                closed.and_then(|gap| gap.passed_at).map_or_else(Default::default, |at| now.since(at));
+            self.parent_mut(from, |p| p.behind.note(behind.min(within)));
             self.delivered(now, from, epoch, seq);
         }
         self.stats.repaired += u64::from(closed.is_some_and(|gap| gap.attempts > 0));
         self.finish_handover(from, seq);
-        for number in self.gaps.advance(epoch, seq) {
+        let passed = self.gaps.advance(epoch, seq);
+        let horizon =
+            self.objects.chunks_in(self.config.horizon).map_or(0, |chunks| seq.0.saturating_sub(chunks));
+        for number in passed.start.max(horizon)..passed.end {
             self.put_down(now, epoch, number, now, true);
         }
     }
@@ -154,7 +211,7 @@ impl Subscription {
         match gap.asked_of(from) {
             Some(at) => self.parent_mut(from, |p| p.answered(now.since(at).min(within * 2))),
             // It came by itself, so asking others was too hasty.
-            None => self.parent_mut(from, |p| p.was_late(now.since(gap.since).min(within))),
+            None => self.parent_mut(from, |p| p.late.note(now.since(gap.since).min(within))),
         }
     }
 
@@ -166,7 +223,7 @@ impl Subscription {
     /// asked for than is needed beside what is under way; and a parent of which nothing comes while the others send one
     /// object after the other is found out by the objects that it owes, however many chunks they have.
     ///
-    /// Whoever passes the stream on says N for `needed`: what it can do without, those below it can not.
+    /// Whoever passes stripes on says so with [`Subscription::pass_on`]: what it can do without, those below it can not.
     ///
     /// A range of which nothing came is not taken, nor one that overlaps another one's.
     pub fn expect(&mut self, now: MonoTime, epoch: Epoch, range: Range<ChunkSeq>, needed: u64) {
@@ -191,8 +248,8 @@ impl Subscription {
             }
         }
         let source = start..start.saturating_add(needed);
-        let object =
-            Object { epoch, range: range.clone(), needed, came, highest, last_at: now, unfolded: false };
+        let place = (epoch, range.clone());
+        let object = Object::new(place, needed, (came, highest), now);
         if self.objects.add(now, object) {
             self.owe(now, epoch, &range, source);
         }
@@ -201,8 +258,9 @@ impl Subscription {
     /// Says that the chunks of `range` are not needed any more, come or not: their object is complete.
     pub fn settle(&mut self, epoch: Epoch, range: Range<ChunkSeq>) {
         let range = range.start.0..range.end.0;
-        self.objects.settle(epoch, &range);
-        self.gaps.settle(epoch, range);
+        self.objects.settle(epoch, &range, self.passed_on != 0);
+        let (stripes, passed_on) = (u64::from(self.config.stripes), self.passed_on);
+        self.gaps.settle(epoch, range, |seq| passed_on & (1 << (seq.0 % stripes)) != 0);
     }
 
     /// Does what is due: suspects silent parents, gives others their share again, asks for missing chunks.
@@ -261,10 +319,21 @@ impl Subscription {
         });
     }
 
+    /// A parent has sent one chunk of a stripe after the other. It sends in order: those between that it carries are lost, or it
+    /// lacks them itself, and there is no use in waiting for as long as its chunks are late.
+    fn pass(&mut self, now: MonoTime, by: LinkId, (epoch, from): (Epoch, ChunkSeq), to: ChunkSeq) {
+        let Some(parent) = self.parent(by) else { return };
+        let (mask, patience) = (parent.mask, self.config.patience(parent.behind.usual()));
+        let stripes = u64::from(self.config.stripes);
+        let between = from.0.saturating_add(1)..to.0;
+        self.gaps.pass(now.plus(patience), now, (epoch, between), |seq| mask & (1 << (seq.0 % stripes)) != 0);
+    }
+
     /// A parent sent a chunk without being asked. One of a stripe of its own shows that it does its part.
     fn delivered(&mut self, now: MonoTime, from: LinkId, epoch: Epoch, seq: ChunkSeq) {
         let bit = self.stripe_bit(seq);
         let forget_after = self.config.forget_after;
+        let mut passed = None;
         self.parent_mut(from, |p| {
             if p.mask & bit == 0 {
                 return;
@@ -279,7 +348,11 @@ impl Subscription {
             if let Some((_, _, at)) = before {
                 p.own_interval = learned(p.own_interval, now.since(at));
             }
+            passed = before.filter(|(e, s, _)| *e == epoch && *s < seq).map(|(_, s, _)| s);
         });
+        if let Some(before) = passed {
+            self.pass(now, from, (epoch, before), seq);
+        }
     }
 
     /// A new object: everybody who has to send symbols of it owes it, save who did. Symbols for repair are nobody's debt, since a
@@ -297,8 +370,9 @@ impl Subscription {
     /// Puts a number down as missing, and its carrier as owing it, unless it owes the object anyhow.
     fn put_down(&mut self, now: MonoTime, epoch: Epoch, number: u64, since: MonoTime, alone: bool) {
         let seq = ChunkSeq(number);
-        let late = self.owner(seq).map_or(core::time::Duration::ZERO, |p| p.late);
-        if !self.gaps.put_down(epoch, number, since, self.config.patience(late)) {
+        let late = self.owner(seq).map_or(core::time::Duration::ZERO, |p| p.late.usual());
+        let passes_on = self.passed_on & self.stripe_bit(seq) != 0;
+        if !self.gaps.put_down(epoch, number, since, self.config.patience(late), passes_on) {
             return;
         }
         self.stats.missing += 1;

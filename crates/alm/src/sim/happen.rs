@@ -5,8 +5,9 @@ use super::queue::Event;
 use super::report::NodeReport;
 use super::scenario::Happening;
 use super::world::World;
+use crate::topology::tie;
 use core::time::Duration;
-use core_types::{BitRate, KeyId, LinkId, MonoTime};
+use core_types::{BitRate, KeyId, MonoTime};
 
 /// Steps in which churn goes on.
 const CHURN_STEP: Duration = Duration::from_millis(100);
@@ -27,6 +28,7 @@ impl World<'_> {
             first_uplink: self.scenario.publisher_uplink,
             uplink: self.scenario.publisher_uplink,
             uplink_since: MonoTime(0),
+            home: 0,
             network: NETWORKS,
             cut_off: false,
             listed: None,
@@ -92,6 +94,7 @@ impl World<'_> {
             first_uplink: class.uplink,
             uplink: class.uplink,
             uplink_since: self.now,
+            home: self.home(key),
             network,
             cut_off: false,
             listed: None,
@@ -106,6 +109,12 @@ impl World<'_> {
         let id = self.add(node);
         self.queue.push(self.now.plus(Duration::from_secs(1)), Event::Check(id));
         self.search(id);
+    }
+
+    /// In which stripe a node feeds others.
+    fn home(&self, key: KeyId) -> u16 {
+        let lot = tie::mix_id(tie::mix_id(0, self.stream.as_bytes()), &key.0);
+        1 << (lot % u64::from(self.scenario.parents))
     }
 
     fn role(&mut self) -> Role {
@@ -184,14 +193,8 @@ impl World<'_> {
         for _ in 0..DRAWS {
             let at = self.choices.below(self.serving.len() as u64) as usize;
             let Some(victim) = self.serving.get(at).copied() else { return };
-            let Some(subscription) = self.live(victim).and_then(|live| live.subscription.as_ref()) else {
-                continue;
-            };
-            let found: Vec<Id> = subscription
-                .carrying()
-                .map(|LinkId(id)| Id(id as u32))
-                .filter(|id| *id != Id::PUBLISHER)
-                .collect();
+            let Some(live) = self.live(victim) else { continue };
+            let found: Vec<Id> = live.carrying().filter(|id| *id != Id::PUBLISHER).collect();
             if found.len() > best.len() {
                 best = found;
             }

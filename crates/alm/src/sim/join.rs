@@ -1,58 +1,81 @@
-//! How watchers find parents, with the real planner, and what they do when one fails.
+//! How watchers find parents, and what they do when one fails.
 
-use super::node::{Asked, Id, Live, Parent, Search};
+use super::node::{Asked, Id, Live, Need, Parent, Search};
 use super::queue::Event;
-use super::world::{EPOCH, World};
-use crate::planner::{Candidate, Request, plan};
+use super::world::{SERVED, World};
 use core::time::Duration;
-use core_types::{KeyId, Layer, LinkId};
+use core_types::{LinkId, StripeSet};
 
 /// How long an answer from somebody who is not there is waited for.
 const NO_ANSWER: Duration = Duration::from_secs(1);
 /// After this a watcher takes the parents that have said yes, and does not wait for the others.
 const PATIENCE: Duration = Duration::from_millis(300);
 /// Who has had nothing of the stream for this long is not asked for it; and after twice as long looks for others itself.
-const SERVES_FOR: Duration = Duration::from_secs(1);
-/// A watcher without anything gives up those it has for so long.
+pub(super) const SERVES_FOR: Duration = Duration::from_secs(1);
+/// To whom nothing has come for this long, though the stream goes on, has nobody who sends anything.
+const STARVES_AFTER: Duration = Duration::from_millis(500);
+/// A watcher without anything gives up those for so long that never sent any.
 const STARVED: Duration = Duration::from_secs(10);
 /// The first pause after a search that did not find enough; twice as long each further time, up to 16 times that.
 const PAUSE: Duration = Duration::from_millis(250);
-/// Steps up the tree that are followed.
-const MAX_PATH: usize = 64;
+/// A place nearer to the publisher is looked for this often at most.
+const MOVE_EVERY: Duration = Duration::from_secs(10);
 
 impl World<'_> {
-    /// Looks for as many parents as are missing.
+    /// Looks for parents in the stripes that lack one, and for spares.
     pub(super) fn search(&mut self, id: Id) {
-        let (wanted, all) = {
-            let Some(live) = self.live(id) else { return };
-            if live.search.is_some() || live.subscription.is_none() {
-                return;
-            }
-            let good = live.good_parents();
-            let main = usize::from(self.scenario.parents).saturating_sub(good);
-            let main = if live.short { main.max(1) } else { main };
-            (
-                main,
-                (usize::from(self.scenario.parents) + usize::from(self.scenario.spares))
-                    .saturating_sub(good)
-                    .max(main),
-            )
-        };
-        if all == 0 {
+        self.search_from(id, None);
+    }
+
+    /// The same, asking somebody before all others.
+    fn search_from(&mut self, id: Id, first: Option<Asked>) {
+        let Some(live) = self.live(id) else { return };
+        let Some(subscription) = &live.subscription else { return };
+        if live.search.is_some() {
+            return;
+        }
+        let all = usize::from(self.scenario.parents) + usize::from(self.scenario.spares);
+        let needed = subscription.uncarried().mask();
+        let wanted = needed | (self.whole() & !live.good_stripes());
+        let spares = all.saturating_sub(live.good_parents() + wanted.count_ones() as usize);
+        if wanted == 0 && spares == 0 {
             return;
         }
         self.report(id, |report| report.searches += 1);
-        let (mut next, parents) = self.candidates(id);
+        let (mut next, mut others) = self.offers(id, wanted, needed);
         next.reverse();
-        let share = usize::from(self.scenario.parents).div_ceil(parents.max(1));
-        let search = Search {
-            next,
-            waiting: Vec::new(),
-            granted: Vec::new(),
-            carriers: wanted,
-            spares: all - wanted,
-            stripes: if wanted >= usize::from(self.scenario.parents) { share as u8 } else { 1 },
+        next.extend(first);
+        others.reverse();
+        let search = Search { next, others, wanted, spares, ..Search::default() };
+        self.start_search(id, search);
+    }
+
+    /// Who feeds others asks from the publisher downwards for a place that is nearer to it than its own, and now and then for
+    /// no better: so the tree stays low whoever comes and goes.
+    fn look_up(&mut self, id: Id) {
+        let Some((home, live)) = self.node(id).and_then(|node| Some((node.home, node.live.as_deref()?)))
+        else {
+            return;
         };
+        let feeds = live.children.iter().any(|child| child.mask & home != 0);
+        let rested = live.moved.is_none_or(|at| self.now.since(at) >= MOVE_EVERY);
+        if !feeds || !rested || live.search.is_some() || live.has_parent(Id::PUBLISHER) {
+            return;
+        }
+        let hops = self.hops(id);
+        if hops <= 2 || self.rank(id, home) == 0 {
+            return;
+        }
+        let now = self.now;
+        self.live_mut(id).into_iter().for_each(|live| live.moved = Some(now));
+        let first = Asked { parent: Id::PUBLISHER, stripes: home, need: Need::Place };
+        self.start_search(
+            id,
+            Search { next: vec![first], wanted: home, nearer: Some(hops), ..Search::default() },
+        );
+    }
+
+    fn start_search(&mut self, id: Id, search: Search) {
         self.with(id, |world, live| {
             live.search = Some(search);
             world.ask_on(id, live);
@@ -60,134 +83,67 @@ impl World<'_> {
         self.queue.push(self.now.plus(PATIENCE), Event::Settle(id));
     }
 
-    /// Whom the planner would ask, best first, and how many parents that is to be.
-    fn candidates(&mut self, id: Id) -> (Vec<Id>, usize) {
-        let ids = self.heard_of(id);
-        let me = self.node(id).map_or(KeyId([0; 32]), |node| node.key);
-        self.mark_below(id);
-        let mut paths: Vec<KeyId> = Vec::new();
-        let mut ends = Vec::with_capacity(ids.len());
-        for peer in &ids {
-            self.tell_load(*peer);
-            self.path(*peer, &mut paths);
-            if self.is_marked(*peer) {
-                paths.push(me);
-            }
-            ends.push(paths.len());
-        }
-        let mut begin = 0;
-        let mut candidates = Vec::with_capacity(ids.len());
-        for (peer, end) in ids.iter().zip(ends) {
-            let path = paths.get(begin..end);
-            begin = end;
-            let (Some(node), Some(own)) = (self.node(*peer), self.live(id)) else { continue };
-            let Some(live) = node.live.as_deref() else { continue };
-            candidates.push(Candidate {
-                claim: &live.claim,
-                rtt: Some(self.latency(id, *peer) * 2),
-                load: live.told.1,
-                reach: 1_000,
-                path_to_source: path,
-                network: node.network,
-                discovered_by: (peer.0 % 4) as u8,
-                trust: if own.avoids(*peer, self.now) { 0 } else { 1_000 },
-            });
-        }
-        let request = Request {
-            me,
-            stream: self.stream,
-            epoch: EPOCH,
-            rate: self.scenario.rate(),
-            layers: Layer::BASE,
-            parents: self.scenario.parents,
-            spares: self.scenario.spares,
-            now: self.wall(),
-            seed: self.scenario.seed ^ u64::from(id.0),
-        };
-        let Ok(plan) = plan(&request, &candidates) else { return (Vec::new(), 1) };
-        let named = plan.parents.iter().chain(&plan.spares).chain(&plan.rest);
-        let of_key = |key: &KeyId| {
-            ids.iter().copied().find(|peer| self.node(*peer).is_some_and(|node| node.key == *key))
-        };
-        (named.filter_map(of_key).collect(), plan.parents.len())
+    /// All stripes.
+    pub(super) const fn whole(&self) -> u16 {
+        (1_u32 << self.scenario.parents).wrapping_sub(1) as u16
     }
 
-    /// The publisher, and some of those who have the stream; none that is a parent already.
-    fn heard_of(&mut self, id: Id) -> Vec<Id> {
-        let known = usize::from(self.scenario.known);
-        let mut ids = vec![Id::PUBLISHER];
-        // Drawn with repetition, and each taken once: so a small crowd is not searched for ever.
-        for _ in 0..known * 2 {
-            let at = self.choices.below(self.serving.len() as u64) as usize;
-            let Some(peer) = self.serving.get(at).copied() else { break };
-            if ids.len() <= known && peer != id && !ids.contains(&peer) && self.is_served(peer) {
-                ids.push(peer);
-            }
-        }
-        let Some(live) = self.live(id) else { return Vec::new() };
-        ids.retain(|peer| !live.has_parent(*peer));
-        ids
-    }
-
-    /// It gets the stream, or the stream has not begun.
-    fn is_served(&self, id: Id) -> bool {
-        let begins = self.start().plus(SERVES_FOR);
-        self.live(id).is_some_and(|live| {
-            self.now < begins || live.heard.is_some_and(|at| self.now.since(at) < SERVES_FOR)
-        })
-    }
-
-    /// Appends the way from a node up to the publisher, by the first parent of each.
-    fn path(&self, id: Id, path: &mut Vec<KeyId>) {
-        let mut at = id;
-        for _ in 0..MAX_PATH {
-            let Some(parent) = self.live(at).and_then(|live| live.parents.first()).map(|parent| parent.id)
-            else {
-                return;
-            };
-            let Some(node) = self.node(parent) else { return };
-            path.push(node.key);
-            at = parent;
-        }
-    }
-
-    /// Asks the next ones: for carriers, as many at a time as are still wanted, and when those are found, for spares.
+    /// Asks the next ones: one at a time for each stripe, and when all have a parent, for spares.
     fn ask_on(&mut self, id: Id, live: &mut Live) {
         let Some(search) = &mut live.search else { return };
-        loop {
-            let is_spare = search.carriers == 0;
-            let missing = if is_spare { search.spares } else { search.carriers };
-            if search.waiting.len() >= missing
-                || (is_spare && search.waiting.iter().any(|asked| asked.stripes > 0))
-            {
-                break;
-            }
-            let Some(parent) = search.next.pop() else { break };
-            let stripes = if is_spare { 0 } else { search.stripes };
-            search.waiting.push(Asked { parent, stripes });
-            if self.can_reach(id, parent) && self.live(parent).is_some() {
-                self.tell(id, parent, Event::Place { child: id, parent, stripes });
-            } else {
-                self.queue
-                    .push(self.now.plus(NO_ANSWER), Event::Placed { child: id, parent, granted: false });
+        let asked = search.waiting.iter().fold(0, |all, asked| all | asked.stripes);
+        let open = search.wanted & !asked;
+        let mut asking = Vec::new();
+        for stripe in (0..16).map(|stripe| 1_u16 << stripe).filter(|stripe| open & stripe != 0) {
+            // One thing at a time of each.
+            let busy =
+                |parent| search.waiting.iter().chain(&asking).any(|asked: &Asked| asked.parent == parent);
+            let next = search.next.iter().rposition(|offer| offer.stripes == stripe && !busy(offer.parent));
+            asking.extend(next.map(|at| search.next.remove(at)));
+        }
+        if search.wanted == 0 {
+            let waiting = search.waiting.iter().filter(|asked| asked.stripes == 0).count();
+            while waiting + asking.len() < search.spares {
+                let Some(parent) = search.others.pop() else { break };
+                let is_used = search.granted.iter().any(|(granted, _)| *granted == parent);
+                if !is_used && !live.parents.iter().any(|known| known.id == parent) {
+                    asking.push(Asked { parent, stripes: 0, need: Need::Place });
+                }
             }
         }
-        if search.waiting.is_empty() || (search.carriers == 0 && !search.granted.is_empty()) {
+        search.waiting.extend(&asking);
+        let is_done = search.waiting.is_empty() || (search.wanted == 0 && !search.granted.is_empty());
+        for Asked { parent, stripes, need } in asking {
+            if self.can_reach(id, parent) && self.live(parent).is_some() {
+                self.tell(id, parent, Event::Place { child: id, parent, stripes, need });
+            } else {
+                let answer = Event::Placed { child: id, parent, answer: parent };
+                self.queue.push(self.now.plus(NO_ANSWER), answer);
+            }
+        }
+        if is_done {
             self.attach(id, live);
         }
     }
 
-    pub(super) fn placed(&mut self, child: Id, parent: Id, granted: bool) {
+    pub(super) fn placed(&mut self, child: Id, parent: Id, answer: Id) {
+        let granted = answer == child;
         let used = self.with(child, |world, live| {
-            let Some(search) = &mut live.search else { return false };
-            let Some(at) = search.waiting.iter().position(|asked| asked.parent == parent) else {
-                return false;
-            };
-            let asked = search.waiting.swap_remove(at);
+            let is_known = live.has_parent(parent);
+            let is_new = answer != parent && !live.has_parent(answer) && !live.avoids(answer, world.now);
+            let Some(search) = &mut live.search else { return is_known };
+            let at = search.waiting.iter().position(|asked| asked.parent == parent);
+            let Some(at) = at else { return is_known };
+            let stripes = search.waiting.swap_remove(at).stripes;
             if granted {
-                search.granted.push(parent);
-                let missing = if asked.stripes > 0 { &mut search.carriers } else { &mut search.spares };
-                *missing = missing.saturating_sub(1);
+                search.granted.push((parent, stripes));
+                search.wanted &= !stripes;
+                search.spares = search.spares.saturating_sub(usize::from(stripes == 0));
+            } else if is_new
+                && search.wanted & stripes != 0
+                && search.nearer.is_none_or(|hops| world.hops(answer) + 1 < hops)
+            {
+                search.next.push(Asked { parent: answer, stripes, need: Need::Place });
             }
             world.ask_on(child, live);
             true
@@ -205,16 +161,36 @@ impl World<'_> {
         });
     }
 
-    /// Takes all who have said yes as parents, and leaves those who fell silent if there are enough others.
+    /// Takes all who have said yes as parents, and leaves those who fell silent if there are others in their stripes.
     fn attach(&mut self, id: Id, live: &mut Live) {
         let now = self.now;
+        let set = |stripes| StripeSet::new(self.scenario.parents, stripes).unwrap_or(StripeSet::ALL);
         let (Some(search), Some(subscription)) = (&mut live.search, &mut live.subscription) else { return };
-        for parent in search.granted.drain(..) {
-            live.parents.push(Parent { id: parent, suspect: false });
-            subscription.add_parent(now, LinkId(u64::from(parent.0)));
+        for (parent, stripes) in search.granted.drain(..) {
+            if search.nearer.is_some() {
+                for known in live.parents.iter_mut().filter(|known| known.stripes & stripes != 0) {
+                    known.stripes &= !stripes;
+                    known.leaving |= stripes;
+                }
+            }
+            let home = self.node(parent).map_or(0, |node| node.home);
+            // Another stripe than its own it carries until somebody is found who feeds in that one.
+            let stripes = if parent == Id::PUBLISHER { stripes } else { stripes & home };
+            if let Some(known) = live.parents.iter_mut().find(|known| known.id == parent) {
+                (known.stripes, known.suspect) = (known.stripes | stripes, false);
+            } else {
+                live.parents.push(Parent { id: parent, stripes, leaving: 0, served: false, suspect: false });
+            }
+            subscription.add_parent_for(now, LinkId(u64::from(parent.0)), set(stripes | home));
+            for known in live.parents.iter_mut().filter(|known| known.leaving & stripes != 0) {
+                subscription.retire(now, LinkId(u64::from(known.id.0)), set(known.leaving & stripes));
+                known.leaving &= !stripes;
+            }
         }
-        if search.waiting.is_empty() && (search.next.is_empty() || search.carriers + search.spares == 0) {
-            let found = search.carriers == 0;
+        let open = search.next.iter().any(|offer| search.wanted & offer.stripes != 0);
+        let spares = search.wanted == 0 && search.spares > 0 && !search.others.is_empty();
+        if search.waiting.is_empty() && !open && !spares {
+            let found = search.wanted == 0 || search.nearer.is_some();
             live.search = None;
             if found {
                 live.failures = 0;
@@ -225,62 +201,100 @@ impl World<'_> {
                 self.queue.push(now.plus(pause + jitter), Event::Search(id));
             }
         }
-        if live.good_parents() >= usize::from(self.scenario.parents) {
-            let left: Vec<Id> =
-                live.parents.iter().filter(|parent| parent.suspect).map(|parent| parent.id).collect();
-            live.parents.retain(|parent| !parent.suspect);
-            for parent in left {
-                if let Some(subscription) = &mut live.subscription {
-                    subscription.remove_parent(now, LinkId(u64::from(parent.0)));
-                }
-                self.tell(id, parent, Event::Left { child: id, parent });
-            }
-        }
+        let good = live.good_stripes();
+        self.leave(id, live, |parent| parent.suspect && parent.stripes & !good == 0);
         self.list(id, !live.parents.is_empty());
         self.drain(id, live);
     }
 
-    /// A parent has no room for all that it was told to send. One that sends nothing is of no use; whoever sends some goes on.
-    pub(super) fn fall_short(&mut self, child: Id, parent: Id, nothing: bool) {
-        let until = self.now.plus(STARVED);
-        self.live_mut(child).into_iter().for_each(|live| live.short = true);
-        if nothing {
-            self.live_mut(child).into_iter().for_each(|live| live.avoid(parent, until));
-            self.tell(child, parent, Event::Left { child, parent });
-            self.lose_parent(child, parent);
+    /// Leaves some parents.
+    fn leave(&mut self, id: Id, live: &mut Live, which: impl Fn(&Parent) -> bool) {
+        let left: Vec<Id> =
+            live.parents.iter().filter(|parent| which(parent)).map(|parent| parent.id).collect();
+        live.parents.retain(|parent| !which(parent));
+        for parent in left {
+            if let Some(subscription) = &mut live.subscription {
+                subscription.remove_parent(self.now, LinkId(u64::from(parent.0)));
+            }
+            self.tell(id, parent, Event::Left { child: id, parent });
         }
+    }
+
+    /// A parent does not send what it was told to.
+    pub(super) fn fall_short(&mut self, child: Id, parent: Id, stripes: u16) {
+        let Ok(set) = StripeSet::new(self.scenario.parents, stripes) else { return };
+        self.with(child, |world, live| {
+            for known in live.parents.iter_mut().filter(|known| known.id == parent) {
+                known.stripes &= !stripes;
+                known.leaving &= !stripes;
+            }
+            if let Some(subscription) = &mut live.subscription {
+                subscription.handle_refused(world.now, LinkId(u64::from(parent.0)), set);
+            }
+            world.drain(child, live);
+        });
         self.search(child);
+    }
+
+    /// A parent has given a place to another one, who has room instead.
+    pub(super) fn move_to(&mut self, child: Id, parent: Id, to: Id) {
+        let stripes = self.node(to).map_or(0, |node| node.home);
+        let first = Asked { parent: to, stripes, need: Need::More };
+        let searches = self.with(child, |world, live| {
+            for known in live.parents.iter_mut().filter(|known| known.id == parent) {
+                known.stripes &= !stripes;
+                known.leaving |= stripes;
+            }
+            let Some(search) = &mut live.search else { return true };
+            search.wanted |= stripes;
+            search.next.push(first);
+            world.ask_on(child, live);
+            false
+        });
+        if searches == Some(true) {
+            self.search_from(child, Some(first));
+        }
     }
 
     /// Once a second: is there enough, and enough parents?
     pub(super) fn check(&mut self, id: Id) {
         let now = self.now;
-        let patience = SERVES_FOR * 2;
-        let begun = now >= self.start().plus(patience);
+        let begun = now >= self.start().plus(STARVES_AFTER);
+        let mut starves = false;
+        let enough = usize::from(self.scenario.parents);
         let found = self.with(id, |world, live| {
             world.account(id, live);
-            if begun && live.heard.is_none_or(|at| now.since(at) > patience) {
+            starves = begun && live.heard.is_none_or(|at| now.since(at) > STARVES_AFTER);
+            if starves {
                 // Nothing is missing where nothing comes, so the subscription notices nothing.
                 for at in 0..live.parents.len() {
                     let Some(parent) = live.parents.get_mut(at) else { break };
                     parent.suspect = true;
-                    let parent = parent.id;
-                    live.avoid(parent, now.plus(STARVED));
+                    let (parent, pause) = (parent.id, if parent.served { SERVED } else { STARVED });
+                    live.avoid(parent, now.plus(pause));
                 }
             }
-            if core::mem::take(&mut live.short) {
-                if let Some(subscription) = &mut live.subscription {
-                    subscription.assign_again();
+            // Others need the publisher's repair more than who lost its place there; and too many spares are of no use.
+            let carrying: Vec<Id> = live.carrying().collect();
+            let mut surplus = live.parents.len().saturating_sub(enough + usize::from(world.scenario.spares));
+            let mut left = Vec::new();
+            for parent in live.parents.iter().rev().filter(|parent| !carrying.contains(&parent.id)) {
+                let is_source = parent.id == Id::PUBLISHER && live.parents.len() > enough;
+                if parent.stripes | parent.leaving == 0 && (is_source || surplus > 0) {
+                    surplus = surplus.saturating_sub(1);
+                    left.push(parent.id);
                 }
+            }
+            if !left.is_empty() {
+                world.leave(id, live, |parent| left.contains(&parent.id));
                 world.drain(id, live);
             }
-            live.good_parents() < usize::from(world.scenario.parents)
         });
-        if found == Some(true) {
-            self.search(id);
-        }
         if found.is_some() {
-            self.queue.push(now.plus(Duration::from_secs(1)), Event::Check(id));
+            self.search(id);
+            self.look_up(id);
+            let pause = if starves { STARVES_AFTER } else { Duration::from_secs(1) };
+            self.queue.push(now.plus(pause), Event::Check(id));
         }
     }
 

@@ -6,7 +6,7 @@ use super::scenario::{Bursts, Scenario};
 use crate::planner::Load;
 use crate::{Subscription, VerifiedClaim};
 use core::time::Duration;
-use core_types::{BitRate, KeyId, MonoTime};
+use core_types::{BitRate, KeyId, LinkId, MonoTime};
 
 /// A node's number, in the order of joining; the publisher is 0. Never given a second time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +49,8 @@ pub(super) struct Node {
     pub(super) uplink: BitRate,
     /// Up to when the report counts what it could carry.
     pub(super) uplink_since: MonoTime,
+    /// The one stripe in which it feeds others, if it can be helped. By its key: so all know it.
+    pub(super) home: u16,
     /// Which network it is in, for the planner.
     pub(super) network: u64,
     /// It is among those whom the present partition cuts off.
@@ -66,8 +68,10 @@ pub(super) struct Child {
     pub(super) id: Id,
     /// Stripes that it is sent.
     pub(super) mask: u16,
+    /// Stripes of these whose places are another one's by now.
+    pub(super) leaving: u16,
     /// Stripes that are held for it, since when.
-    pub(super) reserved: u8,
+    pub(super) reserved: u16,
     pub(super) since: MonoTime,
     /// The link is in a bad time.
     pub(super) bad_times: bool,
@@ -75,9 +79,14 @@ pub(super) struct Child {
 
 impl Child {
     /// Stripes that count as taken.
+    pub(super) fn taken(&self, now: MonoTime) -> u16 {
+        let held = if now.since(self.since) < RESERVED { self.reserved } else { 0 };
+        (self.mask | held) & !self.leaving
+    }
+
+    /// How many those are.
     pub(super) fn stripes(&self, now: MonoTime) -> u32 {
-        let held = if now.since(self.since) < RESERVED { u32::from(self.reserved) } else { 0 };
-        self.mask.count_ones().max(held)
+        self.taken(now).count_ones()
     }
 
     /// Draws whether the next chunk is lost on the way.
@@ -95,6 +104,12 @@ impl Child {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Parent {
     pub(super) id: Id,
+    /// Stripes that it has a place for, or feeds others in.
+    pub(super) stripes: u16,
+    /// Stripes of which it has given the place away.
+    pub(super) leaving: u16,
+    /// It has sent something unasked.
+    pub(super) served: bool,
     /// It was found silent; it is left when there is another.
     pub(super) suspect: bool,
 }
@@ -113,29 +128,43 @@ impl Slot {
     const EMPTY: Self = Self { have: 0, frame: u32::MAX, asked: 0, shown: false };
 }
 
-/// A peer that was asked for a place.
-#[derive(Debug, Clone, Copy)]
+/// A peer that can be asked for a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) parent: Id,
-    /// Room for so many stripes; 0 for a spare.
-    pub(super) stripes: u8,
+    /// Places in these stripes; none for a spare.
+    pub(super) stripes: u16,
+    pub(super) need: Need,
+}
+
+/// How much a watcher asks of a relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Need {
+    /// A place, if it feeds no more than others do.
+    Place,
+    /// One of a few more, since the others are full.
+    More,
+    /// Whatever there is, in whichever stripe: nobody else is left.
+    Any,
 }
 
 /// The search for parents.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Search {
-    /// Who is asked next, from the end.
-    pub(super) next: Vec<Id>,
+    /// Who is asked next for what, from the end.
+    pub(super) next: Vec<Asked>,
+    /// Who is asked to be a spare, from the end.
+    pub(super) others: Vec<Id>,
     /// Asked, and no answer yet.
     pub(super) waiting: Vec<Asked>,
     /// Said yes, and not taken yet.
-    pub(super) granted: Vec<Id>,
-    /// How many more are wanted that carry something.
-    pub(super) carriers: usize,
+    pub(super) granted: Vec<(Id, u16)>,
+    /// Stripes that a parent is wanted for.
+    pub(super) wanted: u16,
     /// And how many spares.
     pub(super) spares: usize,
-    /// Stripes to ask each carrier for.
-    pub(super) stripes: u8,
+    /// It has all it needs, and would rather be nearer to the publisher than so many hops.
+    pub(super) nearer: Option<usize>,
 }
 
 /// What a node has while it is there.
@@ -155,15 +184,17 @@ pub(super) struct Live {
     /// Who let it down, until when it is not asked.
     pub(super) bad: Vec<(Id, MonoTime)>,
     pub(super) search: Option<Search>,
+    /// When it last looked for a place nearer to the publisher.
+    pub(super) moved: Option<MonoTime>,
     /// Searches on end that found nobody.
     pub(super) failures: u8,
-    /// A parent could not give all that it was told to.
-    pub(super) short: bool,
     /// When the uplink has sent all that waits, in ns: a chunk may take less than a microsecond.
     pub(super) busy_until: u64,
     /// When the next timer event is due.
     pub(super) timer: Option<MonoTime>,
     pub(super) heard: Option<MonoTime>,
+    /// The same of each stripe.
+    pub(super) heard_of: [Option<MonoTime>; 16],
     /// Since when it is without a parent that died.
     pub(super) hurt_at: Option<MonoTime>,
     pub(super) claim: VerifiedClaim,
@@ -189,11 +220,12 @@ impl Live {
             parents: Vec::new(),
             bad: Vec::new(),
             search: None,
+            moved: None,
             failures: 0,
-            short: false,
             busy_until: 0,
             timer: None,
             heard: None,
+            heard_of: [None; 16],
             hurt_at: None,
             claim,
             told: (MonoTime(0), Load::default()),
@@ -226,6 +258,22 @@ impl Live {
     /// Parents that are not suspected.
     pub(super) fn good_parents(&self) -> usize {
         self.parents.iter().filter(|parent| !parent.suspect).count()
+    }
+
+    /// Stripes that these are there for.
+    pub(super) fn good_stripes(&self) -> u16 {
+        self.parents.iter().filter(|parent| !parent.suspect).fold(0, |all, parent| all | parent.stripes)
+    }
+
+    /// Parents that are to send something.
+    pub(super) fn carrying(&self) -> impl Iterator<Item = Id> {
+        let carrying = self.subscription.iter().flat_map(Subscription::carrying);
+        carrying.map(|LinkId(link)| Id(link as u32))
+    }
+
+    /// Stripes that somebody gets from here.
+    pub(super) fn passed_on(&self) -> u16 {
+        self.children.iter().fold(0, |all, child| all | child.mask)
     }
 
     /// Stripes given away.

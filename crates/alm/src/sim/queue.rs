@@ -1,6 +1,6 @@
 //! What happens when: the events of a run in order of time.
 
-use super::node::Id;
+use super::node::{Id, Need};
 use core::cmp::{Ordering, Reverse};
 use core_types::MonoTime;
 use std::collections::BinaryHeap;
@@ -20,14 +20,18 @@ pub(super) enum Event {
     Search(Id),
     /// A watcher has waited long enough for answers, and takes the parents that it has.
     Settle(Id),
-    /// `child` asks `parent` for a place with room for so many stripes.
-    Place { child: Id, parent: Id, stripes: u8 },
-    /// … and gets an answer.
-    Placed { child: Id, parent: Id, granted: bool },
+    /// `child` asks `parent` for a place in a stripe, or for one as a spare.
+    Place { child: Id, parent: Id, stripes: u16, need: Need },
+    /// … and gets an answer: its own number for a yes, that of somebody else to ask, or the parent's for a no.
+    Placed { child: Id, parent: Id, answer: Id },
     /// `child` tells `parent` which stripes to send.
     Assign { child: Id, parent: Id, mask: u16 },
-    /// `parent` could not give `child` all that it wanted, or nothing at all.
-    Short { child: Id, parent: Id, nothing: bool },
+    /// `parent` does not send these stripes to `child`, or no longer.
+    Short { child: Id, parent: Id, stripes: u16 },
+    /// `parent` has given the place of `child` in the stripe in which `to` feeds others to that one.
+    Move { child: Id, parent: Id, to: Id },
+    /// `parent` has sent these stripes to `child` for long enough since then.
+    Expel { child: Id, parent: Id, stripes: u16 },
     /// `child` asks `parent` for one chunk again.
     Ask { child: Id, parent: Id, chunk: u32 },
     /// `child` has left `parent`, or its end of the link is dead.
@@ -125,6 +129,7 @@ mod tests {
         for (at, frame) in [(5, 0), (3, 1), (5, 2), (9, 3), (3, 4)] {
             queue.push(MonoTime(at), Event::Frame(frame));
         }
+        assert_eq!(size_of::<Event>(), 16);
         let order: Vec<_> = core::iter::from_fn(|| queue.pop(MonoTime(8))).collect();
         let expected =
             [(3, 1), (3, 4), (5, 0), (5, 2)].map(|(at, frame)| (MonoTime(at), Event::Frame(frame)));

@@ -7,7 +7,7 @@ use super::rng::Rng;
 use super::scenario::Scenario;
 use crate::{Action, Config, Error, Subscription};
 use core::time::Duration;
-use core_types::{BitRate, ChunkSeq, Epoch, LinkId, MonoTime, StreamId, WallTime};
+use core_types::{BitRate, ChunkSeq, Epoch, LinkId, MonoTime, StreamId, StripeSet, WallTime};
 
 /// The epoch of the whole run.
 pub(super) const EPOCH: Epoch = Epoch(1);
@@ -15,8 +15,10 @@ pub(super) const EPOCH: Epoch = Epoch(1);
 const WALL_START: u64 = 1_700_000_000_000;
 /// A subscription that wants to be woken at a time that is past is woken after this.
 const AT_ONCE: Duration = Duration::from_millis(1);
-/// How long a parent that fell silent is not asked for a place again.
-pub(super) const AVOID: Duration = Duration::from_secs(60);
+/// How long a parent that has never sent anything is not asked for a place again.
+const AVOID: Duration = Duration::from_secs(60);
+/// The same of one that had: it may have been cut off.
+pub(super) const SERVED: Duration = Duration::from_secs(3);
 
 #[derive(Debug)]
 pub(super) struct World<'a> {
@@ -113,10 +115,12 @@ impl<'a> World<'a> {
             Event::Check(id) => self.check(id),
             Event::Search(id) => self.search(id),
             Event::Settle(id) => self.settle_for(id),
-            Event::Place { child, parent, stripes } => self.place(child, parent, stripes),
-            Event::Placed { child, parent, granted } => self.placed(child, parent, granted),
+            Event::Place { child, parent, stripes, need } => self.place(child, parent, stripes, need),
+            Event::Placed { child, parent, answer } => self.placed(child, parent, answer),
             Event::Assign { child, parent, mask } => self.give(child, parent, mask),
-            Event::Short { child, parent, nothing } => self.fall_short(child, parent, nothing),
+            Event::Short { child, parent, stripes } => self.fall_short(child, parent, stripes),
+            Event::Move { child, parent, to } => self.move_to(child, parent, to),
+            Event::Expel { child, parent, stripes } => self.expel(child, parent, stripes),
             Event::Ask { child, parent, chunk } => self.answer(child, parent, chunk),
             Event::Left { child, parent } => self.forget_child(child, parent),
             Event::Cut { child, parent } => self.lose_parent(child, parent),
@@ -288,9 +292,15 @@ impl<'a> World<'a> {
         slot.shown |= completes && now <= captured_at.plus(self.scenario.deadline);
         let shows = completes && slot.shown;
         // Who feeds others owes them what it does not need itself.
-        let relays = self.scenario.relays_repair_all && live.children.iter().any(|child| child.mask != 0);
-        let needed = if relays { per_frame } else { source_chunks };
+        let passed_on = if self.scenario.relays_repair_all { live.passed_on() } else { 0 };
+        if let Some(parent) = live.parents.iter_mut().find(|parent| parent.id == from && !asked) {
+            parent.served = true;
+        }
+        if let Some(heard) = live.heard_of.get_mut((chunk % u32::from(self.scenario.parents)) as usize) {
+            *heard = Some(now);
+        }
         if let Some(subscription) = &mut live.subscription {
+            subscription.pass_on(StripeSet::new(self.scenario.parents, passed_on).unwrap_or(StripeSet::ALL));
             let (link, seq) = (LinkId(u64::from(from.0)), ChunkSeq(u64::from(chunk)));
             if fresh {
                 subscription.handle_chunk(now, link, EPOCH, seq);
@@ -299,10 +309,10 @@ impl<'a> World<'a> {
             }
             let first = u64::from(frame * per_frame);
             let range = ChunkSeq(first)..ChunkSeq(first + u64::from(per_frame));
-            if fresh && count <= needed {
-                subscription.expect(now, EPOCH, range.clone(), u64::from(needed));
+            if fresh && count <= source_chunks {
+                subscription.expect(now, EPOCH, range.clone(), u64::from(source_chunks));
             }
-            if fresh && count == needed {
+            if completes {
                 subscription.settle(EPOCH, range);
             }
         }
@@ -390,11 +400,13 @@ impl<'a> World<'a> {
             report.false_suspicions += u64::from(innocent);
         });
         // Everybody knows who the publisher is: it may be slow at times, and is asked again.
-        if parent != Id::PUBLISHER {
-            live.avoid(parent, self.now.plus(AVOID));
-        }
+        let mut served = false;
         for known in live.parents.iter_mut().filter(|known| known.id == parent) {
             known.suspect = true;
+            served = known.served;
+        }
+        if parent != Id::PUBLISHER {
+            live.avoid(parent, self.now.plus(if served { SERVED } else { AVOID }));
         }
     }
 

@@ -13,8 +13,9 @@ impl Subscription {
     /// Asks for what is overdue and needed.
     pub(super) fn ask(&mut self, now: MonoTime) {
         self.unfold(now);
-        let (due, given_up) = self.gaps.due(now, self.config.max_attempts);
+        let (mut due, given_up) = self.gaps.due(now, self.config.max_attempts);
         self.stats.given_up += given_up;
+        self.add_idle(now, &mut due);
         // What is wanted of each object beyond what is under way.
         let mut wanted: BTreeMap<(Epoch, u64), u64> = BTreeMap::new();
         let mut requests: BTreeMap<(LinkId, Epoch), Vec<ChunkSeq>> = BTreeMap::new();
@@ -23,11 +24,12 @@ impl Subscription {
                 self.put_off(epoch, seq, at, false);
                 continue;
             }
-            if let Some(object) = self.objects.find(epoch, seq.0) {
+            let passes_on = self.passed_on & self.stripe_bit(seq) != 0;
+            if let Some(object) = self.objects.find(epoch, seq.0).filter(|_| !passes_on) {
                 let key = (epoch, object.range.start);
                 let left = match wanted.get(&key) {
                     Some(left) => *left,
-                    None => object.wanted().saturating_sub(self.under_way(now, object)),
+                    None => self.wanted(now, object),
                 };
                 wanted.insert(key, left.saturating_sub(1));
                 if left == 0 {
@@ -55,9 +57,11 @@ impl Subscription {
         let parent = self.whom_to_ask(seq, attempts).and_then(|link| self.parent(link));
         // A single parent knows what is on its way, and sends nothing twice: to ask it too early costs a message, to ask it too
         // late costs what was lost. Another one would send it once more.
-        let is_alone = self.parents.iter().filter(|p| p.is_live()).count() <= 1;
-        let answer = parent.filter(|_| !is_alone).map_or(Default::default(), |p| p.answer);
-        let wait = self.config.retry(answer, attempts);
+        let live = self.parents.iter().filter(|p| p.is_live()).count();
+        let answer = parent.filter(|_| live > 1).map_or(Default::default(), |p| p.answer);
+        // Each of the others is asked once before anybody is given more time.
+        let others = u8::try_from(live).unwrap_or(u8::MAX).saturating_sub(1).max(1);
+        let wait = self.config.retry(answer, attempts / others);
         let Some(link) = parent.map(|p| p.link) else {
             // Nobody is there. It is given up in time all the same.
             if let Some(gap) = self.gaps.get_mut(epoch, seq) {
@@ -88,8 +92,48 @@ impl Subscription {
         let end = gap.since.plus(self.config.request_within);
         let owner = self.owner(seq).filter(|p| p.is_live())?;
         let (at_epoch, at, when) = owner.own?;
-        let until = when.plus(self.config.patience(owner.late)).min(end);
+        let until = when.plus(self.config.patience(owner.late.usual())).min(end);
         ((at_epoch, at) < (epoch, seq) && until > now).then_some(until)
+    }
+
+    /// Where something was asked for in vain, or an object has taken long, what was not needed before is looked at again.
+    fn add_idle(&self, now: MonoTime, due: &mut Vec<(Epoch, ChunkSeq)>) {
+        let mut more = Vec::new();
+        let mut done = None;
+        for (epoch, seq) in due.iter().copied() {
+            if done.is_some_and(|(at, end)| at == epoch && seq.0 < end) {
+                continue;
+            }
+            let in_vain = self.gaps.get(epoch, seq).is_some_and(|gap| gap.attempts > 0);
+            if let Some(object) =
+                self.objects.find(epoch, seq.0).filter(|object| in_vain || self.is_late(now, object))
+            {
+                // Numbers ascend, so each object is looked at once.
+                done = Some((epoch, object.range.end));
+                let gaps = self.gaps.missing_in(epoch, &object.range);
+                more.extend(gaps.filter(|(_, gap)| gap.idle).map(|(seq, _)| (epoch, seq)));
+            }
+        }
+        if !more.is_empty() {
+            due.append(&mut more);
+            due.sort_unstable();
+            due.dedup();
+        }
+    }
+
+    /// How many more chunks of an object to ask for: one more than are needed when some were asked for in vain, or when it has
+    /// taken so long that an answer that does not come could not be made up for.
+    fn wanted(&self, now: MonoTime, object: &super::Object) -> u64 {
+        let mut gaps = self.gaps.missing_in(object.epoch, &object.range);
+        let in_vain = gaps.any(|(_, gap)| gap.attempts > 0 && gap.next_at <= now);
+        let needed = object.wanted().saturating_sub(self.under_way(now, object));
+        needed + u64::from((in_vain || self.is_late(now, object)) && needed > 0)
+    }
+
+    /// It has taken long, and there are several parents to ask. A single one answers all requests or none.
+    fn is_late(&self, now: MonoTime, object: &super::Object) -> bool {
+        let live = self.parents.iter().filter(|p| p.is_live()).count();
+        live > 1 && now.since(object.first_at) >= self.config.request_within
     }
 
     /// How many chunks of an object are likely to come by themselves, or were asked for.

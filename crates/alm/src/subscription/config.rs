@@ -15,12 +15,16 @@ pub struct Config {
     pub request_after: Duration,
     /// As long as a parent's chunks are seen to come late by themselves, 5/4 of that is waited instead, and this at most.
     pub request_within: Duration,
-    /// How long an answer to a request may take at least before another parent is asked; twice as long each further time.
+    /// How long an answer to a request may take at least before another parent is asked; twice as long when all others were
+    /// asked.
     pub retry_after: Duration,
-    /// A parent whose answers take long is given twice what they take, and no more than this.
+    /// A parent whose answers take long is given a quarter more than they take, and no more than this.
     pub retry_within: Duration,
     /// How often one chunk is asked for.
     pub max_attempts: u8,
+    /// What was made longer ago than about this is not looked for after an outage: it would come too late, and keep what is
+    /// new from coming.
+    pub horizon: Duration,
 
     /// The time from one object to the next that is assumed until it is learned.
     pub frame_interval: Duration,
@@ -37,6 +41,8 @@ pub struct Config {
     /// [`handle_sign`](super::Subscription::handle_sign) on.
     pub quiet_after: Duration,
 
+    /// How long a parent is not told to send again what it refused.
+    pub refused_for: Duration,
     /// How long a parent that fell silent is given no stripes; twice as long each further time.
     pub suspect_for: Duration,
     /// The longest that becomes.
@@ -58,16 +64,18 @@ impl Default for Config {
             stripes: 4,
             max_parents: 64,
             request_after: Duration::from_millis(15),
-            request_within: Duration::from_millis(200),
+            request_within: Duration::from_millis(100),
             retry_after: Duration::from_millis(50),
             retry_within: Duration::from_millis(400),
             max_attempts: 4,
+            horizon: Duration::from_secs(1),
             frame_interval: Duration::from_millis(33),
             silent_frames: 3,
             silent_chunks: 4,
             silent_after: Duration::from_millis(100),
             grace: Duration::from_millis(300),
             quiet_after: Duration::from_secs(3),
+            refused_for: Duration::from_secs(2),
             suspect_for: Duration::from_secs(2),
             suspect_most: Duration::from_secs(30),
             forget_after: Duration::from_secs(30),
@@ -90,10 +98,10 @@ impl Config {
         (late.saturating_mul(5) / 4).min(self.request_within).max(self.request_after).max(LEAST)
     }
 
-    /// How long to wait for the answer of a parent that takes so long, when it was asked for so often before.
-    pub(crate) fn retry(&self, answer: Duration, attempts: u8) -> Duration {
-        let first = self.retry_after.max(answer.saturating_mul(2));
-        first.saturating_mul(1 << attempts.min(8)).min(self.retry_within).max(LEAST)
+    /// How long to wait for the answer of a parent that takes so long, when all were asked so many times before.
+    pub(crate) fn retry(&self, answer: Duration, rounds: u8) -> Duration {
+        let first = self.retry_after.max(answer.saturating_mul(5) / 4);
+        first.saturating_mul(1 << rounds.min(8)).min(self.retry_within).max(LEAST)
     }
 }
 

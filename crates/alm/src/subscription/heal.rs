@@ -26,6 +26,14 @@ impl Subscription {
             });
             self.deal(now);
         }
+        let mut is_over = false;
+        for parent in self.parents.iter_mut().filter(|p| p.refused != 0 && now >= p.refused_until) {
+            parent.refused = 0;
+            is_over = true;
+        }
+        if is_over {
+            self.deal(now);
+        }
         for link in self.links(|_, p| p.move_at.is_some_and(|at| now >= at)) {
             self.move_back(now, link);
         }
@@ -37,7 +45,8 @@ impl Subscription {
     /// When there is something to heal next.
     pub(super) fn next_heal(&self) -> Option<MonoTime> {
         let each = self.parents.iter().flat_map(|p| {
-            [self.silent_at(p), self.quiet_at(p), p.suspect_until, p.move_at].into_iter().flatten()
+            let again = (p.refused != 0).then_some(p.refused_until);
+            [self.silent_at(p), self.quiet_at(p), p.suspect_until, again, p.move_at].into_iter().flatten()
         });
         each.chain(self.rebuild_at).min()
     }
@@ -53,7 +62,9 @@ impl Subscription {
             (false, true) => parent.own_interval.saturating_mul(config.silent_chunks),
             (false, false) => return None,
         };
-        let wait = config.silent_after.max(expected).saturating_add(parent.late.saturating_mul(5) / 4);
+        let wait = config.silent_after.max(expected).saturating_add(parent.late.usual());
+        // Of one that has sent nothing yet it is not known how far from the source it is.
+        let wait = if parent.own.is_none() { wait.max(config.grace) } else { wait };
         Some(parent.missed_since.plus(wait).max(parent.grace_until))
     }
 
@@ -102,7 +113,7 @@ impl Subscription {
         for Handover { stripe, from, .. } in ended {
             // Who carried the stripe before was not told to stop yet: it is its again.
             if self.parent(from).is_some_and(Parent::is_live) {
-                self.parent_mut(from, |p| p.mask |= stripe);
+                self.parent_mut(from, |p| p.goes_on_with(stripe));
             }
             self.assign(from);
         }
@@ -117,6 +128,52 @@ impl Subscription {
             self.call_for_parents(now);
         }
         self.deal(now);
+    }
+
+    /// A parent sends less than it was told to.
+    pub(super) fn refused(&mut self, now: MonoTime, link: LinkId, stripes: u16) {
+        let until = now.plus(self.config.refused_for.max(super::config::LEAST));
+        let Some(parent) = self.parents.iter_mut().find(|p| p.link == link) else { return };
+        parent.refused |= stripes;
+        parent.refused_until = until;
+        let lost = parent.mask & stripes;
+        parent.mask &= !stripes;
+        let (ended, going_on) = std::mem::take(&mut self.handovers)
+            .into_iter()
+            .partition::<Vec<_>, _>(|h| h.stripe & stripes != 0 && (h.to == link || h.from == link));
+        self.handovers = going_on;
+        let mut told = vec![link];
+        for handover in ended.iter().filter(|h| h.to == link) {
+            // Who carried the stripe before goes on: it was not told to stop.
+            let goes_on = |p: &Parent| p.is_live() && p.refused & handover.stripe == 0;
+            if self.parent(handover.from).is_some_and(goes_on) {
+                self.parent_mut(handover.from, |p| p.goes_on_with(handover.stripe));
+            }
+            told.push(handover.from);
+        }
+        told.dedup();
+        told.into_iter().for_each(|link| self.assign(link));
+        if lost == 0 {
+            return;
+        }
+        let count = u64::from(self.config.stripes);
+        self.gaps.hurry(now, link, |seq| lost & (1 << (seq.0 % count)) != 0);
+        self.deal(now);
+        if self.uncarried().mask() != 0 && self.rebuild_at.is_none() {
+            self.call_for_parents(now);
+        }
+    }
+
+    /// Gives what a parent carries that is to go to others that can, and lets it go on until they deliver.
+    pub(super) fn hand_on(&mut self, now: MonoTime, link: LinkId, stripes: u16) {
+        let mask = self.parent(link).map_or(0, |p| p.mask) & stripes;
+        for stripe in (0..16).map(|stripe| 1 << stripe).filter(|bit| mask & bit != 0) {
+            let able = self.parents.iter().filter(|p| p.link != link && p.takes(stripe));
+            let order = |p: &&Parent| (p.quiet, p.best & stripe == 0, p.mask.count_ones(), p.is_doubtful());
+            if let Some(to) = able.min_by_key(order).map(|p| p.link) {
+                self.hand_over(now, Handover { stripe, from: link, to });
+            }
+        }
     }
 
     /// Deals out what nobody carries.
@@ -146,6 +203,11 @@ impl Subscription {
     /// has delivered. Before the first chunk there is nothing to break.
     pub(super) fn take_over(&mut self, now: MonoTime, link: LinkId) -> bool {
         let Some(handover) = surplus(&self.parents, link) else { return false };
+        self.hand_over(now, handover);
+        true
+    }
+
+    fn hand_over(&mut self, now: MonoTime, handover: Handover) {
         let Handover { stripe, from, to } = handover;
         if self.parent(to).is_some_and(|p| p.mask == 0) {
             self.begin(now, to);
@@ -166,7 +228,6 @@ impl Subscription {
             self.handovers.push(handover);
         }
         self.assign(to);
-        true
     }
 
     /// A parent that is back takes a stripe over, one each time and not too often: a parent that comes and goes must not

@@ -20,13 +20,37 @@ pub(crate) struct Object {
     pub(crate) came: u64,
     /// The highest number of it that came.
     pub(crate) highest: u64,
+    /// When the first one came, as far as is known.
+    pub(crate) first_at: MonoTime,
     /// When the last one came.
     pub(crate) last_at: MonoTime,
     /// What is missing at its end was put down as missing.
     pub(crate) unfolded: bool,
+    /// It is complete; what is missing of it is for others.
+    done: bool,
 }
 
 impl Object {
+    /// An object of which so many came, up to the highest one.
+    pub(crate) const fn new(
+        (epoch, range): (Epoch, Range<u64>),
+        needed: u64,
+        (came, highest): (u64, u64),
+        now: MonoTime,
+    ) -> Self {
+        Self {
+            epoch,
+            range,
+            needed,
+            came,
+            highest,
+            first_at: now,
+            last_at: now,
+            unfolded: false,
+            done: false,
+        }
+    }
+
     pub(crate) fn holds(&self, epoch: Epoch, seq: u64) -> bool {
         self.epoch == epoch && self.range.contains(&seq)
     }
@@ -34,7 +58,7 @@ impl Object {
     /// Chunks that are still wanted. While nobody has settled it, one more is: symbols that depend on one another give
     /// nothing back however many they are.
     pub(crate) fn wanted(&self) -> u64 {
-        self.needed.saturating_sub(self.came).max(1)
+        if self.done { 0 } else { self.needed.saturating_sub(self.came).max(1) }
     }
 }
 
@@ -44,16 +68,25 @@ pub(crate) struct Objects {
     /// The newest that was ever seen, and when.
     newest: Option<(Epoch, u64, MonoTime)>,
     interval: Duration,
+    /// Chunks of an object on average, in eighths; 0 before the first.
+    eighths: u64,
 }
 
 impl Objects {
     pub(crate) const fn new(interval: Duration) -> Self {
-        Self { kept: VecDeque::new(), newest: None, interval }
+        Self { kept: VecDeque::new(), newest: None, interval, eighths: 0 }
     }
 
     /// From one object to the next, as learned.
     pub(crate) const fn interval(&self) -> Duration {
         self.interval
+    }
+
+    /// About how many chunks the objects of so much time have; `None` before the first.
+    pub(crate) fn chunks_in(&self, time: Duration) -> Option<u64> {
+        let objects = time.as_micros().checked_div(self.interval.as_micros())?;
+        let chunks = u64::try_from(objects).ok()?.saturating_mul(self.eighths) / 8;
+        (self.eighths > 0).then_some(chunks)
     }
 
     pub(crate) fn find(&self, epoch: Epoch, seq: u64) -> Option<&Object> {
@@ -91,6 +124,9 @@ impl Objects {
                 self.interval = learned(self.interval, now.since(at));
             }
             self.newest = Some((place.0, place.1, now));
+            let chunks = object.range.end.saturating_sub(object.range.start);
+            self.eighths =
+                if self.eighths == 0 { chunks * 8 } else { self.eighths - self.eighths / 8 + chunks };
         }
         self.kept.push_back(object);
         if self.kept.len() > KEPT {
@@ -99,8 +135,14 @@ impl Objects {
         newest
     }
 
-    pub(crate) fn settle(&mut self, epoch: Epoch, range: &Range<u64>) {
-        self.kept.retain(|object| object.epoch != epoch || !range.contains(&object.range.start));
+    /// These are complete. They are still looked at if others need what is missing of them.
+    pub(crate) fn settle(&mut self, epoch: Epoch, range: &Range<u64>, pass_on: bool) {
+        let is_it = |object: &Object| object.epoch == epoch && range.contains(&object.range.start);
+        if pass_on {
+            self.kept.iter_mut().filter(|object| is_it(object)).for_each(|object| object.done = true);
+        } else {
+            self.kept.retain(|object| !is_it(object));
+        }
     }
 
     /// When the end of an object is overdue next, if its last chunk may have so much time.

@@ -17,6 +17,10 @@ enum Step {
     Expect { epoch: u64, start: u64, len: u64, needed: u64 },
     Settle { epoch: u64, start: u64, len: u64 },
     AssignAgain,
+    AddFor(u64, u16),
+    Refused(u64, u16),
+    Retire(u64, u16),
+    PassOn(u16),
     Pass(u64),
 }
 
@@ -39,6 +43,10 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(epoch, start, len, needed)| Step::Expect { epoch, start, len, needed }),
         2 => (epoch(), number(), 0u64..50).prop_map(|(epoch, start, len)| Step::Settle { epoch, start, len }),
         1 => Just(Step::AssignAgain),
+        1 => (link(), any::<u16>()).prop_map(|(link, stripes)| Step::AddFor(link, stripes)),
+        1 => (link(), any::<u16>()).prop_map(|(link, stripes)| Step::Refused(link, stripes)),
+        1 => (link(), any::<u16>()).prop_map(|(link, stripes)| Step::Retire(link, stripes)),
+        1 => any::<u16>().prop_map(Step::PassOn),
         6 => prop_oneof![0u64..50, 0u64..5_000].prop_map(Step::Pass),
     ]
 }
@@ -46,8 +54,14 @@ fn step() -> impl Strategy<Value = Step> {
 /// Does a step, and returns the actions. Fails if there is no end to them.
 fn perform(subscription: &mut Subscription, now: &mut MonoTime, step: Step) -> Vec<Action> {
     let range = |start: u64, len: u64| ChunkSeq(start)..ChunkSeq(start.saturating_add(len));
+    let count = subscription.config.stripes;
+    let set = |mask: u16| StripeSet::new(count, mask & ((1_u32 << count) - 1) as u16).unwrap();
     let mut actions = Vec::new();
     match step {
+        Step::AddFor(link, stripes) => subscription.add_parent_for(*now, LinkId(link), set(stripes)),
+        Step::Refused(link, stripes) => subscription.handle_refused(*now, LinkId(link), set(stripes)),
+        Step::Retire(link, stripes) => subscription.retire(*now, LinkId(link), set(stripes)),
+        Step::PassOn(stripes) => subscription.pass_on(set(stripes)),
         Step::Add(link) => subscription.add_parent(*now, LinkId(link)),
         Step::Remove(link) => subscription.remove_parent(*now, LinkId(link)),
         Step::Suspect(link) => subscription.suspect_parent(*now, LinkId(link)),
@@ -82,14 +96,20 @@ fn perform(subscription: &mut Subscription, now: &mut MonoTime, step: Step) -> V
     actions
 }
 
-/// Every stripe has one carrier, and the parents were told so.
+/// Every stripe that not all refuse has one carrier, and the parents were told so.
 fn check(subscription: &Subscription, told: &BTreeMap<LinkId, u16>) {
     let all = subscription.parents.iter().fold(0u32, |sum, p| sum + u32::from(p.mask));
     let union = subscription.parents.iter().fold(0, |all, p| all | p.mask);
     assert_eq!(all, u32::from(union), "a stripe has two carriers: {:?}", subscription.parents);
     let whole = ((1u32 << subscription.config.stripes) - 1) as u16;
     let expected = if subscription.parents.is_empty() { 0 } else { whole };
-    assert_eq!(union, expected, "a stripe has no carrier: {:?}", subscription.parents);
+    let refused = (0..16).map(|stripe| 1 << stripe).filter(|stripe| expected & !union & stripe != 0);
+    for stripe in refused {
+        let able = subscription.parents.iter().find(|p| p.takes(stripe));
+        assert!(able.is_none(), "a stripe has no carrier: {able:?}");
+        assert!(subscription.parents.iter().any(|p| (p.refused | p.retired) & stripe != 0));
+    }
+    assert_eq!(subscription.uncarried().mask(), whole & !union);
     for parent in &subscription.parents {
         let pending =
             subscription.handovers.iter().filter(|h| h.from == parent.link).fold(0, |all, h| all | h.stripe);

@@ -276,3 +276,12 @@ fn without_any_parent_new_ones_are_called_for_every_two_seconds() {
         assert!((ms(1_500)..=ms(2_000)).contains(&pair[1].since(pair[0])), "{calls:?}");
     }
 }
+
+#[test]
+fn a_parent_that_is_far_from_the_source_has_time_to_begin() {
+    // All are told their shares long before the stream begins; one of them gets it 250 ms after the others.
+    let mut world = World::new(Config::default(), &[5, 12, 9, 250]);
+    world.pass(ms(5_000));
+    world.play(30, FRAME);
+    assert_eq!(world.suspected(), [] as [u64; 0]);
+}

@@ -1,0 +1,167 @@
+//! Parents that are meant for some of the stripes, that refuse some, or that will send some no more.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use alm::{Action, Config, Subscription};
+use core_types::{ChunkSeq, Epoch, LinkId, MonoTime, StripeSet};
+use std::collections::BTreeMap;
+
+const EPOCH: Epoch = Epoch(1);
+
+fn at(millis: u64) -> MonoTime {
+    MonoTime::from_millis(millis)
+}
+
+fn set(mask: u16) -> StripeSet {
+    StripeSet::new(4, mask).unwrap()
+}
+
+/// What the parents of four stripes were told last, the calls for new ones, and the chunks that were asked for.
+#[derive(Default)]
+struct Told {
+    shares: BTreeMap<u64, u16>,
+    rebuilds: u32,
+    asked: Vec<u64>,
+}
+
+impl Told {
+    fn drain(&mut self, subscription: &mut Subscription) {
+        while let Some(action) = subscription.poll_action() {
+            match action {
+                Action::Assign { parent, stripes } => {
+                    self.shares.insert(parent.0, stripes.mask());
+                }
+                Action::Rebuild => self.rebuilds += 1,
+                Action::Request { chunks, .. } => self.asked.extend(chunks.iter().map(|seq| seq.0)),
+                _ => {}
+            }
+        }
+    }
+
+    fn of(&self, parent: u64) -> u16 {
+        self.shares.get(&parent).copied().unwrap_or(0)
+    }
+}
+
+/// Parent n is meant for stripe n.
+fn four() -> (Subscription, Told) {
+    let (mut subscription, mut told) = (Subscription::new(Config::default()).unwrap(), Told::default());
+    for link in 0..4 {
+        subscription.add_parent_for(at(0), LinkId(link), set(1 << link));
+    }
+    told.drain(&mut subscription);
+    (subscription, told)
+}
+
+#[test]
+fn each_parent_carries_what_it_is_meant_for_in_whatever_order_they_come() {
+    for order in [[0, 1, 2, 3], [3, 1, 0, 2], [2, 3, 1, 0]] {
+        let (mut subscription, mut told) = (Subscription::new(Config::default()).unwrap(), Told::default());
+        for link in order {
+            subscription.add_parent_for(at(0), LinkId(link), set(1 << link));
+        }
+        told.drain(&mut subscription);
+        assert_eq!((0..4).map(|link| told.of(link)).collect::<Vec<_>>(), [1, 2, 4, 8]);
+    }
+}
+
+#[test]
+fn what_a_parent_refuses_goes_to_another_at_once() {
+    let (mut subscription, mut told) = four();
+    subscription.handle_refused(at(10), LinkId(2), set(4));
+    told.drain(&mut subscription);
+    assert_eq!(told.of(2), 0);
+    assert_eq!([0, 1, 3].map(|link| told.of(link) & 4).iter().sum::<u16>(), 4, "{:?}", told.shares);
+    assert_eq!((subscription.uncarried().mask(), told.rebuilds), (0, 0));
+}
+
+#[test]
+fn what_all_refuse_nobody_carries_until_somebody_comes_or_it_is_time_to_ask_again() {
+    let (mut subscription, mut told) = four();
+    (0..4).for_each(|link| subscription.handle_refused(at(10), LinkId(link), set(4)));
+    told.drain(&mut subscription);
+    assert_eq!((subscription.uncarried(), told.rebuilds), (set(4), 1));
+    subscription.handle_timeout(at(2_009));
+    assert_eq!(subscription.uncarried(), set(4));
+    // It is told to the one that is meant for it first.
+    subscription.handle_timeout(at(2_010));
+    told.drain(&mut subscription);
+    assert_eq!((subscription.uncarried(), told.of(2)), (set(0), 4));
+
+    let (mut subscription, mut told) = four();
+    (0..4).for_each(|link| subscription.handle_refused(at(10), LinkId(link), set(4)));
+    subscription.add_parent_for(at(20), LinkId(9), set(8));
+    told.drain(&mut subscription);
+    assert_eq!((subscription.uncarried(), told.of(9)), (set(0), 4), "better it than nobody");
+}
+
+#[test]
+fn a_refusal_of_what_was_about_to_move_leaves_it_where_it_was() {
+    let (mut subscription, mut told) = (Subscription::new(Config::default()).unwrap(), Told::default());
+    subscription.add_parent(at(0), LinkId(1));
+    subscription.handle_chunk(at(0), LinkId(1), EPOCH, ChunkSeq(0));
+    subscription.add_parent_for(at(0), LinkId(2), set(1));
+    told.drain(&mut subscription);
+    assert_eq!((told.of(1), told.of(2) & 1), (15, 1), "the first goes on until the second delivers");
+    subscription.handle_refused(at(10), LinkId(2), set(15));
+    told.drain(&mut subscription);
+    assert_eq!((told.of(1), told.of(2), subscription.uncarried().mask()), (15, 0, 0));
+}
+
+#[test]
+fn a_parent_that_will_stop_is_told_to_when_another_one_delivers() {
+    let (mut subscription, mut told) = four();
+    (0..4).for_each(|n| subscription.handle_chunk(at(0), LinkId(n), EPOCH, ChunkSeq(n)));
+    subscription.add_parent_for(at(5), LinkId(9), set(4));
+    told.drain(&mut subscription);
+    assert_eq!((told.of(2), told.of(9)), (4, 0), "a spare");
+    subscription.retire(at(10), LinkId(2), set(4));
+    told.drain(&mut subscription);
+    assert_eq!((told.of(2), told.of(9)), (4, 4));
+    subscription.handle_chunk(at(40), LinkId(9), EPOCH, ChunkSeq(6));
+    told.drain(&mut subscription);
+    assert_eq!((told.of(2), told.of(9)), (0, 4));
+    // It is not given back what it will not send.
+    subscription.remove_parent(at(50), LinkId(9));
+    told.drain(&mut subscription);
+    assert_eq!((told.of(2), subscription.uncarried().mask()), (0, 0));
+}
+
+/// Everything of frame 0 but chunks 2, 3 and 6 has come, and ten of twelve suffice.
+fn all_but_three(subscription: &mut Subscription) {
+    for seq in (0..12).filter(|seq| ![2, 3, 6].contains(seq)) {
+        subscription.handle_chunk(at(0), LinkId(seq % 4), EPOCH, ChunkSeq(seq));
+        subscription.expect(at(0), EPOCH, ChunkSeq(0)..ChunkSeq(12), 9);
+    }
+    subscription.settle(EPOCH, ChunkSeq(0)..ChunkSeq(12));
+}
+
+#[test]
+fn what_is_passed_on_is_asked_for_also_when_the_object_is_complete() {
+    for (passed_on, expected) in [(0, vec![]), (4, vec![2, 6]), (8, vec![3])] {
+        let (mut subscription, mut told) = four();
+        subscription.pass_on(set(passed_on));
+        all_but_three(&mut subscription);
+        for millis in 0..45 {
+            subscription.handle_timeout(at(millis));
+        }
+        told.drain(&mut subscription);
+        told.asked.sort_unstable();
+        assert_eq!(told.asked, expected, "{passed_on:b}");
+    }
+}
+
+#[test]
+fn the_end_of_an_object_that_is_complete_is_looked_for_where_it_is_passed_on() {
+    let (mut subscription, mut told) = four();
+    subscription.pass_on(set(8));
+    for seq in 0..9 {
+        subscription.handle_chunk(at(0), LinkId(seq % 4), EPOCH, ChunkSeq(seq));
+        subscription.expect(at(0), EPOCH, ChunkSeq(0)..ChunkSeq(12), 9);
+    }
+    subscription.settle(EPOCH, ChunkSeq(0)..ChunkSeq(12));
+    for millis in 0..45 {
+        subscription.handle_timeout(at(millis));
+    }
+    told.drain(&mut subscription);
+    assert_eq!(told.asked, [11]);
+}
