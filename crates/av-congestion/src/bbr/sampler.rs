@@ -42,9 +42,9 @@ pub(crate) struct Sample {
     pub(crate) rate: Option<f64>,
     /// Whether the sender had nothing to send at some time within the sample.
     pub(crate) is_limited: bool,
-    /// Whether the sender let a queue run empty at some time within the sample, and the queue did: what was sent took longer
-    /// to send than to arrive.
+    /// Whether the sender let a queue run empty at some time within the sample.
     pub(crate) is_slowed: bool,
+    /// Whether a queue got shorter: what was sent took longer to send than to arrive.
     pub(crate) is_draining: bool,
     /// Packets sent and lost within the sample.
     pub(crate) sent: u64,

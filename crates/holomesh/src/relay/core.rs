@@ -204,14 +204,25 @@ impl RelayCore {
         self.transmit();
     }
 
-    /// Holds an identity to so many bytes a second, as its permit says, beside what this node sets itself.
-    pub(crate) fn set_rate(&mut self, who: KeyId, bytes_per_second: Option<u64>) {
+    /// As [`permit`](Self::permit), and holds the link's identity to so many bytes a second, beside what this node sets itself. Where
+    /// that can't be kept there is nothing.
+    pub(crate) fn permit_within(
+        &mut self,
+        link: LinkId,
+        permission: Permission,
+        bytes_per_second: Option<u64>,
+    ) {
+        let Some(who) = self.peer_of(link) else { return };
+        match self.set_rate(who, bytes_per_second) {
+            Ok(()) => self.permit(link, permission),
+            Err(error) => self.refuse(link, error.to_string()),
+        }
+    }
+
+    fn set_rate(&mut self, who: KeyId, bytes_per_second: Option<u64>) -> Result<(), av_relay::Error> {
         let own = self.identity_quota;
         let rate = bytes_per_second.map_or(own.bytes_per_second, |most| most.min(own.bytes_per_second));
-        let quota = Quota { bytes_per_second: rate, ..own };
-        if let Err(error) = self.relay.set_identity_quota(who, quota) {
-            tracing::warn!(peer = %who.short(), %error, "a permit's figure can't be kept");
-        }
+        self.relay.set_identity_quota(who, Quota { bytes_per_second: rate, ..own })
     }
 
     /// Holds all that this node sends to so many bytes a second, as its own permit says, beside what it sets itself.
@@ -244,7 +255,8 @@ impl RelayCore {
             self.past.add(&served.link, served.received);
             let who = served.link.peer.key_id();
             if !self.links.values().any(|other| other.link.peer.key_id() == who) {
-                self.set_rate(who, None);
+                // Forgets one that was set, for which there is always room.
+                let _ = self.set_rate(who, None);
             }
         }
     }

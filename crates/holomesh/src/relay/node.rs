@@ -260,8 +260,7 @@ impl RelayNode {
         let now = (self.clock.now(), wall_now());
         match self.desk.check_child(now, signed, &self.host_identity, (link, child)) {
             Ok((permission, figures)) => {
-                self.core.set_rate(child, figures.bytes_per_second);
-                self.core.permit(link, permission);
+                self.core.permit_within(link, permission, figures.bytes_per_second);
             }
             Err(why) => {
                 self.core.refused.permit += 1;

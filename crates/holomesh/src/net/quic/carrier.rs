@@ -74,6 +74,7 @@ pub(super) struct QuicCarrier {
 
 impl QuicCarrier {
     pub(super) fn new(connection: Connection, loss: LossConfig, slab: Slab) -> Self {
+        let largest = connection.max_datagram_size().unwrap_or(0);
         Self {
             connection,
             hop: HopSender::new(HopSuite::TransportSealed),
@@ -81,7 +82,7 @@ impl QuicCarrier {
             estimator: StatsEstimator::new(),
             sampled: None,
             queue: SEND_BUFFER,
-            largest: 0,
+            largest,
             space: None,
             slab,
             ends: Vec::new(),
@@ -121,13 +122,8 @@ impl Carrier for QuicCarrier {
     }
 
     fn max_chunk(&self) -> usize {
-        let largest = if self.sampled.is_some() {
-            self.largest
-        } else {
-            self.connection.max_datagram_size().unwrap_or(0)
-        };
         // By the longest header: if only compact ones fitted, the peer would never learn what they stand for.
-        largest.saturating_sub(GROWTH)
+        self.largest.saturating_sub(GROWTH)
     }
 
     fn budget(&mut self, now: MonoTime) -> usize {

@@ -212,9 +212,8 @@ async fn what_a_permit_says_of_rates_holds_beside_what_the_relay_sets_itself() {
         let (parent, _parent) = stage.dial_parent().await;
         let (child, _child) = stage.take_child().await;
         stage.core.carry(STREAM, parent, Carriage::forever(CodecId::Av1)).unwrap();
-        stage.core.set_rate(stage.child.0.identity().key_id(), member);
         stage.core.set_permitted_uplink(own);
-        stage.core.admit(child, false);
+        stage.core.permit_within(child, Permission::ALL, member);
         let all = Control::subscribe(STREAM, LayerPolicy::UNCAPPED, StripeSet::ALL, Start::Live);
         stage.core.handle_control(child, all);
         (0..200).for_each(|seq| stage.core.handle_chunks(parent, sized(STREAM, seq, 1_000)));
