@@ -227,3 +227,26 @@ async fn what_a_permit_says_of_rates_holds_beside_what_the_relay_sets_itself() {
     let held = sent(None, Some(40_000)).await;
     assert!((60_000..100_000).contains(&held), "{held}");
 }
+
+#[tokio::test]
+async fn more_connections_than_one_turn_serves_are_all_served() {
+    let mut stage = Stage::new().await;
+    let (parent, _parent) = stage.dial_parent().await;
+    stage.core.carry(STREAM, parent, Carriage::forever(CodecId::Av1)).unwrap();
+    let mut children = Vec::new();
+    for _ in 0..=QUIC_TURN {
+        let child = stage.take_child().await;
+        stage.core.admit(child.0, false);
+        let all = Control::subscribe(STREAM, LayerPolicy::UNCAPPED, StripeSet::ALL, Start::Live);
+        stage.core.handle_control(child.0, all);
+        children.push(child);
+    }
+    stage.core.handle_chunks(parent, chunk(STREAM, 1));
+    let served = |core: &RelayCore| {
+        let counts = children.iter().map(|(id, _)| core.relay.link_stats(*id).unwrap().chunks_out);
+        counts.sum::<u64>() as usize
+    };
+    assert_eq!(served(&stage.core), QUIC_TURN);
+    stage.core.sends_more().await;
+    assert_eq!(served(&stage.core), QUIC_TURN + 1);
+}
