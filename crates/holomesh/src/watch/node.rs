@@ -1,9 +1,11 @@
 //! The watcher's node: links, group, streams.
 
+mod first_contact;
 mod host_link;
 mod membership;
 mod parents;
 
+use self::first_contact::FirstContact;
 use self::host_link::HostLink;
 use self::parents::Reached;
 use super::config::{Config, Report, Snapshot, WatchState};
@@ -108,6 +110,7 @@ struct Watcher {
     ticket: Ticket,
     host: LinkId,
     host_link: HostLink,
+    first_contact: FirstContact,
     /// What the host signed for us, for relays to see.
     permit: Option<Vec<u8>>,
     member: Member,
@@ -168,6 +171,7 @@ impl Watcher {
             lanes: inbox.lanes(),
             host: host.id,
             host_link: HostLink::new(),
+            first_contact: FirstContact::default(),
             permit: None,
             links: BTreeMap::from([(host.id, host)]),
             net,
@@ -226,6 +230,9 @@ impl Watcher {
             Control::Relays { relays } => {
                 self.host_link.is_back();
                 self.relays = relays;
+                if self.relays.is_empty() {
+                    self.first_contact.is_over();
+                }
                 self.reach_relays();
                 self.serve_by_host_if_alone();
             }
@@ -311,9 +318,8 @@ impl Watcher {
             self.streams.values_mut().for_each(|s| s.subscription.suspect_parent(now, parent));
             self.act();
         }
-        // A host that can't be reached would carry the stripes in name alone, and keep them from whoever could.
-        if rebuild && self.snapshot.epoch.is_some() && self.host_answers() {
-            self.add_parent(self.host);
+        if rebuild {
+            self.rebuild();
         }
         self.publish_state();
     }
@@ -355,6 +361,7 @@ impl Watcher {
         if self.redial_at.is_some_and(|at| now >= at) {
             self.reach_relays();
         }
+        self.tend_first_contact(now);
         let time = self.clock.now();
         for stream in self.streams.values_mut() {
             stream.handle_timeout(time);
@@ -376,6 +383,7 @@ impl Watcher {
             .chain(self.leaving.iter().map(|(at, _)| *at))
             .chain(by_host)
             .chain(self.host_link.poll_timeout())
+            .chain(self.first_contact.poll_timeout())
             .chain([refresh])
             .min()
             .unwrap_or(refresh)

@@ -47,6 +47,8 @@ pub(super) struct InStream {
     /// Parents that were asked for it, if only to be ready.
     pub(super) known_to: BTreeSet<LinkId>,
     first_epoch: Option<Epoch>,
+    /// Something came whole that can be shown with nothing before it.
+    has_begun: bool,
     keyring: Keyring,
     reassembler: Reassembler,
     stash: VecDeque<(LinkId, Epoch, Bytes, usize)>,
@@ -81,6 +83,7 @@ impl InStream {
             proofs: ProofCheck::new(id, kind, publisher, proofs),
             known_to: BTreeSet::new(),
             first_epoch: None,
+            has_begun: false,
             keyring: Keyring::new(id),
             reassembler: Reassembler::new(announce.symbol_size, ReassemblyLimits::default())
                 .map_err(|e| Error::codec("fountain decoder", e))?,
@@ -90,11 +93,11 @@ impl InStream {
         })
     }
 
-    /// Where a new parent is to start: who has nothing yet wants the pictures since the last key frame, as far as it can open them;
-    /// anybody else has them from the other parents.
+    /// Where a new parent is to start: who has nothing yet that can be shown wants the pictures since the last key frame, as far as
+    /// it can open them; anybody else has them from the other parents.
     pub(super) fn start(&self) -> Start {
         match self.first_epoch {
-            Some(epoch) if self.subscription.stats().chunks == 0 => Start::Kept { epoch: epoch.0 },
+            Some(epoch) if !self.has_begun => Start::Kept { epoch: epoch.0 },
             _ => Start::Live,
         }
     }
@@ -199,6 +202,7 @@ impl InStream {
             Ok(object) => object,
             Err(error) => return tracing::debug!(%error, "an object of no use"),
         };
+        self.has_begun |= object.flags.key_frame || self.kind == StreamKind::Audio;
         let received = Received {
             kind: self.kind,
             seq,

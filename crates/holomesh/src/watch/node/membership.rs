@@ -49,6 +49,9 @@ impl Watcher {
         }
         self.streams.retain(|id, _| announced.contains(id));
         self.host_link.is_back();
+        if self.relays.is_empty() {
+            self.first_contact.enter(Instant::now());
+        }
         self.snapshot.removed_in = None;
         self.snapshot.first_epoch.get_or_insert(epoch);
         let secret = self.member.epoch_secret()?;

@@ -107,6 +107,10 @@ impl Watcher {
                 tracing::debug!(%error, "a relay could not be reached");
                 let failures = self.failures(address) + 1;
                 self.rest(address.endpoint, pause(failures), failures);
+                if !self.reached.values().any(|r| !matches!(r, Reached::Resting { .. })) {
+                    self.first_contact.is_over();
+                    self.serve_by_host_if_alone();
+                }
             }
         }
     }
@@ -260,12 +264,11 @@ impl Watcher {
         self.serve_by_host_if_alone();
     }
 
-    /// Without a relay the host feeds us itself.
-    pub(super) fn serve_by_host_if_alone(&mut self) {
-        let carried = self.streams.values().all(|s| s.subscription.carrying().next().is_some());
-        if self.snapshot.epoch.is_some() && !carried && self.host_answers() {
-            self.add_parent(self.host);
-        }
+    /// Whether there is a relay whose link has been there for so long.
+    pub(super) fn has_steady_relay(&self, now: Instant, long: Duration) -> bool {
+        let steady =
+            |r: &Reached| matches!(r, Reached::Linked { since, .. } if now.duration_since(*since) >= long);
+        self.reached.values().any(steady)
     }
 
     /// A permit from the host: every relay sees it before it is asked for anything.
