@@ -68,7 +68,8 @@ impl Crowd {
     /// Whether much of what was sent is missing although something came. Who left it out has no room on the way to us, or it
     /// was lost for want of room; another one who sends beside it takes the room of both.
     fn is_now(&self) -> bool {
-        let (Some((_, came, gone)), Some((_, chunks, missing))) = (self.seen.front(), self.seen.back()) else {
+        let (Some((_, came, gone)), Some((_, chunks, missing))) = (self.seen.front(), self.seen.back())
+        else {
             return false;
         };
         let (came, gone) = (chunks.saturating_sub(*came), missing.saturating_sub(*gone));
