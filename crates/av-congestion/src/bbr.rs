@@ -40,9 +40,6 @@ const LEAST_RATE_WINDOW: Duration = Duration::from_millis(1_200);
 const CROWDED_RATE_WINDOW: Duration = Duration::from_millis(400);
 /// Datagrams that may be in flight while no reports come, and in the beginning of a restart.
 const RESTART_DATAGRAMS: usize = 8;
-/// Datagrams that may be in flight before the first report. Ten are what RFC 6928 has; twice as much lets a key frame of a
-/// modest stream pass, and is lost in part where the queue is short.
-const FIRST_DATAGRAMS: usize = 20;
 /// The longest time between two of those few, unless the round trip is longer.
 const MOST_BACKOFF: Duration = Duration::from_millis(1_200);
 /// Who sends nothing for longer than this, and than two datagrams take, had nothing to send.
@@ -102,7 +99,7 @@ impl Bbr {
             machine: Machine::new(config.seed),
             pacer: Pacer::new(now, 0.0, 0.0),
             pacing: 0.0,
-            window: first_window(&config),
+            window: config.initial_window,
             is_limited: true,
             was_limited: true,
             is_free: false,
@@ -111,7 +108,7 @@ impl Bbr {
             sent_at: None,
             timeouts: 0,
             has_moved: false,
-            restart: Some(0),
+            restart: None,
             fallback: None,
         };
         bbr.pacing = bbr.pacing_rate(now);
@@ -399,7 +396,6 @@ impl Bbr {
         let small = self.config.datagram * RESTART_DATAGRAMS;
         let window = window.max(small);
         let Some(began) = self.restart else { return window };
-        let small = if began == 0 { first_window(&self.config) } else { small };
         // After a restart what was delivered may be sent twice, as in a slow start.
         let delivered = self.sampler.last().map_or(0, |last| last.received.bytes.saturating_sub(began));
         let grown = small.saturating_add(usize::try_from(delivered).unwrap_or(usize::MAX).saturating_mul(2));
@@ -416,11 +412,11 @@ impl Bbr {
             true => HIGH_GAIN,
             false => self.machine.gain(),
         };
-        let window = self.window.min(self.config.initial_window) as f64;
+        let window = self.config.initial_window as f64;
         let unknown = window / NOMINAL_RTT.as_secs_f64();
         let rate = self.rates.best().or(self.fallback).unwrap_or(unknown);
         let mut rate = if self.timeouts > 0 { rate / 2.0 } else { rate * gain };
-        let is_new = self.machine.mode() == Mode::Startup && self.restart.is_none_or(|began| began == 0);
+        let is_new = self.machine.mode() == Mode::Startup && self.restart.is_none();
         if is_new && self.was_limited && !self.fit.spreads() {
             // The first reports tell of a few datagrams: no reason to send less than the window lets pass anyway.
             rate = rate.max(window / (NOMINAL_RTT + self.config.report_interval).as_secs_f64());
@@ -463,10 +459,6 @@ impl Bbr {
         let patience = (known + self.config.report_interval * 4).max(Duration::from_millis(500));
         (patience * (1 << self.timeouts.min(4))).min(MOST_BACKOFF.max(patience))
     }
-}
-
-fn first_window(config: &BbrConfig) -> usize {
-    config.initial_window.min(config.datagram * FIRST_DATAGRAMS)
 }
 
 fn duration_micros(duration: Duration) -> u64 {
