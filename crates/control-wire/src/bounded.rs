@@ -11,6 +11,10 @@ pub const MAX_PERMIT_LEN: usize = 8 * 1024;
 pub const MAX_LANE_ADDRESSES: usize = 16;
 /// Bytes of the reason for a lane's refusal at most.
 pub const MAX_WHY_LEN: usize = 1024;
+/// Entries of a gossip message at most.
+pub const MAX_GOSSIP_ENTRIES: usize = 32;
+/// Bytes of an entry of gossip at most; a card with all it may hold is shorter.
+pub const MAX_GOSSIP_ENTRY_LEN: usize = 12 * 1024;
 
 const TOO_LONG: &str = "longer than the message allows";
 
@@ -28,6 +32,33 @@ pub(crate) fn read<'de, const MOST: usize, T: Deserialize<'de>, D: Deserializer<
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
     deserializer.deserialize_seq(Bounded::<MOST, T>(PhantomData))
+}
+
+/// As [`write`], of byte strings that have a limit of their own.
+pub(crate) fn write_strings<const MOST: usize, const LEN: usize, S: Serializer>(
+    list: &[Vec<u8>],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    if list.iter().any(|string| string.len() > LEN) {
+        return Err(S::Error::custom(TOO_LONG));
+    }
+    write::<MOST, _, _>(list, serializer)
+}
+
+/// As [`read`], of byte strings that have a limit of their own.
+pub(crate) fn read_strings<'de, const MOST: usize, const LEN: usize, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<Vec<u8>>, D::Error> {
+    let list = read::<MOST, ByteString<LEN>, D>(deserializer)?;
+    Ok(list.into_iter().map(|ByteString(bytes)| bytes).collect())
+}
+
+struct ByteString<const MOST: usize>(Vec<u8>);
+
+impl<'de, const MOST: usize> Deserialize<'de> for ByteString<MOST> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        read::<MOST, u8, D>(deserializer).map(Self)
+    }
 }
 
 pub(crate) fn write_text<const MOST: usize, S: Serializer>(

@@ -24,7 +24,9 @@ mod lane;
 mod message;
 mod quota;
 
-pub use bounded::{MAX_LANE_ADDRESSES, MAX_PERMIT_LEN, MAX_WHY_LEN};
+pub use bounded::{
+    MAX_GOSSIP_ENTRIES, MAX_GOSSIP_ENTRY_LEN, MAX_LANE_ADDRESSES, MAX_PERMIT_LEN, MAX_WHY_LEN,
+};
 pub use error::Error;
 pub use frame::{
     FRAME_LIMIT, PREAMBLE_LEN, PREFIX_LEN, PROTOCOL_VERSION, decode, encode, frame_len, preamble, version_of,

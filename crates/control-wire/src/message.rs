@@ -1,7 +1,9 @@
 //! The messages.
 
 use crate::OverQuota;
-use crate::bounded::{MAX_LANE_ADDRESSES, MAX_PERMIT_LEN, MAX_WHY_LEN, read, write};
+use crate::bounded::{
+    MAX_GOSSIP_ENTRIES, MAX_GOSSIP_ENTRY_LEN, MAX_LANE_ADDRESSES, MAX_PERMIT_LEN, MAX_WHY_LEN, read, write,
+};
 use core_types::{ChunkSeq, Epoch, LayerPolicy, SessionId, StreamId, StripeSet};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -236,6 +238,18 @@ pub enum Control {
     Ping,
     /// The answer: something came.
     Pong,
+    /// To whoever it may concern: who is there to feed others, and what they claim that they can carry (spec 53).
+    Gossip {
+        /// Cards and claims, each signed by the peer that it is of: at most [`MAX_GOSSIP_ENTRIES`], of at most
+        /// [`MAX_GOSSIP_ENTRY_LEN`] bytes each.
+        #[serde(
+            serialize_with = "crate::bounded::write_strings::<MAX_GOSSIP_ENTRIES, MAX_GOSSIP_ENTRY_LEN, _>"
+        )]
+        #[serde(
+            deserialize_with = "crate::bounded::read_strings::<MAX_GOSSIP_ENTRIES, MAX_GOSSIP_ENTRY_LEN, _>"
+        )]
+        entries: Vec<Vec<u8>>,
+    },
 }
 
 impl Control {

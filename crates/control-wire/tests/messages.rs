@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use control_wire::{
-    Control, Error, MAX_LANE_ADDRESSES, MAX_PERMIT_LEN, MAX_WHY_LEN, OverQuota, PREFIX_LEN, Start, decode,
-    encode, lane_context,
+    Control, Error, MAX_GOSSIP_ENTRIES, MAX_GOSSIP_ENTRY_LEN, MAX_LANE_ADDRESSES, MAX_PERMIT_LEN,
+    MAX_WHY_LEN, OverQuota, PREFIX_LEN, Start, decode, encode, lane_context,
 };
 use proptest::prelude::*;
 use std::net::SocketAddr;
@@ -46,6 +46,8 @@ fn recent() -> impl Strategy<Value = Control> {
         any::<[u8; 16]>().prop_map(|invitation| Control::Resume { invitation }),
         Just(Control::Ping),
         Just(Control::Pong),
+        prop::collection::vec(bytes(200), 0..=MAX_GOSSIP_ENTRIES)
+            .prop_map(|entries| Control::Gossip { entries }),
     ]
 }
 
@@ -68,6 +70,7 @@ fn lists_and_texts_end_at_their_limit_in_both_directions() {
         Control::Permit { permit: vec![7; MAX_PERMIT_LEN] },
         offer(addresses(MAX_LANE_ADDRESSES)),
         refused("é".repeat(MAX_WHY_LEN / 2)),
+        Control::Gossip { entries: vec![vec![7; MAX_GOSSIP_ENTRY_LEN]; MAX_GOSSIP_ENTRIES] },
     ];
     for message in longest {
         assert_eq!(decode::<Control>(&content(&message)), Ok(message));
@@ -76,6 +79,8 @@ fn lists_and_texts_end_at_their_limit_in_both_directions() {
         Control::Permit { permit: vec![7; MAX_PERMIT_LEN + 1] },
         offer(addresses(MAX_LANE_ADDRESSES + 1)),
         refused("x".repeat(MAX_WHY_LEN + 1)),
+        Control::Gossip { entries: vec![vec![]; MAX_GOSSIP_ENTRIES + 1] },
+        Control::Gossip { entries: vec![vec![], vec![7; MAX_GOSSIP_ENTRY_LEN + 1]] },
     ];
     for message in longer {
         assert!(matches!(encode(&message), Err(Error::Malformed(_))), "{message:?}");
@@ -86,7 +91,9 @@ fn lists_and_texts_end_at_their_limit_in_both_directions() {
     let one = [0, 127, 0, 0, 1, 9];
     let offer = [&[25, 1, 17][..], &one.repeat(17), &[2, 1]].concat();
     let why = [&[27, 1, 0x81, 0x08][..], &[b'x'; MAX_WHY_LEN + 1]].concat();
-    for bytes in [permit, offer, why] {
+    let many = [&[31, 33][..], &[0; MAX_GOSSIP_ENTRIES + 1]].concat();
+    let long = [&[31, 2, 0, 0x81, 0x60][..], &[7; MAX_GOSSIP_ENTRY_LEN + 1]].concat();
+    for bytes in [permit, offer, why, many, long] {
         assert!(matches!(decode::<Control>(&bytes), Err(Error::Malformed(_))), "message {}", bytes[0]);
     }
 }
@@ -129,7 +136,9 @@ fn message_numbers_and_field_order_are_the_wire() {
     assert_eq!(hex(&Control::LaneRefused { lane: 3, why: "no".into() }), [27, 3, 2, b'n', b'o']);
     assert_eq!(hex(&Control::Resume { invitation: [4; 16] }), [&[28][..], &[4; 16]].concat());
     assert_eq!((hex(&Control::Ping), hex(&Control::Pong)), (vec![29], vec![30]));
-    assert!(decode::<Control>(&[31]).is_err());
+    let gossip = Control::Gossip { entries: vec![vec![0, 5], vec![], vec![6; 300]] };
+    assert_eq!(hex(&gossip), [&[31, 3, 2, 0, 5, 0, 0xac, 2][..], &[6; 300]].concat());
+    assert!(decode::<Control>(&[32]).is_err());
 }
 
 #[test]

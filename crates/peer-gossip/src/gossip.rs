@@ -1,0 +1,245 @@
+//! The state machine: what is known, and what each link is to be told (spec 53 sections 3 to 5).
+
+mod take;
+mod tell;
+#[cfg(test)]
+mod tests;
+
+use crate::config::{REMEMBERED, SWEPT_EVERY};
+use crate::draw::Draw;
+use crate::link::Link;
+use crate::memory::Memory;
+use crate::peer::{Known, Peer, Said, SaidClaim};
+use crate::{Card, Config, Error, Stats, entry};
+use alm::{CapacityClaim, ClaimStore};
+use av_wire::permit::LATE_BY;
+use core::time::Duration;
+use core_types::{KeyId, LinkId, MonoTime, WallTime};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Who is there to feed others, told from link to link.
+///
+/// **Drain rule**: after every call that changes it, take [`Gossip::poll_message`] until it gives `None`, and send each message
+/// over its link as one `Control::Gossip`; call [`Gossip::handle_timeout`] when [`Gossip::poll_timeout`] is due.
+#[derive(Debug)]
+pub struct Gossip {
+    config: Config,
+    /// The latest that was said by the caller.
+    now: MonoTime,
+    wall: WallTime,
+    own: Option<Said>,
+    peers: BTreeMap<KeyId, Peer>,
+    claims: ClaimStore,
+    /// When the last card was made of peers that were dropped, so that an older one is no way back.
+    past: Memory<WallTime, WallTime>,
+    forgotten: Memory<MonoTime, ()>,
+    aside: Memory<MonoTime, ()>,
+    links: BTreeMap<LinkId, Link>,
+    /// Links with something to tell that may tell it now, and those that have to wait, by when.
+    ready: BTreeSet<LinkId>,
+    waiting: BTreeSet<(MonoTime, LinkId)>,
+    sweep_at: Option<MonoTime>,
+    draw: Draw,
+    stats: Stats,
+}
+
+impl Gossip {
+    /// Nobody is known yet, and there is no link.
+    pub fn new(config: Config) -> Self {
+        let room = config.limits.peers;
+        let remembered = room.saturating_mul(REMEMBERED);
+        Self {
+            now: MonoTime(0),
+            wall: WallTime(0),
+            own: None,
+            peers: BTreeMap::new(),
+            claims: ClaimStore::new(room),
+            past: Memory::new(remembered),
+            forgotten: Memory::new(remembered),
+            aside: Memory::new(remembered),
+            links: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            sweep_at: None,
+            draw: Draw(config.seed),
+            stats: Stats::default(),
+            config,
+        }
+    }
+
+    /// What this node says of itself, signed: its card, and its claim. It is checked, and told to all links. To be called for each
+    /// renewal of the claim, which is each 20 to 30 s, with the same card as long as nothing in it changes; it has a new one when
+    /// its permit or address does, and SHOULD have one every 5 minutes. More news than one in 2 s others do not take.
+    ///
+    /// # Errors
+    /// [`Error::Own`] if others would refuse it; [`Error::Input`] if it is somebody else's, or no newer than what was said before
+    /// and not the same. Then nothing changed.
+    pub fn set_own(
+        &mut self,
+        now: MonoTime,
+        wall: WallTime,
+        card: Vec<u8>,
+        claim: Vec<u8>,
+    ) -> Result<(), Error> {
+        self.tick(now, wall);
+        let said = self.check_own(&card, &claim).map_err(|error| match error {
+            Error::Input { .. } => error,
+            other => Error::Own(Box::new(other)),
+        })?;
+        self.own = Some(said);
+        self.tell(self.config.me);
+        Ok(())
+    }
+
+    fn check_own(&self, card: &[u8], claim: &[u8]) -> Result<Said, Error> {
+        let me = self.config.me;
+        let refused = |what, why| Err(Error::Input { what, why });
+        let verified = Card::verify(card, self.config.session, &self.config.host, self.wall)?;
+        if verified.key_id() != me {
+            return refused("own card", "it names another peer: sign one for the identity of this node");
+        }
+        let claimed = CapacityClaim::verify(claim, &verified.identity)
+            .and_then(|claim| claim.check_time(self.wall).map(|()| claim))
+            .map_err(|source| Error::Claim { peer: me, source })?;
+        let (card, claim) = (entry::card(card), entry::claim(claim));
+        if let Some(before) = &self.own {
+            if verified.issued_at < before.issued_at
+                || verified.issued_at == before.issued_at && card != before.card
+            {
+                return refused("own card", "it is no newer than the last: give it a later time of issue");
+            }
+            let is_old = |last: &SaidClaim| {
+                claimed.counter < last.counter || claimed.counter == last.counter && claim != last.entry
+            };
+            if before.claim.as_ref().is_some_and(is_old) {
+                return refused("own claim", "it is no newer than the last: give it a higher counter");
+            }
+        }
+        let claim = Some(SaidClaim::new(claim, &claimed));
+        Ok(Said { card, issued_at: verified.issued_at, claim })
+    }
+
+    /// Says nothing of this node any more. Others find out when its last claim is over.
+    pub fn withdraw_own(&mut self) {
+        self.own = None;
+    }
+
+    /// A link over which gossip goes from now on. It is told what this node says of itself and of some others, drawn by the seed:
+    /// of all others it hears when they renew their claims. Nothing changes if the link is there already.
+    pub fn add_link(&mut self, now: MonoTime, link: LinkId) {
+        self.tick(now, self.wall);
+        if self.links.contains_key(&link) {
+            return;
+        }
+        self.links.insert(link, Link::new(now, &self.config.limits));
+        self.greet(link);
+    }
+
+    /// The link is gone, or takes no part any more. What came over it stays.
+    pub fn remove_link(&mut self, link: LinkId) {
+        if let Some(due) = self.links.remove(&link).and_then(|gone| gone.waits_until) {
+            self.waiting.remove(&(due, link));
+        }
+        self.ready.remove(&link);
+        for peer in self.peers.values_mut() {
+            peer.heard_from = peer.heard_from.filter(|from| *from != link);
+        }
+    }
+
+    /// When [`Gossip::handle_timeout`] has something to do next.
+    pub fn poll_timeout(&self) -> Option<MonoTime> {
+        let waiting = self.waiting.first().map(|(due, _)| *due);
+        [waiting, self.sweep_at].into_iter().flatten().min()
+    }
+
+    /// Lets out what had to wait, and drops what is over.
+    pub fn handle_timeout(&mut self, now: MonoTime, wall: WallTime) {
+        self.tick(now, wall);
+        if self.sweep_at.is_some_and(|at| at <= self.now) {
+            self.sweep();
+        }
+    }
+
+    /// The peers that are good now, in ascending order of their names: with a card, a permit and a claim that are, neither this
+    /// node nor one that is forgotten or set aside.
+    pub fn peers(&self, wall: WallTime) -> impl Iterator<Item = Known<'_>> {
+        self.peers.iter().filter_map(move |(key, peer)| {
+            let claim = self.claims.get(wall, *key)?;
+            let is_good = peer.card.check_time(wall).is_ok() && self.aside.get(self.now, *key).is_none();
+            is_good.then_some(Known { key: *key, card: &peer.card, claim, heard_from: peer.heard_from })
+        })
+    }
+
+    /// Drops a peer, one that the host has taken out: it is neither given out, nor taken again, nor passed on for `how_long`.
+    pub fn forget(&mut self, now: MonoTime, peer: KeyId, how_long: Duration) {
+        self.tick(now, self.wall);
+        if peer != self.config.me {
+            self.drop_peer(peer);
+            self.forgotten.keep(peer, now.plus(how_long), ());
+            self.sweep_later();
+        }
+    }
+
+    /// Does not give out a peer for `how_long`, one that could not be reached. What it says is still taken and passed on: others
+    /// may reach it.
+    pub fn set_aside(&mut self, now: MonoTime, peer: KeyId, how_long: Duration) {
+        self.tick(now, self.wall);
+        self.aside.keep(peer, now.plus(how_long), ());
+        self.sweep_later();
+    }
+
+    /// What was done, and how much there is.
+    pub fn stats(&self) -> Stats {
+        Stats { peers: self.peers.len(), links: self.links.len(), ..self.stats }
+    }
+
+    /// Takes over what the caller says of the time, and lets links speak that had to wait for it.
+    fn tick(&mut self, now: MonoTime, wall: WallTime) {
+        self.now = self.now.max(now);
+        self.wall = wall;
+        while let Some((_, id)) = self.waiting.first().copied().filter(|(due, _)| *due <= self.now) {
+            self.waiting.pop_first();
+            if let Some(link) = self.links.get_mut(&id) {
+                link.waits_until = None;
+                self.ready.insert(id);
+            }
+        }
+    }
+
+    fn sweep_later(&mut self) {
+        self.sweep_at.get_or_insert(self.now.plus(SWEPT_EVERY));
+    }
+
+    /// Drops what is over. For the memory alone: nothing that is over is given out.
+    fn sweep(&mut self) {
+        self.claims.expire(self.wall);
+        let is_over = |(key, peer): (&KeyId, &Peer)| {
+            let is_silent = self.claims.get(self.wall, *key).is_none();
+            let is_due = self.now.since(peer.heard_at) >= self.config.limits.card_kept;
+            (is_silent && is_due).then_some(*key)
+        };
+        let over: Vec<KeyId> = self.peers.iter().filter_map(is_over).collect();
+        for peer in over {
+            self.drop_peer(peer);
+        }
+        self.past.expire(self.wall);
+        self.forgotten.expire(self.now);
+        self.aside.expire(self.now);
+        let is_needed = !(self.peers.is_empty()
+            && self.past.is_empty()
+            && self.forgotten.is_empty()
+            && self.aside.is_empty());
+        self.sweep_at = is_needed.then(|| self.now.plus(SWEPT_EVERY));
+    }
+
+    /// Drops all that is known of a peer, but how new its card was and, in the store, its claim.
+    fn drop_peer(&mut self, key: KeyId) {
+        let Some(peer) = self.peers.remove(&key) else { return };
+        self.claims.remove(key);
+        let until = peer.card.permitted().not_after.0.saturating_add(LATE_BY.as_millis() as u64);
+        self.past.keep(key, WallTime(until), peer.said.issued_at);
+        for link in self.links.values_mut() {
+            link.forget(key);
+        }
+    }
+}
