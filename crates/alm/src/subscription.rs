@@ -71,7 +71,7 @@ impl Subscription {
     /// Adds a parent: it gets the stripes that nobody carries, or one of a parent that has two more. A parent beyond the
     /// number of stripes stays a warm spare; one that is known, or beyond [`Config::max_parents`], is not taken.
     pub fn add_parent(&mut self, now: MonoTime, link: LinkId) {
-        self.add(now, link, u16::MAX);
+        self.add(now, link, u16::MAX, 0);
     }
 
     /// As [`Subscription::add_parent`], for a parent that is meant for these stripes alone: it takes them over from who is
@@ -79,7 +79,7 @@ impl Subscription {
     pub fn add_parent_for(&mut self, now: MonoTime, link: LinkId, stripes: StripeSet) {
         let stripes = stripes.mask();
         if self.parent(link).is_none() {
-            return self.add(now, link, stripes);
+            return self.add(now, link, stripes, 0);
         }
         self.parent_mut(link, |p| {
             p.best |= stripes;
@@ -90,12 +90,18 @@ impl Subscription {
         while self.take_over(now, link) {}
     }
 
-    fn add(&mut self, now: MonoTime, link: LinkId, best: u16) {
+    /// As [`Subscription::add_parent_for`], for a parent that is never told to send anything else: one that would have it from
+    /// here, directly or not. One that is known stays as it is.
+    pub fn add_parent_only(&mut self, now: MonoTime, link: LinkId, stripes: StripeSet) {
+        self.add(now, link, stripes.mask(), !stripes.mask());
+    }
+
+    fn add(&mut self, now: MonoTime, link: LinkId, best: u16, never: u16) {
         let full = self.parents.len() >= usize::from(self.config.max_parents.max(1));
         if full || self.parents.iter().any(|p| p.link == link) {
             return;
         }
-        self.parents.push(Parent::new(now, link, best));
+        self.parents.push(Parent { retired: never, ..Parent::new(now, link, best) });
         self.deal(now);
         while self.take_over(now, link) {}
     }
@@ -163,14 +169,14 @@ impl Subscription {
         self.heard(now, parent);
         if self.parent(parent).is_some_and(|p| p.mask != 0 && !p.is_doubtful()) {
             // Somebody upstream is there, and has nothing to send.
-            self.rebuild_at = None;
+            self.is_fed();
         }
     }
 
     /// Reports an authentic, fresh chunk from a parent.
     pub fn handle_chunk(&mut self, now: MonoTime, from: LinkId, epoch: Epoch, seq: ChunkSeq) {
         self.stats.chunks += 1;
-        self.rebuild_at = None;
+        self.is_fed();
         self.heard(now, from);
         let within = self.config.request_within;
         let closed = self.gaps.close(epoch, seq);

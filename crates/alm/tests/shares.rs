@@ -165,3 +165,29 @@ fn the_end_of_an_object_that_is_complete_is_looked_for_where_it_is_passed_on() {
     told.drain(&mut subscription);
     assert_eq!(told.asked, [11]);
 }
+
+/// One that would have the others from here: it has them by itself from nobody, and two such would wait for one another.
+#[test]
+fn who_is_there_for_one_stripe_only_is_told_no_other_whoever_goes() {
+    let (mut subscription, mut told) = (Subscription::new(Config::default()).unwrap(), Told::default());
+    subscription.add_parent(at(0), LinkId(0));
+    subscription.add_parent_only(at(1), LinkId(1), set(2));
+    told.drain(&mut subscription);
+    assert_eq!((told.of(0), told.of(1), told.rebuilds), (13, 2, 0));
+    subscription.handle_chunk(at(2), LinkId(1), EPOCH, ChunkSeq(1));
+
+    subscription.remove_parent(at(3), LinkId(0));
+    told.drain(&mut subscription);
+    assert_eq!((told.of(1), subscription.uncarried(), told.rebuilds), (2, set(13), 1));
+    // What comes from it is no reason to wait for others less.
+    subscription.handle_chunk(at(4), LinkId(1), EPOCH, ChunkSeq(5));
+    subscription.handle_timeout(at(2_100));
+    told.drain(&mut subscription);
+    assert_eq!(told.rebuilds, 2);
+
+    subscription.add_parent(at(2_200), LinkId(2));
+    subscription.handle_chunk(at(2_201), LinkId(2), EPOCH, ChunkSeq(8));
+    subscription.handle_timeout(at(9_000));
+    told.drain(&mut subscription);
+    assert_eq!((told.of(2), told.of(1), subscription.uncarried(), told.rebuilds), (13, 2, set(0), 2));
+}

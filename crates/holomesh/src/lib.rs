@@ -33,6 +33,7 @@ pub mod demo;
 mod error;
 pub mod keyfile;
 pub mod media;
+mod mesh;
 pub mod net;
 pub mod publish;
 mod random;

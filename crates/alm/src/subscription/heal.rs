@@ -77,8 +77,9 @@ impl Subscription {
     pub(super) fn suspect(&mut self, now: MonoTime, link: LinkId) {
         let Some(parent) = self.parent(link).filter(|p| p.is_live()) else { return };
         let (mask, failures) = (parent.mask, parent.failures.saturating_add(1));
-        if mask != 0 && !self.parents.iter().any(|p| p.link != link && p.is_live()) {
-            // A silent parent is better than none, until there is another.
+        let could = |p: &Parent| (0..16).any(|stripe| mask & 1 << stripe != 0 && p.takes(1 << stripe));
+        if mask != 0 && !self.parents.iter().any(|p| p.link != link && could(p)) {
+            // A silent parent is better than none, until there is another for what it carries.
             self.parent_mut(link, Parent::clear);
             if self.rebuild_at.is_none() {
                 self.call_for_parents(now);
@@ -128,6 +129,21 @@ impl Subscription {
             self.call_for_parents(now);
         }
         self.deal(now);
+        self.call_if_uncarried(now);
+    }
+
+    /// Whoever is left may not be there for all stripes.
+    fn call_if_uncarried(&mut self, now: MonoTime) {
+        if self.rebuild_at.is_none() && self.uncarried().mask() != 0 {
+            self.call_for_parents(now);
+        }
+    }
+
+    /// Somebody upstream sends something, or shows life: nobody is called for any more, if every stripe has a carrier.
+    pub(super) fn is_fed(&mut self) {
+        if self.rebuild_at.is_some() && self.uncarried().mask() == 0 {
+            self.rebuild_at = None;
+        }
     }
 
     /// A parent sends less than it was told to.
@@ -159,9 +175,7 @@ impl Subscription {
         let count = u64::from(self.config.stripes);
         self.gaps.hurry(now, link, |seq| lost & (1 << (seq.0 % count)) != 0);
         self.deal(now);
-        if self.uncarried().mask() != 0 && self.rebuild_at.is_none() {
-            self.call_for_parents(now);
-        }
+        self.call_if_uncarried(now);
     }
 
     /// Gives what a parent carries that is to go to others that can, and lets it go on until they deliver.

@@ -5,6 +5,7 @@ use crate::Error;
 use crate::ticket::Ticket;
 use crate::watch::{self, Command, Config, MatroskaSink, Proofs, Sink, Y4mSink};
 use clap::Args;
+use core_types::BitRate;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -28,6 +29,9 @@ pub(super) struct Options {
     /// 1.1 seconds later.
     #[arg(long, value_enum, default_value_t)]
     proofs: Proofs,
+    /// Feed other watchers of the session with so many kbit/s of this node's uplink [default: feed nobody].
+    #[arg(long, value_name = "KBIT", value_parser = clap::value_parser!(u32).range(100..))]
+    uplink: Option<u32>,
     #[command(flatten)]
     node: NodeOptions,
 }
@@ -55,6 +59,7 @@ pub(super) async fn run(options: Options) -> Result<(), Error> {
     }
     config.delay = Duration::from_millis(options.delay.min(5_000));
     config.proofs = options.proofs;
+    config.uplink = options.uplink.map(|kbit| BitRate::from_kbit(kbit.into()));
     config.lanes = options.node.transport.lanes();
     config.direct = options.node.transport.direct();
     let state = config.state.clone();

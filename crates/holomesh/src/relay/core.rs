@@ -1,12 +1,14 @@
 //! The relay's state machine with the links that it speaks to. A host has one as well: it feeds its relays, and serves
 //! watchers itself where there are none.
 
+mod gossip;
 mod hops;
 mod transmit;
 
 use super::made::Made;
 use super::requests::{REQUESTS, RequestMeter};
 use super::status::{Past, count};
+use crate::mesh::Mesh;
 use crate::net::{Control, LaneChange, Lanes, Link, Transport};
 use crate::service::status::{ByTransport, Refused, RequestsRefused};
 use crate::service::uplink::Uplink;
@@ -82,6 +84,8 @@ pub(crate) struct RelayCore {
     uplink: Uplink,
     /// What the node may send in all by its own settings, and by its permit.
     uplink_rates: (Option<BitRate>, Option<BitRate>),
+    /// What is heard and said of who is there to feed others, if this node takes part in that.
+    mesh: Option<Mesh>,
     pub(super) past: Past,
     pub(super) accepted: u64,
     pub(super) refused: Refused,
@@ -122,6 +126,7 @@ impl RelayCore {
             repair_needed: 0,
             uplink: Uplink::new(clock.now(), uplink),
             uplink_rates: (uplink, None),
+            mesh: None,
             past: Past::default(),
             accepted: 0,
             refused: Refused::default(),
@@ -198,8 +203,12 @@ impl RelayCore {
     }
 
     pub(crate) fn permit(&mut self, link: LinkId, permission: Permission) {
+        let belongs = permission != Permission::NONE;
         if let Err(error) = self.relay.set_permission(self.clock.now(), link, permission) {
             tracing::debug!(%link, %error, "a permission has no effect");
+        }
+        if belongs {
+            self.join_mesh(link);
         }
         self.transmit();
     }
@@ -248,6 +257,7 @@ impl RelayCore {
 
     pub(crate) fn remove_link(&mut self, link: LinkId) {
         self.relay.remove_link(link);
+        self.leave_mesh(link);
         self.lanes.remove(link);
         self.blocked.remove(&link);
         if let Some(served) = self.links.remove(&link) {
@@ -277,6 +287,10 @@ impl RelayCore {
     fn was_carried(&self, stream: StreamId) -> bool {
         let now = self.clock.now();
         self.former.iter().any(|(ended, former)| *former == stream && now.since(*ended) < UNDER_WAY)
+    }
+
+    pub(crate) fn now(&self) -> MonoTime {
+        self.clock.now()
     }
 
     pub(crate) fn link(&self, link: LinkId) -> Option<&Link> {
@@ -310,8 +324,18 @@ impl RelayCore {
     }
 
     /// True while anybody takes a stream: whoever moved away closes its link, and who is linked for nothing is not waited for.
-    pub(super) fn serves_anybody(&self) -> bool {
+    pub(crate) fn serves_anybody(&self) -> bool {
         self.links.keys().any(|link| self.relay.subscriptions(*link) > 0)
+    }
+
+    /// Streams that are carried.
+    pub(crate) fn streams(&self) -> impl Iterator<Item = StreamId> {
+        self.codecs.keys().copied()
+    }
+
+    /// Links over which a stream is taken, in whole or in part.
+    pub(crate) fn children(&self) -> usize {
+        self.links.keys().filter(|link| self.relay.subscriptions(**link) > 0).count()
     }
 
     pub(crate) fn stats(&self) -> Stats {
@@ -394,7 +418,9 @@ impl RelayCore {
 
     pub(crate) fn poll_timeout(&self) -> Option<MonoTime> {
         let look = (!self.links.is_empty()).then(|| self.looked.plus(LOOK));
-        self.relay.poll_timeout().into_iter().chain(self.blocked.values().copied()).chain(look).min()
+        let mesh = self.mesh.as_ref().and_then(Mesh::poll_timeout);
+        let relay = self.relay.poll_timeout().into_iter().chain(mesh);
+        relay.chain(self.blocked.values().copied()).chain(look).min()
     }
 
     /// Lets go of links that others dialled and that have been for nothing for too long: those who never joined, served or showed

@@ -9,6 +9,7 @@ mod status;
 mod upstream;
 
 pub(crate) use self::core::RelayCore;
+pub(crate) use self::permits::PermitDesk;
 pub(crate) use self::requests::REQUESTS;
 pub use node::run_with;
 

@@ -13,7 +13,7 @@ const MAX_REVOKED: usize = 4_096;
 
 /// What permits say here.
 #[derive(Debug)]
-pub(super) struct PermitDesk {
+pub(crate) struct PermitDesk {
     session: SessionId,
     own: KeyId,
     /// Permits of a holder up to this serial are void.
@@ -41,8 +41,8 @@ pub(super) enum Own {
 
 /// What a permit limits beside the streams; `None` where it says nothing of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Figures {
-    pub(super) bytes_per_second: Option<u64>,
+pub(crate) struct Figures {
+    pub(crate) bytes_per_second: Option<u64>,
     pub(super) subscribers: Option<usize>,
 }
 
@@ -57,7 +57,7 @@ impl Figures {
 }
 
 impl PermitDesk {
-    pub(super) const fn new(session: SessionId, own: KeyId) -> Self {
+    pub(crate) const fn new(session: SessionId, own: KeyId) -> Self {
         Self { session, own, revoked: BTreeMap::new(), shown: BTreeMap::new() }
     }
 
@@ -88,7 +88,7 @@ impl PermitDesk {
     ///
     /// # Errors
     /// A sentence for the child.
-    pub(super) fn check_child(
+    pub(crate) fn check_child(
         &mut self,
         now: (MonoTime, WallTime),
         signed: &[u8],
@@ -126,7 +126,7 @@ impl PermitDesk {
     }
 
     /// A link is gone, and with it what was shown over it.
-    pub(super) fn forget(&mut self, link: LinkId) {
+    pub(crate) fn forget(&mut self, link: LinkId) {
         self.shown.remove(&link);
     }
 

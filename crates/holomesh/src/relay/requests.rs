@@ -136,6 +136,7 @@ impl RelayCore {
                 self.answer(link, outcome);
             }
             Control::LaneOffer { .. } => self.take_lane(now, link, &message),
+            Control::Gossip { entries } => self.hear(link, &entries),
             Control::LaneAccept { .. } | Control::LaneRefused { .. } => {
                 self.lanes.handle_answer(self.link(link), &message);
             }

@@ -84,6 +84,7 @@ impl RelayNode {
         self.core.add_link(link);
         let serve = Control::Serve { invitation: self.ticket.invitation, address: self.net.address() };
         self.core.send(id, &serve);
+        self.core.join_mesh(id);
         if let Some(offer) = self.core.link(id).and_then(|link| self.core.lanes().offer(link)) {
             self.core.send(id, &offer);
         }

@@ -11,6 +11,7 @@ use super::packages::Packages;
 use super::permits::{Permits, Shares};
 use super::rate::{self, EncoderRate};
 use super::state::State;
+use crate::mesh::Mesh;
 use crate::net::{Control, Inbox, LossConfig, Net, NetConfig, PeerAddress, Role, Underlay};
 use crate::publish::{
     AudioConfig, BlockSource, Capture, EncoderControl, FrameSource, Observer, OutStream, StreamKind,
@@ -238,6 +239,8 @@ impl Host {
             core.carry_own(net.identity().key_id(), stream.id(), PUBLISHER, kind.codec())?;
             streams.insert(kind, stream);
         }
+        let identity = net.identity();
+        core.set_mesh(Mesh::new(session, identity.key_id(), identity.public().clone())?);
         let rate = config.video.as_ref().and_then(|(_, video)| video.bounds);
         let rate = rate.map(|bounds| EncoderRate::new(bounds.min, bounds.max, config.parents)).transpose()?;
         let host = Self {

@@ -4,7 +4,7 @@ use super::player::PlayStats;
 use super::proofs::{ProofStats, Proofs};
 use crate::net::{LossConfig, Underlay};
 use crate::ticket::Ticket;
-use core_types::Epoch;
+use core_types::{BitRate, Epoch};
 use identity::Seed;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -31,6 +31,8 @@ pub struct Config {
     pub delay: Duration,
     /// What to do with objects that are not proven to be the publisher's yet.
     pub proofs: Proofs,
+    /// What it lends of its uplink to feed other watchers of the session; `None`: nothing.
+    pub uplink: Option<BitRate>,
     /// Go on receiving after being removed, and try to open what comes: for showing that it can't.
     pub linger_after_removal: bool,
     /// Is kept up to date while the watcher runs.
@@ -50,6 +52,7 @@ impl Config {
             direct: false,
             delay: Duration::from_millis(100),
             proofs: Proofs::default(),
+            uplink: None,
             linger_after_removal: false,
             state: Arc::default(),
         }
@@ -80,6 +83,8 @@ pub struct Snapshot {
     pub removed_in: Option<Epoch>,
     /// Links that carry at least one stripe of the pictures (or the sound, where there are none).
     pub parents: u32,
+    /// Watchers that this one feeds.
+    pub children: u32,
     /// What was played.
     pub played: PlayStats,
     /// Chunks received while a member.

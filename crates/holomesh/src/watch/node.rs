@@ -3,16 +3,20 @@
 mod first_contact;
 mod host_link;
 mod membership;
+mod neighbours;
 mod parents;
+mod serving;
 
 use self::first_contact::FirstContact;
 use self::host_link::HostLink;
 use self::parents::Reached;
+use self::serving::{Serving, home_of};
 use super::config::{Config, Report, Snapshot, WatchState};
 use super::player::{Message, PlayerHandle};
 use super::proofs::{ProofStats, Proofs};
 use super::receive::InStream;
 use super::sink::Sink;
+use crate::mesh::Mesh;
 use crate::net::{Control, Inbox, Lanes, Link, LinkEvent, Net, NetConfig, PeerAddress, Role};
 use crate::ticket::Ticket;
 use crate::{Clock, Error};
@@ -21,6 +25,7 @@ use av_mls::{EpochSecret, Member};
 use av_wire::{ChunkHeader, FreshChunk, Keyring};
 use bytes::Bytes;
 use core_types::{LayerPolicy, LeafIndex, LinkId, SessionId, StreamId};
+use identity::PublicIdentity;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -72,6 +77,9 @@ pub async fn run_with(
             watcher.leave(&mut inbox).await;
             break Ok(());
         }
+        if let Some(serving) = &mut watcher.serving {
+            serving.core.sends_more().await;
+        }
         let wake = watcher.next_timeout();
         let step = tokio::select! {
             event = inbox.next() => match event {
@@ -111,6 +119,13 @@ struct Watcher {
     host: LinkId,
     host_link: HostLink,
     first_contact: FirstContact,
+    host_identity: PublicIdentity,
+    /// Feeds others, if it lends anything for that; and the stripe that it does it in, before it is known how many there are.
+    serving: Option<Serving>,
+    home: u64,
+    /// What is heard of others, and when it is looked at next.
+    mesh: Mesh,
+    look_at: Instant,
     /// What the host signed for us, for relays to see.
     permit: Option<Vec<u8>>,
     member: Member,
@@ -158,6 +173,7 @@ impl Watcher {
             state,
             lanes,
             direct,
+            uplink,
             ..
         } = config;
         let config =
@@ -166,9 +182,17 @@ impl Watcher {
         let mut host = net.connect_to_host(&ticket).await?;
         let member = Member::new(net.identity(), crate::random::generator()?)?;
         host.begin();
+        let clock = Clock::start();
+        let own = net.identity().key_id();
+        let serving = uplink.map(|uplink| Serving::new(clock, inbox.lanes(), ticket.session, own, uplink));
         let mut watcher = Self {
-            clock: Clock::start(),
+            clock,
             lanes: inbox.lanes(),
+            host_identity: host.peer.identity.clone(),
+            serving,
+            home: home_of(own),
+            mesh: Mesh::new(ticket.session, own, host.peer.identity.clone())?,
+            look_at: Instant::now(),
             host: host.id,
             host_link: HostLink::new(),
             first_contact: FirstContact::default(),
@@ -201,9 +225,9 @@ impl Watcher {
 
     /// False when the session is over.
     fn handle_event(&mut self, event: LinkEvent) -> Result<bool, Error> {
+        let Some(event) = self.handle_child(event) else { return Ok(true) };
         match event {
-            // Watchers do not serve others yet.
-            LinkEvent::Up(link) => link.refuse("this node serves nobody"),
+            LinkEvent::Up(link) => self.link_up(*link),
             LinkEvent::Chunks(link, chunks) => self.handle_chunks(link, chunks),
             LinkEvent::Control(link, message) if link == self.host => return self.handle_host(message),
             LinkEvent::Control(link, message) => self.handle_relay(link, message),
@@ -236,6 +260,9 @@ impl Watcher {
                 self.reach_relays();
                 self.serve_by_host_if_alone();
             }
+            Control::Gossip { entries } => {
+                self.hear(self.host, &entries);
+            }
             Control::Refused { why } => return self.refused_by_host(why).map(|()| true),
             Control::OverQuota { what, limit, .. } => {
                 tracing::warn!(?what, limit, "the host leaves out what is over a quota");
@@ -266,6 +293,7 @@ impl Watcher {
             stream.handle_chunk(now, link, &chunk, carried);
             play(&self.player, stream);
         }
+        self.pass_on();
         self.act();
     }
 
@@ -362,11 +390,16 @@ impl Watcher {
             self.reach_relays();
         }
         self.tend_first_contact(now);
+        self.tend_mesh(now);
         let time = self.clock.now();
         for stream in self.streams.values_mut() {
             stream.handle_timeout(time);
             play(&self.player, stream);
         }
+        if let Some(serving) = &mut self.serving {
+            serving.core.handle_timeout(time);
+        }
+        self.tend_children();
         self.act();
         Ok(())
     }
@@ -377,7 +410,9 @@ impl Watcher {
         let refresh = Instant::now() + Duration::from_millis(100);
         // What only the host can do waits for it.
         let by_host = [self.rejoin_at, self.renew_at].into_iter().flatten().filter(|_| self.host_answers());
+        let children = self.serving.as_ref().and_then(|serving| serving.core.poll_timeout());
         streams
+            .chain(children.map(|at| self.clock.instant(at)))
             .chain(self.joined_by)
             .chain(self.redial_at)
             .chain(self.leaving.iter().map(|(at, _)| *at))
@@ -405,6 +440,7 @@ impl Watcher {
         let carried =
             self.streams.values().max_by_key(|stream| stream.kind == crate::publish::StreamKind::Video);
         s.parents = carried.map_or(0, |stream| stream.subscription.carrying().count() as u32);
+        s.children = self.serving.as_ref().map_or(0, |serving| serving.children() as u32);
         s.played = self.player.stats();
         self.snapshot = s;
         self.state.set(s);

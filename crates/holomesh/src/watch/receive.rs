@@ -8,10 +8,10 @@ use av_wire::{Inner, Keyring, Media, Object, ObjectFlags, StreamAnnounce};
 use bytes::Bytes;
 use codec_fountain::{BlockShape, Reassembler, ReassemblyLimits};
 use control_wire::Start;
-use core_types::{ChunkSeq, Epoch, LeafIndex, LinkId, MediaTime, MonoTime, ObjectSeq, StreamId};
+use core_types::{BitRate, ChunkSeq, Epoch, LeafIndex, LinkId, MediaTime, MonoTime, ObjectSeq, StreamId};
 use identity::PublicIdentity;
 use std::collections::{BTreeSet, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Chunks of an epoch whose key is still on its way that are kept until it comes.
 const STASH: usize = 1_024;
@@ -49,6 +49,9 @@ pub(super) struct InStream {
     first_epoch: Option<Epoch>,
     /// Something came whole that can be shown with nothing before it.
     has_begun: bool,
+    /// What was opened and is to be passed on, if anything is.
+    opened: Option<Vec<Bytes>>,
+    meter: Meter,
     keyring: Keyring,
     reassembler: Reassembler,
     stash: VecDeque<(LinkId, Epoch, Bytes, usize)>,
@@ -84,6 +87,8 @@ impl InStream {
             known_to: BTreeSet::new(),
             first_epoch: None,
             has_begun: false,
+            opened: None,
+            meter: Meter::default(),
             keyring: Keyring::new(id),
             reassembler: Reassembler::new(announce.symbol_size, ReassemblyLimits::default())
                 .map_err(|e| Error::codec("fountain decoder", e))?,
@@ -169,6 +174,10 @@ impl InStream {
         };
         let (epoch, chunk_seq) = (opened.header.epoch, opened.header.chunk_seq);
         self.subscription.handle_chunk(now, link, epoch, chunk_seq);
+        self.meter.take(now, chunk.len());
+        if let Some(opened) = &mut self.opened {
+            opened.push(chunk.clone());
+        }
         let (seq, bytes) = match opened.inner {
             Inner::Object { seq, bytes } => (seq, bytes.to_vec()),
             Inner::Symbol { seq, object_len, repair, id, bytes } => {
@@ -214,6 +223,21 @@ impl InStream {
         self.proofs.handle_object(now, &bytes, received);
     }
 
+    /// Keeps what is opened from now on, sealed as it came, for [`take_opened`](Self::take_opened).
+    pub(super) fn keep_opened(&mut self) {
+        self.opened.get_or_insert_default();
+    }
+
+    /// Chunks that were opened since: what nobody has forged, each once.
+    pub(super) fn take_opened(&mut self) -> Vec<Bytes> {
+        self.opened.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// What the stream takes, as far as known.
+    pub(super) const fn rate(&self) -> BitRate {
+        self.meter.rate
+    }
+
     pub(super) fn handle_timeout(&mut self, now: MonoTime) {
         self.keyring.handle_timeout(now);
         self.subscription.handle_timeout(now);
@@ -233,13 +257,42 @@ impl InStream {
     }
 }
 
+/// Measures a rate over two seconds at a time.
+#[derive(Debug)]
+struct Meter {
+    since: Option<MonoTime>,
+    bytes: u64,
+    rate: BitRate,
+}
+
+impl Meter {
+    const OVER: Duration = Duration::from_secs(2);
+
+    fn take(&mut self, now: MonoTime, bytes: usize) {
+        let since = *self.since.get_or_insert(now);
+        self.bytes += bytes as u64;
+        let passed = now.since(since);
+        if passed >= Self::OVER {
+            let micros = u64::try_from(passed.as_micros()).unwrap_or(u64::MAX);
+            self.rate = BitRate(self.bytes.saturating_mul(8_000_000) / micros.max(1));
+            (self.since, self.bytes) = (Some(now), 0);
+        }
+    }
+}
+
+impl Default for Meter {
+    /// Until it has measured something, a picture of middling size is assumed.
+    fn default() -> Self {
+        Self { since: None, bytes: 0, rate: BitRate::from_kbit(1_000) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::publish::{OutStream, RepairShare, announce};
     use core_types::KeyId;
     use identity::{Identity, Seed};
-    use std::time::Duration;
 
     fn streams() -> (OutStream, InStream) {
         streams_for(4)

@@ -80,7 +80,7 @@ impl Crowd {
 impl Watcher {
     /// Without a relay the host feeds us itself.
     pub(super) fn serve_by_host_if_alone(&mut self) {
-        let carried = self.streams.values().all(|s| s.subscription.carrying().next().is_some());
+        let carried = self.is_carried();
         let waits = self.first_contact.waits(Instant::now());
         if self.snapshot.epoch.is_some() && !carried && !waits && self.host_answers() {
             self.serve_by_host();
@@ -93,18 +93,28 @@ impl Watcher {
         if self.snapshot.epoch.is_none() || !self.host_answers() {
             return;
         }
-        let carried = self.streams.values().all(|s| s.subscription.carrying().next().is_some());
-        if carried && self.first_contact.crowd.is_now() {
+        if self.is_carried() && self.first_contact.crowd.is_now() {
             tracing::debug!("the way to us is crowded: nobody else is asked to send");
             return;
         }
         self.serve_by_host();
     }
 
+    /// Every stripe has somebody who carries it.
+    fn is_carried(&self) -> bool {
+        self.streams.values().all(|stream| stream.subscription.uncarried().is_empty())
+    }
+
     fn serve_by_host(&mut self) {
         self.first_contact.is_over();
         self.first_contact.since.get_or_insert_with(Instant::now);
         self.add_parent(self.host);
+        // It may have been about to be let go.
+        let (now, host) = (self.clock.now(), self.host);
+        for stream in self.streams.values_mut() {
+            stream.subscription.add_parent_for(now, host, whole(stream.announce.parents));
+        }
+        self.act();
     }
 
     /// Looks at what comes, begins with the host when relays were waited for long enough, and lets it go when they carry.
@@ -126,13 +136,19 @@ impl Watcher {
         }
         let (time, host) = (self.clock.now(), self.host);
         for stream in self.streams.values_mut() {
-            stream.subscription.retire(time, host, StripeSet::ALL);
+            stream.subscription.retire(time, host, whole(stream.announce.parents));
         }
         self.act();
         if !self.streams.values().any(|s| s.subscription.carrying().any(|link| link == host)) {
             self.remove_parent(host);
         }
     }
+}
+
+/// All stripes of a stream.
+fn whole(stripes: u8) -> StripeSet {
+    let mask = (1_u32 << stripes.min(16)).wrapping_sub(1) as u16;
+    StripeSet::new(stripes, mask).unwrap_or(StripeSet::ALL)
 }
 
 #[cfg(test)]

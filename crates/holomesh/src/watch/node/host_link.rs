@@ -62,6 +62,7 @@ impl Watcher {
     /// The host's link broke. Before we were let in that is the end; afterwards relays may well go on, and the host may be
     /// found again.
     pub(super) fn host_is_gone(&mut self, why: String) -> Result<(), Error> {
+        self.mesh.remove_link(self.host);
         self.links.remove(&self.host);
         self.lanes.remove(self.host);
         self.remove_parent(self.host);

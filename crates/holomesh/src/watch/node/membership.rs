@@ -41,17 +41,25 @@ impl Watcher {
             announced.insert(announce.stream_id()?);
             // Who comes back may know the stream: it goes on with another key.
             if !self.streams.contains_key(&announce.stream_id()?) {
-                let stream = InStream::new(announce.clone(), &publisher, self.proofs)?;
+                let mut stream = InStream::new(announce.clone(), &publisher, self.proofs)?;
                 new.insert(stream.id);
+                if let Some(serving) = &mut self.serving {
+                    stream.keep_opened();
+                    serving.carry(stream.id, announce.codec)?;
+                }
                 self.streams.insert(stream.id, stream);
                 self.player.send(Message::Stream(Box::new(announce)));
             }
         }
         self.streams.retain(|id, _| announced.contains(id));
+        if let Some(serving) = &mut self.serving {
+            serving.keep(&announced);
+        }
         self.host_link.is_back();
         if self.relays.is_empty() {
             self.first_contact.enter(Instant::now());
         }
+        self.mesh.add_link(self.clock.now(), self.host);
         self.snapshot.removed_in = None;
         self.snapshot.first_epoch.get_or_insert(epoch);
         let secret = self.member.epoch_secret()?;
@@ -113,6 +121,7 @@ impl Watcher {
 
     /// Enters the epochs of a commit and of those that had waited for it, oldest first.
     fn follow(&mut self, outcome: CommitOutcome) -> Result<(), Error> {
+        self.expel(&outcome.removed);
         match outcome.secret {
             Some(secret) => self.enter_epoch(outcome.epoch, secret)?,
             None => self.removed(outcome.epoch)?,

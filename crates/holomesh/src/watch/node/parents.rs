@@ -1,11 +1,13 @@
 //! Whom the watcher takes its streams from: which relays it dials, shows its permit, leaves and comes back to.
 
+use super::serving::{home_of, home_stripe, no_stripes};
 use super::{Dialled, Watcher};
 use crate::Error;
 use crate::net::{Control, LaneChange, Link, PeerAddress, Role};
 use crate::publish::StreamKind;
+use crate::watch::receive::InStream;
 use control_wire::Start;
-use core_types::{LayerPolicy, LinkId, StreamId, StripeSet};
+use core_types::{KeyId, LayerPolicy, LinkId, MonoTime, StreamId};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -14,12 +16,14 @@ use std::time::{Duration, Instant};
 /// not all come back at once.
 const REDIAL: Duration = Duration::from_millis(500);
 const REDIAL_MOST: Duration = Duration::from_secs(8);
+/// Who could not be reached so often in a row is not looked for among those who were heard of.
+const GIVEN_UP: u32 = 3;
 /// After so long on a link, what failed before is forgotten.
 const STEADY: Duration = Duration::from_secs(10);
 /// A relay that was left is listened to for so long.
 const LAST_CHUNKS: Duration = Duration::from_millis(500);
 /// Relays that are kept ready beyond those that carry stripes.
-const SPARES: usize = 2;
+pub(super) const SPARES: usize = 2;
 
 /// How it is with a relay that the host names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,12 +52,13 @@ impl Watcher {
             // Nobody serves us any more.
             return;
         }
+        let candidates = self.candidates();
         self.reached.retain(|endpoint, reached| {
-            matches!(reached, Reached::Linked { .. }) || self.relays.iter().any(|r| r.endpoint == *endpoint)
+            matches!(reached, Reached::Linked { .. }) || candidates.iter().any(|r| r.endpoint == *endpoint)
         });
         let wanted =
             self.streams.values().map(|s| usize::from(s.announce.parents)).max().unwrap_or(4) + SPARES;
-        for relay in self.relays.clone() {
+        for relay in candidates {
             let failures = match self.reached.get(&relay.endpoint) {
                 None => 0,
                 Some(Reached::Resting { until, failures }) if *until <= now => *failures,
@@ -89,24 +94,31 @@ impl Watcher {
 
     fn relay_dialled(&mut self, address: &PeerAddress, link: Result<Link, Error>) {
         match link {
-            Ok(mut link) if link.peer.role == Role::Relay => {
+            Ok(mut link) if self.may_feed_us(address, &link) => {
                 let id = link.id;
                 let linked =
                     Reached::Linked { link: id, since: Instant::now(), failures: self.failures(address) };
                 self.reached.insert(address.endpoint, linked);
                 link.begin();
                 self.links.insert(id, link);
+                self.mesh.add_link(self.clock.now(), id);
+                let is_relay = self.feeder_of(id).is_none();
                 self.take_parent(id);
-                // The host serves only where there are no relays. What it carried is the relay's before that is told anything
-                // else: with its first word it is told where to start.
-                self.remove_parent(self.host);
+                if is_relay {
+                    // The host serves only where there are no relays. What it carried is the relay's before that is told anything
+                    // else: with its first word it is told where to start.
+                    self.remove_parent(self.host);
+                }
                 self.warm(id);
             }
-            Ok(link) => link.close("not a relay"),
+            Ok(link) => link.close("not who was looked for"),
             Err(error) => {
                 tracing::debug!(%error, "a relay could not be reached");
                 let failures = self.failures(address) + 1;
                 self.rest(address.endpoint, pause(failures), failures);
+                if failures >= GIVEN_UP {
+                    self.mesh.set_aside(self.clock.now(), address.endpoint);
+                }
                 if !self.reached.values().any(|r| !matches!(r, Reached::Resting { .. })) {
                     self.first_contact.is_over();
                     self.serve_by_host_if_alone();
@@ -144,8 +156,13 @@ impl Watcher {
     /// What a relay says.
     pub(super) fn handle_relay(&mut self, link: LinkId, message: Control) {
         match message {
+            Control::Gossip { entries } => {
+                if !self.hear(link, &entries) {
+                    self.drop_parent(link);
+                }
+            }
             Control::Refused { why } => {
-                tracing::info!(%link, why, "a relay refused us");
+                tracing::info!(%link, why, "a parent refused us");
                 self.drop_parent(link);
             }
             Control::End => self.drop_parent(link),
@@ -204,10 +221,22 @@ impl Watcher {
                 parent.send(&offer);
             }
         }
+        let feeder = self.feeder_of(link);
+        let lends = self.lends_in();
         for stream in self.streams.values_mut() {
-            stream.subscription.add_parent(now, link);
+            join(stream, now, link, feeder, lends);
         }
         self.act();
+    }
+
+    /// The watcher at the other end of a link to a parent; `None` for relays and the host.
+    fn feeder_of(&self, link: LinkId) -> Option<KeyId> {
+        self.links.get(&link).filter(|link| link.peer.role == Role::Watcher).map(|link| link.peer.key_id())
+    }
+
+    /// This node's key, if it feeds others.
+    pub(super) fn lends_in(&self) -> Option<KeyId> {
+        self.serving.is_some().then(|| self.net.identity().key_id())
     }
 
     /// A subscriber of nothing may already ask for repair: so a parent that carries nothing yet is told what it may be asked for.
@@ -222,9 +251,11 @@ impl Watcher {
     /// Streams that came anew are taken from the parents that are there; the others go on as they are.
     pub(super) fn adopt_streams(&mut self, new: &BTreeSet<StreamId>) {
         let now = self.clock.now();
-        for link in &self.parents {
+        let lends = self.lends_in();
+        for link in self.parents.clone() {
+            let feeder = self.feeder_of(link);
             for stream in self.streams.values_mut().filter(|stream| new.contains(&stream.id)) {
-                stream.subscription.add_parent(now, *link);
+                join(stream, now, link, feeder, lends);
             }
         }
         self.act();
@@ -248,6 +279,7 @@ impl Watcher {
     }
 
     fn forget(&mut self, link: LinkId) {
+        self.mesh.remove_link(link);
         self.links.remove(&link);
         self.lanes.remove(link);
         for stream in self.streams.values_mut() {
@@ -266,9 +298,12 @@ impl Watcher {
 
     /// Whether there is a relay whose link has been there for so long.
     pub(super) fn has_steady_relay(&self, now: Instant, long: Duration) -> bool {
-        let steady =
-            |r: &Reached| matches!(r, Reached::Linked { since, .. } if now.duration_since(*since) >= long);
-        self.reached.values().any(steady)
+        self.reached.values().any(|reached| match reached {
+            Reached::Linked { link, since, .. } => {
+                now.duration_since(*since) >= long && self.feeder_of(*link).is_none()
+            }
+            _ => false,
+        })
     }
 
     /// A permit from the host: every relay sees it before it is asked for anything.
@@ -277,6 +312,7 @@ impl Watcher {
             self.send(*link, &Control::Permit { permit: permit.clone() });
         }
         self.permit = Some(permit);
+        self.offer();
         // Who was removed and is let in again has lost its subscriptions with the permit before; to others it says nothing new.
         self.streams.values_mut().for_each(|stream| stream.subscription.assign_again());
         self.act();
@@ -302,9 +338,23 @@ impl Watcher {
     }
 }
 
-/// Of a parent that carries nothing.
-fn no_stripes() -> StripeSet {
-    StripeSet::new(1, 0).unwrap_or(StripeSet::ALL)
+/// Takes a stream from a parent: all that it is dealt, or of a watcher the one stripe in which that feeds others.
+fn join(stream: &mut InStream, now: MonoTime, link: LinkId, feeder: Option<KeyId>, own: Option<KeyId>) {
+    let stripes = stream.announce.parents;
+    match feeder {
+        None => stream.subscription.add_parent(now, link),
+        Some(feeder) if may_feed(feeder, own, stripes) => {
+            stream.subscription.add_parent_only(now, link, home_stripe(home_of(feeder), stripes));
+        }
+        Some(_) => {}
+    }
+}
+
+/// Whether a watcher may feed this one, which feeds others as `own` itself, or nobody. Where both feed others in the same stripe, the
+/// one with the lower key is nearer to the publisher: so nobody has it from himself.
+pub(super) fn may_feed(feeder: KeyId, own: Option<KeyId>, stripes: u8) -> bool {
+    let stripe = |peer| home_stripe(home_of(peer), stripes);
+    own.is_none_or(|own| stripe(own) != stripe(feeder) || feeder < own)
 }
 
 /// How long a relay is left alone that has failed us so often.

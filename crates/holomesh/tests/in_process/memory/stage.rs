@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use crate::kit::{PATIENCE, Pictures, encoder, on_thread};
-use core_types::SymbolSize;
+use core_types::{BitRate, SymbolSize};
 use holomesh::Error;
 use holomesh::keyfile::random_seed;
 use holomesh::net::memory::{Counters, MemoryNet};
@@ -79,12 +79,24 @@ impl Watcher {
     }
 }
 
+/// Who takes part in a session.
+pub(crate) struct Cast {
+    pub(crate) relays: u8,
+    pub(crate) watchers: u8,
+    /// Stripes of each stream.
+    pub(crate) parents: u8,
+    /// What each watcher lends to others.
+    pub(crate) uplink: Option<BitRate>,
+    pub(crate) shares: Shares,
+}
+
 /// The host of a session with small pictures, relays and watchers, all linked up.
 pub(crate) struct Stage {
     pub(crate) network: MemoryNet,
     pub(crate) ticket: Ticket,
     pub(crate) watchers: Vec<Watcher>,
     relays: u8,
+    uplink: Option<BitRate>,
     commands: mpsc::Sender<Command>,
     published: Arc<Count>,
 }
@@ -103,6 +115,12 @@ impl Stage {
         watchers: u8,
         shares: Shares,
     ) -> Self {
+        let cast = Cast { relays, watchers, parents: relays, uplink: None, shares };
+        Self::of(network, pictures, cast).await
+    }
+
+    pub(crate) async fn of(network: MemoryNet, pictures: u64, cast: Cast) -> Self {
+        let Cast { relays, watchers, parents, uplink, shares } = cast;
         let published = Arc::<Count>::default();
         let config = session::Config {
             seed: random_seed().unwrap(),
@@ -111,7 +129,7 @@ impl Stage {
             loss: LossConfig::NONE,
             video: Some((Box::new(Pictures::new(pictures)), encoder())),
             audio: None,
-            parents: relays,
+            parents,
             symbol_size: SymbolSize::DEFAULT,
             state: None,
             lanes: true,
@@ -124,7 +142,8 @@ impl Stage {
         let (ready, ticket) = oneshot::channel();
         on_thread(move || session::run(config, inbox, |ticket| drop(ready.send(ticket))));
         let ticket = ticket.await.unwrap();
-        let mut stage = Self { network, ticket, watchers: Vec::new(), relays, commands, published };
+        let watching = Vec::new();
+        let mut stage = Self { network, ticket, watchers: watching, relays, uplink, commands, published };
         for number in 1..=relays {
             stage.add_relay(number).await;
         }
@@ -132,7 +151,8 @@ impl Stage {
             stage.add_watcher(number);
         }
         for watcher in &stage.watchers {
-            watcher.is(|now| now.epoch.is_some() && now.parents == u32::from(relays)).await;
+            let fewest = u32::from(if uplink.is_some() { 1 } else { relays });
+            watcher.is(|now| now.epoch.is_some() && now.parents >= fewest).await;
         }
         stage
     }
@@ -153,6 +173,7 @@ impl Stage {
         let config = watch::Config {
             underlay: Underlay::Memory(self.network.clone()),
             listen: watcher_at(number),
+            uplink: self.uplink,
             ..watch::Config::new(random_seed().unwrap(), self.ticket.clone())
         };
         let state = config.state.clone();

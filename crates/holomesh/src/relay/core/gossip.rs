@@ -1,0 +1,76 @@
+//! A node's part in what peers tell each other of who is there to feed others (spec 53).
+
+use super::RelayCore;
+use crate::mesh::{Mesh, Offer};
+use core_types::{Epoch, LinkId};
+use identity::Identity;
+
+impl RelayCore {
+    /// Takes part from now on, over links whose peers may have something.
+    pub(crate) fn set_mesh(&mut self, mesh: Mesh) {
+        self.mesh = Some(mesh);
+    }
+
+    /// Takes part over a link.
+    pub(crate) fn join_mesh(&mut self, link: LinkId) {
+        let now = self.clock.now();
+        if let Some(mesh) = self.mesh.as_mut().filter(|_| self.links.contains_key(&link)) {
+            mesh.add_link(now, link);
+        }
+        self.tell_others();
+    }
+
+    pub(super) fn leave_mesh(&mut self, link: LinkId) {
+        if let Some(mesh) = &mut self.mesh {
+            mesh.remove_link(link);
+        }
+    }
+
+    /// What a peer says of others.
+    pub(crate) fn hear(&mut self, link: LinkId, entries: &[Vec<u8>]) {
+        let now = self.clock.now();
+        let Some(mesh) = &mut self.mesh else {
+            return self.refuse(link, "a message that this node does not take".into());
+        };
+        if let Err(why) = mesh.handle(now, link, entries) {
+            self.blame(link, &why);
+        }
+        self.tell_others();
+    }
+
+    /// Says what this node has to offer.
+    pub(crate) fn offer(&mut self, identity: &Identity, offer: Offer, permit: &[u8]) {
+        let now = self.clock.now();
+        if let Some(mesh) = &mut self.mesh {
+            // A relay is no member of the group, and knows no epoch.
+            mesh.offer(now, identity, offer, permit, Epoch(0));
+        }
+        self.tell_others();
+    }
+
+    /// Goes on saying it, where that is due.
+    pub(crate) fn renew_offer(&mut self, identity: &Identity) {
+        let now = self.clock.now();
+        if let Some(mesh) = &mut self.mesh {
+            mesh.handle_timeout(now);
+            mesh.renew(now, identity, Epoch(0));
+        }
+        self.tell_others();
+    }
+
+    /// Says nothing more of this node.
+    pub(crate) fn withdraw_offer(&mut self) {
+        if let Some(mesh) = &mut self.mesh {
+            mesh.withdraw();
+        }
+    }
+
+    /// Sends what others are to hear.
+    fn tell_others(&mut self) {
+        let Some(mesh) = &mut self.mesh else { return };
+        let messages: Vec<_> = std::iter::from_fn(|| mesh.poll_message()).collect();
+        for (link, message) in messages {
+            self.send(link, &message);
+        }
+    }
+}

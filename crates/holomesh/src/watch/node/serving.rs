@@ -1,0 +1,206 @@
+//! Other watchers that this one feeds: it passes on what it has opened itself, as it came.
+
+use super::Watcher;
+use crate::clock::wall_now;
+use crate::net::{Control, Lanes, Link, LinkEvent};
+use crate::publish::StreamKind;
+use crate::relay::{PermitDesk, REQUESTS, RelayCore};
+use crate::{Clock, Error};
+use av_mls::Member;
+use av_relay::{Limits, Quota};
+use core_types::{BitRate, CodecId, KeyId, LinkId, SessionId, StreamId, StripeSet};
+use identity::PublicIdentity;
+use std::collections::BTreeSet;
+
+/// The link by which its own streams come into the relay's state machine: what it has opened needs no other name.
+const OPENED: LinkId = LinkId(0);
+/// Links to children for each stream's worth of uplink: each child takes a stripe or two, and spares take nothing.
+const LINKS_FOR_EACH: u64 = 8;
+/// More links than that nobody serves beside watching.
+const MAX_LINKS: u64 = 256;
+
+/// What a watcher lends to others.
+#[derive(Debug)]
+pub(super) struct Serving {
+    pub(super) core: RelayCore,
+    desk: PermitDesk,
+    own: KeyId,
+    uplink: BitRate,
+}
+
+impl Serving {
+    pub(super) fn new(clock: Clock, lanes: Lanes, session: SessionId, own: KeyId, uplink: BitRate) -> Self {
+        let limits = Limits { permits_required: true, ..Limits::default() };
+        let core =
+            RelayCore::with_limits(clock, lanes, limits, Quota::UNLIMITED, Some(REQUESTS), Some(uplink));
+        Self { core, desk: PermitDesk::new(session, own), own, uplink }
+    }
+
+    /// Passes on a stream of that rate from now on.
+    pub(super) fn carry(&mut self, stream: StreamId, codec: CodecId) -> Result<(), Error> {
+        self.core.carry_own(self.own, stream, OPENED, codec)
+    }
+
+    /// Streams that are not among these are over.
+    pub(super) fn keep(&mut self, streams: &BTreeSet<StreamId>) {
+        for gone in self.core.streams().filter(|stream| !streams.contains(stream)).collect::<Vec<_>>() {
+            self.core.remove_stream(gone);
+        }
+    }
+
+    /// Links to children that there may be, with streams of that rate in all.
+    pub(super) fn most_links(&self, rate: BitRate) -> usize {
+        let links = self.uplink.0.saturating_mul(LINKS_FOR_EACH) / rate.0.max(1);
+        links.clamp(1, MAX_LINKS) as usize
+    }
+
+    pub(super) const fn uplink(&self) -> BitRate {
+        self.uplink
+    }
+
+    /// Links over which something is taken.
+    pub(super) fn children(&self) -> usize {
+        self.core.children()
+    }
+
+    pub(super) fn has(&self, link: LinkId) -> bool {
+        self.core.link(link).is_some()
+    }
+
+    /// What a child asks for.
+    fn handle_control(&mut self, link: LinkId, message: Control, host: &PublicIdentity, members: &Member) {
+        if !self.core.may_ask(link, &message) {
+            return;
+        }
+        match message {
+            Control::Permit { permit } => self.take_permit(link, &permit, host, members),
+            other => self.core.handle_control(link, other),
+        }
+    }
+
+    /// The host has signed that the child may be fed, and it is a member still: the host tells only relays what it takes back.
+    fn take_permit(&mut self, link: LinkId, signed: &[u8], host: &PublicIdentity, members: &Member) {
+        let Some(child) = self.core.peer_of(link) else { return };
+        if members.leaf_of(child).is_none() {
+            return self
+                .core
+                .refuse(link, "not known here as a member of the session: come again later".into());
+        }
+        let now = (self.core.now(), wall_now());
+        match self.desk.check_child(now, signed, host, (link, child)) {
+            Ok((permission, figures)) => {
+                self.core.permit_within(link, permission, figures.bytes_per_second);
+            }
+            Err(why) => self.core.refuse(link, why),
+        }
+    }
+}
+
+impl Watcher {
+    /// A peer has dialled us.
+    pub(super) fn link_up(&mut self, link: Link) {
+        let rate = self.streams_rate();
+        match &mut self.serving {
+            Some(serving) if serving.core.links().count() < serving.most_links(rate) => {
+                serving.core.add_link(link);
+            }
+            Some(_) => link.refuse("this watcher feeds as many as it can"),
+            None => link.refuse("this node serves nobody"),
+        }
+    }
+
+    /// True if the event was of a link to a child.
+    pub(super) fn handle_child(&mut self, event: LinkEvent) -> Option<LinkEvent> {
+        let Some(serving) = &mut self.serving else { return Some(event) };
+        match event {
+            LinkEvent::Control(link, Control::Gossip { entries }) if serving.has(link) => {
+                if !self.hear(link, &entries) {
+                    self.drop_child(link);
+                }
+            }
+            LinkEvent::Control(link, message) if serving.has(link) => {
+                let shows = matches!(message, Control::Permit { .. });
+                serving.handle_control(link, message, &self.host_identity, &self.member);
+                if shows && serving.has(link) {
+                    self.mesh.add_link(self.clock.now(), link);
+                    self.tell();
+                }
+                self.tend_children();
+            }
+            LinkEvent::Lane(link, change) if serving.has(link) => serving.core.handle_lane(link, change),
+            LinkEvent::Writable(link) if serving.has(link) => serving.core.handle_writable(link),
+            LinkEvent::Chunks(link, _) if serving.has(link) => {
+                serving.core.refuse(link, "this node takes no media from who is fed by it".into());
+            }
+            LinkEvent::Down(link, _) if serving.has(link) => self.drop_child(link),
+            other => return Some(other),
+        }
+        None
+    }
+
+    fn drop_child(&mut self, link: LinkId) {
+        self.mesh.remove_link(link);
+        if let Some(serving) = &mut self.serving {
+            serving.desk.forget(link);
+            serving.core.remove_link(link);
+        }
+        self.tend_children();
+    }
+
+    /// Passes on what was opened.
+    pub(super) fn pass_on(&mut self) {
+        let Some(serving) = &mut self.serving else { return };
+        for stream in self.streams.values_mut() {
+            let opened = stream.take_opened();
+            if !opened.is_empty() {
+                serving.core.publish(OPENED, opened);
+            }
+        }
+    }
+
+    /// Asks upstream for key frames that children need, and for what they can't do without.
+    pub(super) fn tend_children(&mut self) {
+        let Some(serving) = &mut self.serving else { return };
+        let wanted = serving.core.take_key_frames_wanted();
+        let feeds = serving.core.serves_anybody();
+        let home = self.home;
+        for stream in self.streams.values_mut() {
+            let stripes = if feeds { home_stripe(home, stream.announce.parents) } else { no_stripes() };
+            stream.subscription.pass_on(stripes);
+        }
+        let video = self.streams.values().find(|s| s.kind == StreamKind::Video).map(|s| s.id);
+        if wanted.iter().any(|stream| Some(*stream) == video) {
+            self.ask_for_key_frame();
+        }
+    }
+
+    /// Who is no member any more gets nothing more, whatever permit it has shown.
+    pub(super) fn expel(&mut self, removed: &[KeyId]) {
+        let Some(serving) = &mut self.serving else { return };
+        for who in removed.iter().filter(|who| self.member.leaf_of(**who).is_none()) {
+            serving.core.revoke(*who);
+        }
+    }
+
+    /// What the streams take in all.
+    pub(super) fn streams_rate(&self) -> BitRate {
+        BitRate(self.streams.values().map(|stream| stream.rate().0).sum())
+    }
+}
+
+/// What a peer's stripe is drawn from.
+pub(super) const fn home_of(peer: KeyId) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = peer.0;
+    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// The stripe in which a peer feeds others: in one alone, so that it is fed by few itself, and in all others by who has theirs.
+pub(super) fn home_stripe(home: u64, stripes: u8) -> StripeSet {
+    let at = home.checked_rem(stripes.into()).unwrap_or(0) as u8;
+    StripeSet::new(stripes, 1 << at).unwrap_or(StripeSet::ALL)
+}
+
+/// Of a parent that carries nothing.
+pub(super) fn no_stripes() -> StripeSet {
+    StripeSet::new(1, 0).unwrap_or(StripeSet::ALL)
+}
