@@ -408,6 +408,7 @@ impl RelayCore {
             self.blocked.remove(&link);
             self.relay.resume(link);
         }
+        self.tend_mesh(now);
         if now.since(self.looked) >= LOOK {
             self.looked = now;
             self.follow_loss(now);

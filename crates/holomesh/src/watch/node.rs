@@ -412,7 +412,8 @@ impl Watcher {
         let by_host = [self.rejoin_at, self.renew_at].into_iter().flatten().filter(|_| self.host_answers());
         let children = self.serving.as_ref().and_then(|serving| serving.core.poll_timeout());
         streams
-            .chain(children.map(|at| self.clock.instant(at)))
+            .chain(children.into_iter().chain(self.mesh.poll_timeout()).map(|at| self.clock.instant(at)))
+            .chain([self.look_at])
             .chain(self.joined_by)
             .chain(self.redial_at)
             .chain(self.leaving.iter().map(|(at, _)| *at))

@@ -2,7 +2,7 @@
 
 use super::RelayCore;
 use crate::mesh::{Mesh, Offer};
-use core_types::{Epoch, LinkId};
+use core_types::{Epoch, LinkId, MonoTime};
 use identity::Identity;
 
 impl RelayCore {
@@ -52,10 +52,18 @@ impl RelayCore {
     pub(crate) fn renew_offer(&mut self, identity: &Identity) {
         let now = self.clock.now();
         if let Some(mesh) = &mut self.mesh {
-            mesh.handle_timeout(now);
             mesh.renew(now, identity, Epoch(0));
         }
         self.tell_others();
+    }
+
+    /// Says what had to wait.
+    pub(super) fn tend_mesh(&mut self, now: MonoTime) {
+        if let Some(mesh) = self.mesh.as_mut().filter(|mesh| mesh.poll_timeout().is_some_and(|at| at <= now))
+        {
+            mesh.handle_timeout(now);
+            self.tell_others();
+        }
     }
 
     /// Says nothing more of this node.

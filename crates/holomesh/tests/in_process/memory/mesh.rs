@@ -1,7 +1,7 @@
 //! Watchers that feed one another.
 
-use super::stage::{Cast, Stage, network, watcher_at};
-use super::{MILLISECOND, SECOND, path};
+use super::stage::{Cast, HOST, Stage, network, watcher_at};
+use super::{ENDLESS, MILLISECOND, SECOND, path};
 use core_types::BitRate;
 use holomesh::session::{Command, Shares};
 
@@ -20,6 +20,11 @@ async fn fed_by_watchers(stage: &Stage, links: u32) {
     }
 }
 
+fn between_watchers(stage: &Stage) -> u64 {
+    let count = stage.watchers.len() as u8;
+    (1..=count).flat_map(|a| (1..=count).map(move |b| (a, b))).map(|(a, b)| delivered(stage, a, b)).sum()
+}
+
 fn delivered(stage: &Stage, from: u8, to: u8) -> u64 {
     stage.network.counters(watcher_at(from), watcher_at(to)).map_or(0, |path| path.delivered)
 }
@@ -32,11 +37,75 @@ async fn watchers_that_hear_of_one_another_feed_one_another() {
     stage.tell(Command::Start).await;
     stage.watchers[0].shows(SECOND).await;
     fed_by_watchers(&stage, 6).await;
-    let before: u64 =
-        (1..=6).flat_map(|a| (1..=6).map(move |b| (a, b))).map(|(a, b)| delivered(&stage, a, b)).sum();
+    let before = between_watchers(&stage);
     stage.watchers[0].shows(2 * SECOND).await;
-    let after: u64 =
-        (1..=6).flat_map(|a| (1..=6).map(move |b| (a, b))).map(|(a, b)| delivered(&stage, a, b)).sum();
-    assert!(after > before + 500, "{} datagrams went between watchers in two seconds", after - before);
+    let sent = between_watchers(&stage) - before;
+    assert!(sent > 500, "{sent} datagrams went between watchers in two seconds");
     stage.every_picture_is_shown().await;
+}
+
+/// Its children have the stripe from others, and their other stripes go on meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_picture_is_shown_when_a_watcher_that_feeds_others_vanishes() {
+    let network = network(22);
+    network.set_default(path()).unwrap();
+    let mut stage = Stage::of(network, 10 * SECOND, lending(1, 6)).await;
+    stage.tell(Command::Start).await;
+    stage.watchers[0].shows(SECOND).await;
+    fed_by_watchers(&stage, 6).await;
+    let counts: Vec<u32> = stage.watchers.iter().map(|watcher| watcher.now().children).collect();
+    let busiest = (0..counts.len()).max_by_key(|at| counts[*at]).unwrap();
+    stage.network.vanish(watcher_at(busiest as u8 + 1));
+    stage.watchers.remove(busiest);
+    stage.watchers[0].shows(2 * SECOND).await;
+    stage.every_picture_is_shown().await;
+}
+
+/// Without any relay they take what they can from one another, and the host sends each stripe to few.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_relays_watchers_take_from_one_another_what_the_host_need_not_send() {
+    let network = network(23);
+    network.set_default(path()).unwrap();
+    let stage = Stage::of(network, 10 * SECOND, lending(0, 6)).await;
+    stage.tell(Command::Start).await;
+    stage.watchers[0].shows(SECOND).await;
+    fed_by_watchers(&stage, 6).await;
+    let by_host = || -> u64 {
+        let paths = (1..=6).filter_map(|to| stage.network.counters(HOST, watcher_at(to)));
+        paths.map(|path| path.delivered).sum()
+    };
+    let before = (by_host(), between_watchers(&stage));
+    stage.watchers[0].shows(3 * SECOND).await;
+    let (host, watchers) = (by_host() - before.0, between_watchers(&stage) - before.1);
+    assert!(watchers * 2 > host, "{host} datagrams by the host, {watchers} by watchers");
+    stage.every_picture_is_shown().await;
+}
+
+/// A watcher that was taken out gets nothing more from those who fed it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_taken_out_is_fed_by_nobody() {
+    let network = network(24);
+    network.set_default(path()).unwrap();
+    let mut stage = Stage::of(network, ENDLESS, lending(1, 5)).await;
+    stage.tell(Command::Start).await;
+    stage.watchers[0].shows(SECOND).await;
+    fed_by_watchers(&stage, 5).await;
+    stage.add_lingering(6);
+    stage.watchers[5].shows(SECOND).await;
+    let to_it = |stage: &Stage| (1..=5).map(|from| delivered(stage, from, 6)).sum::<u64>();
+    let deadline = tokio::time::Instant::now() + crate::kit::PATIENCE;
+    while to_it(&stage) < 300 {
+        assert!(tokio::time::Instant::now() < deadline, "no watcher feeds it");
+        tokio::time::sleep(MILLISECOND * 20).await;
+    }
+    let key = stage.watchers[5].key;
+    stage.tell(Command::Remove(key)).await;
+    stage.watchers[5].is(|now| now.removed_in.is_some()).await;
+    // What was under way has come after a moment; from then on there is nothing but keep-alives.
+    stage.watchers[0].shows(SECOND).await;
+    let before = to_it(&stage);
+    stage.watchers[0].shows(4 * SECOND).await;
+    let after = to_it(&stage) - before;
+    assert!(after < 60, "{after} datagrams in four seconds");
+    assert_eq!(stage.watchers[5].now().opened_after_removal, 0);
 }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use crate::kit::{PATIENCE, Pictures, encoder, on_thread};
-use core_types::{BitRate, SymbolSize};
+use core_types::{BitRate, KeyId, SymbolSize};
 use holomesh::Error;
 use holomesh::keyfile::random_seed;
 use holomesh::net::memory::{Counters, MemoryNet};
@@ -12,6 +12,7 @@ use holomesh::session::{self, Command, Shares};
 use holomesh::ticket::Ticket;
 use holomesh::watch::{self, Snapshot, WatchState};
 use holomesh::{relay, watch::Report};
+use identity::Identity;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -49,6 +50,7 @@ impl Observer for Count {
 }
 
 pub(crate) struct Watcher {
+    pub(crate) key: KeyId,
     state: Arc<WatchState>,
     ended: oneshot::Receiver<Result<Report, Error>>,
 }
@@ -170,15 +172,27 @@ impl Stage {
     }
 
     pub(crate) fn add_watcher(&mut self, number: u8) {
+        self.add(number, false);
+    }
+
+    /// One that goes on listening when it was taken out.
+    pub(crate) fn add_lingering(&mut self, number: u8) {
+        self.add(number, true);
+    }
+
+    fn add(&mut self, number: u8, linger_after_removal: bool) {
+        let seed = random_seed().unwrap();
+        let key = Identity::from_seed(&seed).unwrap().key_id();
         let config = watch::Config {
             underlay: Underlay::Memory(self.network.clone()),
             listen: watcher_at(number),
             uplink: self.uplink,
-            ..watch::Config::new(random_seed().unwrap(), self.ticket.clone())
+            linger_after_removal,
+            ..watch::Config::new(seed, self.ticket.clone())
         };
         let state = config.state.clone();
         let ended = on_thread(move || watch::run(config, Vec::new()));
-        self.watchers.push(Watcher { state, ended });
+        self.watchers.push(Watcher { key, state, ended });
     }
 
     pub(crate) async fn tell(&self, command: Command) {
