@@ -150,7 +150,10 @@ impl Gossip {
         }
         self.stats.verifications += 1;
         let blamed = |source| Error::Claim { peer: key, source };
-        let verified = CapacityClaim::verify(claim.signed, &peer.card.identity).map_err(blamed)?;
+        let verified = match CapacityClaim::verify(claim.signed, &peer.card.identity) {
+            Ok(verified) => verified,
+            Err(error) => return self.nobodys(blamed(error)),
+        };
         let said = SaidClaim::new(bytes.into(), &verified);
         match self.claims.insert(self.wall, verified) {
             Ok(Inserted::New | Inserted::Replaced) => {}
