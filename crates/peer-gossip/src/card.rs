@@ -42,6 +42,8 @@
 //! ```
 
 mod codec;
+#[cfg(test)]
+mod tests;
 
 use crate::Error;
 use av_wire::permit::{Permit, PermitRole};
