@@ -135,10 +135,10 @@ impl Makers {
             ("more-addresses-than-said", altered(2058, &[1])),
             ("direct-neither-nor", altered(2085, &[2])),
             ("direct-port-zero", altered(2086, &[0, 0])),
-            ("permit-empty", [&payload[..2088], &[0; 4]].concat()),
         ];
         let encoding = [
             ("cut", payload[..payload.len() - 1].to_vec()),
+            ("permit-empty", [&payload[..2088], &[0; 4]].concat()),
             ("left-over", [payload, &[0]].concat()),
             ("permit-longer-than-any", altered(2088, &5_558_u32.to_be_bytes())),
         ];

@@ -34,6 +34,8 @@ pub struct Gossip {
     past: Memory<WallTime, WallTime>,
     forgotten: Memory<MonoTime, ()>,
     aside: Memory<MonoTime, ()>,
+    /// Up to which serial number permits are void.
+    revoked: Memory<MonoTime, u64>,
     links: BTreeMap<LinkId, Link>,
     /// Links with something to tell that may tell it now, and those that have to wait, by when.
     ready: BTreeSet<LinkId>,
@@ -57,6 +59,7 @@ impl Gossip {
             past: Memory::new(remembered),
             forgotten: Memory::new(remembered),
             aside: Memory::new(remembered),
+            revoked: Memory::new(remembered),
             links: BTreeMap::new(),
             ready: BTreeSet::new(),
             waiting: BTreeSet::new(),
@@ -170,7 +173,7 @@ impl Gossip {
         })
     }
 
-    /// Drops a peer, one that the host has taken out: it is neither given out, nor taken again, nor passed on for `how_long`.
+    /// Drops a peer, one that is not wanted whatever permit it has: it is neither given out, nor taken again, nor passed on for `how_long`.
     pub fn forget(&mut self, now: MonoTime, peer: KeyId, how_long: Duration) {
         self.tick(now, self.wall);
         if peer != self.config.me {
@@ -178,6 +181,18 @@ impl Gossip {
             self.forgotten.keep(peer, now.plus(how_long), ());
             self.sweep_later();
         }
+    }
+
+    /// Permits of a peer up to a serial number are void, as the host says (spec 56.5). With such a card it is dropped, and not taken for
+    /// `how_long`, which is to be until those permits are over; with a later one it is.
+    pub fn revoke(&mut self, now: MonoTime, peer: KeyId, serial: u64, how_long: Duration) {
+        self.tick(now, self.wall);
+        let known = self.revoked.get(self.now, peer).copied();
+        self.revoked.keep(peer, now.plus(how_long), known.map_or(serial, |known| known.max(serial)));
+        if self.peers.get(&peer).is_some_and(|peer| peer.card.permitted().serial <= serial) {
+            self.drop_peer(peer);
+        }
+        self.sweep_later();
     }
 
     /// Does not give out a peer for `how_long`, one that could not be reached. What it says is still taken and passed on: others
@@ -225,10 +240,12 @@ impl Gossip {
         self.past.expire(self.wall);
         self.forgotten.expire(self.now);
         self.aside.expire(self.now);
+        self.revoked.expire(self.now);
         let is_needed = !(self.peers.is_empty()
             && self.past.is_empty()
             && self.forgotten.is_empty()
-            && self.aside.is_empty());
+            && self.aside.is_empty()
+            && self.revoked.is_empty());
         self.sweep_at = is_needed.then(|| self.now.plus(SWEPT_EVERY));
     }
 

@@ -100,6 +100,10 @@ impl Gossip {
     /// True if a card is worth verifying: it would be taken if it is what it says. Otherwise counts why not.
     fn is_news(&mut self, from: LinkId, bytes: &[u8], card: &Parts<'_>) -> bool {
         let (key, issued_at) = (card.advertiser, card.issued_at);
+        if self.revoked.get(self.now, key).is_some_and(|last| card.serial <= *last) {
+            self.stats.unwanted += 1;
+            return false;
+        }
         let Some(peer) = self.peers.get_mut(&key) else {
             if self.past.get(self.wall, key).is_some_and(|last| issued_at < *last) {
                 self.stats.old += 1;

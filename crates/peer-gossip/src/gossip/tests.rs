@@ -11,6 +11,7 @@ use crate::testing::{
     signed_claim,
 };
 use crate::{Fault, Kind, Limits};
+use av_wire::permit::Permit;
 
 const NOW: MonoTime = MonoTime(1_000_000);
 const A: LinkId = LinkId(1);
@@ -61,7 +62,8 @@ fn told(gossip: &mut Gossip) -> BTreeMap<LinkId, Vec<Vec<u8>>> {
 fn footprint(gossip: &Gossip) -> [usize; 5] {
     let links = gossip.links.values().map(Link::footprint);
     let (marks, queued) = links.fold((0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1));
-    let remembered = gossip.past.len() + gossip.forgotten.len() + gossip.aside.len();
+    let [past, forgotten] = [gossip.past.len(), gossip.forgotten.len()];
+    let remembered = past + forgotten + gossip.aside.len() + gossip.revoked.len();
     [gossip.peers.len(), gossip.claims.len(), remembered, marks, queued]
 }
 
@@ -145,6 +147,36 @@ fn who_is_forgotten_is_not_taken_again_for_a_while_and_who_is_set_aside_is_passe
     gossip.forget(now, peer(1).key_id(), Duration::MAX);
     speak(&mut gossip, 1, 30, START);
     assert_eq!(told(&mut gossip).len(), 2, "nobody forgets itself");
+}
+
+#[test]
+fn whose_permit_is_revoked_comes_back_with_a_later_one_alone() {
+    let card = |serial, issued_at| {
+        let permit = Permit { serial, ..permit(peer(2).key_id(), Kind::Watcher) };
+        let card = Card { permit: permit.sign(host()).unwrap(), ..card_of(2, issued_at) };
+        [&[0], &card.sign(peer(2)).unwrap()[..]].concat()
+    };
+    let (key, mut gossip) = (peer(2).key_id(), node(1));
+    let take = |gossip: &mut Gossip, seconds, card| {
+        let (now, wall) = at(seconds);
+        gossip.handle(now, wall, A, &[card, claim_entry(2, wall)]).unwrap();
+        there(gossip, seconds)
+    };
+    assert_eq!(take(&mut gossip, 0, card(5, START)), [2]);
+    gossip.revoke(NOW, key, 4, Duration::from_secs(900));
+    assert_eq!(there(&gossip, 0), [2], "its permit is a later one");
+    gossip.revoke(NOW, key, 5, Duration::from_secs(900));
+    assert!(there(&gossip, 0).is_empty() && told(&mut gossip).is_empty());
+    gossip.revoke(NOW, key, 3, Duration::from_secs(900));
+    let before = gossip.stats().verifications;
+    for seconds in [1, 899] {
+        assert!(take(&mut gossip, seconds, card(5, at(seconds).1)).is_empty(), "numbers only go up");
+    }
+    assert_eq!(gossip.stats().verifications, before);
+    assert_eq!(take(&mut gossip, 899, card(6, at(899).1)), [2]);
+    let mut gossip = node(1);
+    gossip.revoke(NOW, key, 5, Duration::from_secs(900));
+    assert_eq!(take(&mut gossip, 900, card(5, START)), [2]);
 }
 
 #[test]

@@ -109,6 +109,7 @@ fn nothing_grows_whatever_members_say() {
             match seconds % 5 {
                 0 => gossip.forget(at(seconds).0, peer(n).key_id(), away),
                 1 => gossip.set_aside(at(seconds).0, peer(n).key_id(), away),
+                2 => gossip.revoke(at(seconds).0, peer(n).key_id(), seconds % 2, away),
                 _ => {}
             }
         }
@@ -117,7 +118,7 @@ fn nothing_grows_whatever_members_say() {
             told(&mut gossip);
         }
         let [peers, claims, remembered, marks, queued] = footprint(&gossip);
-        assert!(peers <= 4 && claims <= 4 && remembered <= 3 * 16, "{peers} {claims} {remembered}");
+        assert!(peers <= 4 && claims <= 4 && remembered <= 4 * 16, "{peers} {claims} {remembered}");
         assert!(marks <= 3 * 5 && queued <= 3 * 5, "{marks} {queued}");
         assert!(gossip.waiting.len() + gossip.ready.len() <= 3);
         gossip.handle_timeout(at(seconds).0, wall);
