@@ -9,7 +9,7 @@ use crate::config::{REMEMBERED, SWEPT_EVERY};
 use crate::draw::Draw;
 use crate::link::Link;
 use crate::memory::Memory;
-use crate::peer::{Known, Peer, Said, SaidClaim};
+use crate::peer::{Known, Past, Peer, Said, SaidClaim};
 use crate::{Card, Config, Error, Stats, entry};
 use alm::{CapacityClaim, ClaimStore};
 use av_wire::permit::LATE_BY;
@@ -30,8 +30,7 @@ pub struct Gossip {
     own: Option<Said>,
     peers: BTreeMap<KeyId, Peer>,
     claims: ClaimStore,
-    /// When the last card was made of peers that were dropped, so that an older one is no way back.
-    past: Memory<WallTime, WallTime>,
+    past: Memory<WallTime, Past>,
     forgotten: Memory<MonoTime, ()>,
     aside: Memory<MonoTime, ()>,
     /// Up to which serial number permits are void.
@@ -166,11 +165,14 @@ impl Gossip {
     /// The peers that are good now, in ascending order of their names: with a card, a permit and a claim that are, neither this
     /// node nor one that is forgotten or set aside.
     pub fn peers(&self, wall: WallTime) -> impl Iterator<Item = Known<'_>> {
-        self.peers.iter().filter_map(move |(key, peer)| {
-            let claim = self.claims.get(wall, *key)?;
-            let is_good = peer.card.check_time(wall).is_ok() && self.aside.get(self.now, *key).is_none();
-            is_good.then_some(Known { key: *key, card: &peer.card, claim, heard_from: peer.heard_from })
-        })
+        self.peers.keys().filter_map(move |key| self.peer(wall, *key))
+    }
+
+    /// That peer, if it is one of [`Gossip::peers`].
+    pub fn peer(&self, wall: WallTime, key: KeyId) -> Option<Known<'_>> {
+        let (peer, claim) = (self.peers.get(&key)?, self.claims.get(wall, key)?);
+        let is_good = peer.card.check_time(wall).is_ok() && self.aside.get(self.now, key).is_none();
+        is_good.then_some(Known { key, card: &peer.card, claim, heard_from: peer.heard_from })
     }
 
     /// Drops a peer, one that is not wanted whatever permit it has: it is neither given out, nor taken again, nor passed on for `how_long`.
@@ -254,7 +256,7 @@ impl Gossip {
         let Some(peer) = self.peers.remove(&key) else { return };
         self.claims.remove(key);
         let until = peer.card.permitted().not_after.0.saturating_add(LATE_BY.as_millis() as u64);
-        self.past.keep(key, WallTime(until), peer.said.issued_at);
+        self.past.keep(key, WallTime(until), peer.into());
         for link in self.links.values_mut() {
             link.forget(key);
         }

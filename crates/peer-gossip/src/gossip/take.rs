@@ -84,8 +84,10 @@ impl Gossip {
                 if let Some(Some(leaves)) = self.room_for_another() {
                     self.drop_peer(leaves);
                 }
-                self.past.remove(key);
                 let mut peer = Peer::new(self.now, card, kept);
+                if let Some(past) = self.past.take(key) {
+                    peer.news = past.news;
+                }
                 peer.news.take(self.now);
                 self.peers.insert(key, peer);
                 self.sweep_later();
@@ -104,10 +106,17 @@ impl Gossip {
             self.stats.unwanted += 1;
             return false;
         }
-        let Some(peer) = self.peers.get_mut(&key) else {
-            if self.past.get(self.wall, key).is_some_and(|last| issued_at < *last) {
-                self.stats.old += 1;
-                return false;
+        let Some(peer) = self.peers.get(&key) else {
+            match self.past.get(self.wall, key) {
+                Some(past) if issued_at < past.issued_at => {
+                    self.stats.old += 1;
+                    return false;
+                }
+                Some(past) if !past.news.has(self.now) => {
+                    self.stats.too_often += 1;
+                    return false;
+                }
+                _ => {}
             }
             let has_room = self.room_for_another().is_some();
             self.stats.no_room += u64::from(!has_room);

@@ -95,6 +95,22 @@ fn a_full_node_refuses_strangers_and_who_is_silent_leaves_first() {
 }
 
 #[test]
+fn whoever_is_dropped_for_want_of_room_has_no_more_to_say_for_it() {
+    let mut gossip = node_with(1, Limits { peers: 1, ..Limits::default() });
+    gossip.add_link(NOW, A);
+    gossip.add_link(NOW, B);
+    // Two that make room for one another, each time anew.
+    let cards = [card_entry(2, START), card_entry(3, START)];
+    for _ in 0..50 {
+        take(&mut gossip, 0, &cards);
+        told(&mut gossip);
+    }
+    let stats = gossip.stats();
+    assert_eq!(stats.cards, 2 * 4);
+    assert!(stats.too_often > 0 && stats.sent <= 2 * 4 && stats.verifications == 2 * 8);
+}
+
+#[test]
 fn nothing_grows_whatever_members_say() {
     let limits = Limits { peers: 4, entries_per_second: 100_000, burst: 100_000, ..Limits::default() };
     let mut gossip = node_with(1, limits);

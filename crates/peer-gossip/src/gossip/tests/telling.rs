@@ -124,3 +124,24 @@ fn no_more_than_32_entries_at_once_and_32_a_second_go_over_a_link() {
     // To A goes nothing: all of it came from there.
     assert_eq!(footprint(&gossip)[4], 0);
 }
+
+#[test]
+fn what_was_held_up_for_three_seconds_is_taken_all_at_once() {
+    let mut gossip = node_with(1, Limits { burst: 1_000, ..Limits::default() });
+    gossip.add_link(NOW, A);
+    gossip.add_link(NOW, B);
+    for n in 2..=64 {
+        take(&mut gossip, A, 0, &[card_entry(n, START), claim_entry(n, START)]);
+    }
+    let mut held_up = told(&mut gossip).remove(&B).unwrap();
+    while let Some(due) = gossip.poll_timeout().filter(|due| *due <= at(3).0) {
+        gossip.handle_timeout(due, START);
+        held_up.extend(told(&mut gossip).remove(&B).unwrap_or_default());
+    }
+    assert_eq!(held_up.len(), 126, "as much as there is");
+    let mut other = node(1);
+    for message in held_up.chunks(32) {
+        take(&mut other, A, 3, message);
+    }
+    assert_eq!((other.stats().over_rate, there(&other, 3).len()), (0, 63));
+}
