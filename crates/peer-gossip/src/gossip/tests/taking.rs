@@ -220,6 +220,17 @@ fn two_claims_of_equal_age_are_found_and_the_first_stays() {
 }
 
 #[test]
+fn a_peer_that_makes_a_new_card_is_not_silent() {
+    let mut gossip = node(1);
+    take(&mut gossip, 0, &[card_entry(2, START)]).unwrap();
+    take(&mut gossip, 100, &[card_entry(2, at(100).1)]).unwrap();
+    for (seconds, peers) in [(150, 1), (219, 1), (225, 0)] {
+        gossip.handle_timeout(at(seconds).0, at(seconds).1);
+        assert_eq!(gossip.stats().peers, peers, "{seconds} s");
+    }
+}
+
+#[test]
 fn a_silent_peer_is_gone_from_the_list_by_itself_and_from_memory_a_while_later() {
     let mut gossip = node(1);
     take(&mut gossip, 0, &[card_entry(2, START), claim_entry(2, START)]).unwrap();
