@@ -97,6 +97,27 @@ fn a_full_node_refuses_strangers_and_who_is_silent_leaves_first() {
 }
 
 #[test]
+fn whoever_is_forgotten_makes_room() {
+    let mut gossip = node_with(1, Limits { peers: 1, ..Limits::default() });
+    gossip.add_link(NOW, A);
+    take(&mut gossip, 0, &[card_entry(2, START), claim_entry(2, START)]);
+    gossip.forget(NOW, peer(2).key_id(), Duration::from_secs(9));
+    take(&mut gossip, 0, &[card_entry(3, START), claim_entry(3, START)]);
+    assert_eq!(there(&gossip, 0), [3]);
+}
+
+#[test]
+fn a_peer_that_is_there_is_kept_however_short_cards_are() {
+    let mut gossip = node_with(1, Limits { card_kept: Duration::from_secs(7), ..Limits::default() });
+    gossip.add_link(NOW, A);
+    take(&mut gossip, 0, &[card_entry(2, START), claim_entry(2, START)]);
+    for (seconds, peers) in [(10, 1), (59, 1), (65, 0)] {
+        gossip.handle_timeout(at(seconds).0, at(seconds).1);
+        assert_eq!(gossip.stats().peers, peers, "{seconds} s");
+    }
+}
+
+#[test]
 fn whoever_is_dropped_for_want_of_room_has_no_more_to_say_for_it() {
     let mut gossip = node_with(1, Limits { peers: 1, ..Limits::default() });
     gossip.add_link(NOW, A);

@@ -101,14 +101,45 @@ fn a_new_link_is_told_of_this_node_first_and_of_eight_in_all_as_the_seed_draws_t
     assert_ne!(one, greeted(2));
 }
 
-#[test]
-fn no_more_than_32_entries_at_once_and_32_a_second_go_over_a_link() {
+/// It has heard over A of peers 2 to `last`, and has told B nothing yet.
+fn well_informed(last: usize) -> Gossip {
     let mut gossip = node_with(1, Limits { burst: 1_000, ..Limits::default() });
     gossip.add_link(NOW, A);
     gossip.add_link(NOW, B);
-    for n in 2..=60 {
+    for n in 2..=last {
         take(&mut gossip, A, 0, &[card_entry(n, START), claim_entry(n, START)]);
     }
+    gossip
+}
+
+#[test]
+fn a_link_that_is_gone_is_not_waited_for() {
+    let mut gossip = well_informed(40);
+    told(&mut gossip);
+    let due = gossip.poll_timeout().unwrap();
+    assert!(due.since(NOW) < Duration::from_secs(1));
+    gossip.remove_link(B);
+    assert_eq!(
+        gossip.poll_timeout(),
+        Some(NOW.plus(Duration::from_secs(5))),
+        "the next look at what is over"
+    );
+    gossip.handle_timeout(due, START);
+    assert_eq!(gossip.poll_message(), None);
+}
+
+#[test]
+fn a_link_that_is_added_twice_is_told_once() {
+    let mut gossip = node(1);
+    speak(&mut gossip, 1, 0, START);
+    assert_eq!(told(&mut gossip).len(), 2);
+    gossip.add_link(NOW, A);
+    assert_eq!((told(&mut gossip).len(), gossip.stats().links), (0, 2));
+}
+
+#[test]
+fn no_more_than_32_entries_at_once_and_32_a_second_go_over_a_link() {
+    let mut gossip = well_informed(60);
     let mut sent = told(&mut gossip)[&B].len();
     assert_eq!(sent, 32);
     let mut rounds = 0;
@@ -127,12 +158,7 @@ fn no_more_than_32_entries_at_once_and_32_a_second_go_over_a_link() {
 
 #[test]
 fn what_was_held_up_for_three_seconds_is_taken_all_at_once() {
-    let mut gossip = node_with(1, Limits { burst: 1_000, ..Limits::default() });
-    gossip.add_link(NOW, A);
-    gossip.add_link(NOW, B);
-    for n in 2..=64 {
-        take(&mut gossip, A, 0, &[card_entry(n, START), claim_entry(n, START)]);
-    }
+    let mut gossip = well_informed(64);
     let mut held_up = told(&mut gossip).remove(&B).unwrap();
     while let Some(due) = gossip.poll_timeout().filter(|due| *due <= at(3).0) {
         gossip.handle_timeout(due, START);
