@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use crate::shell::{self, cargo};
 
 /// The examples that write vectors into the folder that they are given.
-const GENERATORS: [&str; 7] = [
+const GENERATORS: [&str; 8] = [
     "alm_vectors",
     "av_lane_vectors",
     "av_link_vectors",
@@ -18,6 +18,7 @@ const GENERATORS: [&str; 7] = [
     "av_wire_vectors",
     "av_wire_proof_vectors",
     "identity_vectors",
+    "peer_gossip_vectors",
 ];
 
 pub(crate) fn run(check_only: bool) -> Result<()> {

@@ -238,7 +238,7 @@ pub enum Control {
     Ping,
     /// The answer: something came.
     Pong,
-    /// To whoever it may concern: who is there to feed others, and what they claim that they can carry (spec 53).
+    /// Between peers: who is there to feed others, and what they claim that they can carry (spec 53).
     Gossip {
         /// Cards and claims, each signed by the peer that it is of: at most [`MAX_GOSSIP_ENTRIES`], of at most
         /// [`MAX_GOSSIP_ENTRY_LEN`] bytes each.

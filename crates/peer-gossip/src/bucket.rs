@@ -23,19 +23,21 @@ impl Bucket {
 
     /// Takes a token, if there is one.
     pub(crate) fn take(&mut self, now: MonoTime) -> bool {
-        let has = self.has(now);
-        if has {
-            self.credit -= self.period;
+        let left = self.credit(now).checked_sub(self.period);
+        if let Some(left) = left {
+            (self.at, self.credit) = (self.at.max(now), left);
         }
-        has
+        left.is_some()
     }
 
     /// True if there is a token.
-    pub(crate) fn has(&mut self, now: MonoTime) -> bool {
+    pub(crate) fn has(&self, now: MonoTime) -> bool {
+        self.credit(now) >= self.period
+    }
+
+    fn credit(&self, now: MonoTime) -> u64 {
         let earned = now.0.saturating_sub(self.at.0);
-        self.at = self.at.max(now);
-        self.credit = self.credit.saturating_add(earned).min(self.most);
-        self.credit >= self.period
+        self.credit.saturating_add(earned).min(self.most)
     }
 
     /// When there are `tokens`, or as many as there can be.

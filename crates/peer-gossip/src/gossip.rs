@@ -9,7 +9,7 @@ use crate::config::{REMEMBERED, SWEPT_EVERY};
 use crate::draw::Draw;
 use crate::link::Link;
 use crate::memory::Memory;
-use crate::peer::{Known, Peer, Said, SaidClaim};
+use crate::peer::{Known, Past, Peer, Said, SaidClaim};
 use crate::{Card, Config, Error, Stats, entry};
 use alm::{CapacityClaim, ClaimStore};
 use av_wire::permit::LATE_BY;
@@ -30,10 +30,11 @@ pub struct Gossip {
     own: Option<Said>,
     peers: BTreeMap<KeyId, Peer>,
     claims: ClaimStore,
-    /// When the last card was made of peers that were dropped, so that an older one is no way back.
-    past: Memory<WallTime, WallTime>,
+    past: Memory<WallTime, Past>,
     forgotten: Memory<MonoTime, ()>,
     aside: Memory<MonoTime, ()>,
+    /// Up to which serial number permits are void.
+    revoked: Memory<MonoTime, u64>,
     links: BTreeMap<LinkId, Link>,
     /// Links with something to tell that may tell it now, and those that have to wait, by when.
     ready: BTreeSet<LinkId>,
@@ -57,6 +58,7 @@ impl Gossip {
             past: Memory::new(remembered),
             forgotten: Memory::new(remembered),
             aside: Memory::new(remembered),
+            revoked: Memory::new(remembered),
             links: BTreeMap::new(),
             ready: BTreeSet::new(),
             waiting: BTreeSet::new(),
@@ -163,14 +165,17 @@ impl Gossip {
     /// The peers that are good now, in ascending order of their names: with a card, a permit and a claim that are, neither this
     /// node nor one that is forgotten or set aside.
     pub fn peers(&self, wall: WallTime) -> impl Iterator<Item = Known<'_>> {
-        self.peers.iter().filter_map(move |(key, peer)| {
-            let claim = self.claims.get(wall, *key)?;
-            let is_good = peer.card.check_time(wall).is_ok() && self.aside.get(self.now, *key).is_none();
-            is_good.then_some(Known { key: *key, card: &peer.card, claim, heard_from: peer.heard_from })
-        })
+        self.peers.keys().filter_map(move |key| self.peer(wall, *key))
     }
 
-    /// Drops a peer, one that the host has taken out: it is neither given out, nor taken again, nor passed on for `how_long`.
+    /// That peer, if it is one of [`Gossip::peers`].
+    pub fn peer(&self, wall: WallTime, key: KeyId) -> Option<Known<'_>> {
+        let (peer, claim) = (self.peers.get(&key)?, self.claims.get(wall, key)?);
+        let is_good = peer.card.check_time(wall).is_ok() && self.aside.get(self.now, key).is_none();
+        is_good.then_some(Known { key, card: &peer.card, claim, heard_from: peer.heard_from })
+    }
+
+    /// Drops a peer, one that is not wanted whatever permit it has: it is neither given out, nor taken again, nor passed on for `how_long`.
     pub fn forget(&mut self, now: MonoTime, peer: KeyId, how_long: Duration) {
         self.tick(now, self.wall);
         if peer != self.config.me {
@@ -178,6 +183,18 @@ impl Gossip {
             self.forgotten.keep(peer, now.plus(how_long), ());
             self.sweep_later();
         }
+    }
+
+    /// Permits of a peer up to a serial number are void, as the host says (spec 56.5). With such a card it is dropped, and not taken for
+    /// `how_long`, which is to be until those permits are over; with a later one it is.
+    pub fn revoke(&mut self, now: MonoTime, peer: KeyId, serial: u64, how_long: Duration) {
+        self.tick(now, self.wall);
+        let known = self.revoked.get(self.now, peer).copied();
+        self.revoked.keep(peer, now.plus(how_long), known.map_or(serial, |known| known.max(serial)));
+        if self.peers.get(&peer).is_some_and(|peer| peer.card.permitted().serial <= serial) {
+            self.drop_peer(peer);
+        }
+        self.sweep_later();
     }
 
     /// Does not give out a peer for `how_long`, one that could not be reached. What it says is still taken and passed on: others
@@ -225,10 +242,12 @@ impl Gossip {
         self.past.expire(self.wall);
         self.forgotten.expire(self.now);
         self.aside.expire(self.now);
+        self.revoked.expire(self.now);
         let is_needed = !(self.peers.is_empty()
             && self.past.is_empty()
             && self.forgotten.is_empty()
-            && self.aside.is_empty());
+            && self.aside.is_empty()
+            && self.revoked.is_empty());
         self.sweep_at = is_needed.then(|| self.now.plus(SWEPT_EVERY));
     }
 
@@ -237,7 +256,7 @@ impl Gossip {
         let Some(peer) = self.peers.remove(&key) else { return };
         self.claims.remove(key);
         let until = peer.card.permitted().not_after.0.saturating_add(LATE_BY.as_millis() as u64);
-        self.past.keep(key, WallTime(until), peer.said.issued_at);
+        self.past.keep(key, WallTime(until), peer.into());
         for link in self.links.values_mut() {
             link.forget(key);
         }

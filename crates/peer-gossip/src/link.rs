@@ -128,4 +128,9 @@ impl Link {
         }
         entries
     }
+
+    #[cfg(test)]
+    pub(crate) fn footprint(&self) -> (usize, usize) {
+        (self.marks.len(), self.queue.len())
+    }
 }

@@ -34,8 +34,8 @@ impl<Time: Ord + Copy, T> Memory<Time, T> {
     }
 
     /// Takes out what is kept of that peer.
-    pub(crate) fn remove(&mut self, peer: KeyId) {
-        self.kept.remove(&peer);
+    pub(crate) fn take(&mut self, peer: KeyId) -> Option<T> {
+        self.kept.remove(&peer).map(|(_, what)| what)
     }
 
     /// Drops what is over.
@@ -69,7 +69,7 @@ mod tests {
         assert_eq!((memory.get(0, peer(2)), memory.get(0, peer(3)), memory.len()), (None, Some(&'d'), 2));
         memory.expire(10);
         assert_eq!(memory.len(), 1);
-        memory.remove(peer(1));
+        assert_eq!((memory.take(peer(1)), memory.take(peer(1))), (Some('c'), None));
         assert!(memory.is_empty());
         let mut none = Memory::new(0);
         none.keep(peer(1), 9, ());

@@ -60,6 +60,20 @@ pub(crate) struct Peer {
     pub(crate) news: Bucket,
 }
 
+/// What is remembered of a peer that was dropped: when its last card was made, so that an older one is no way back, and what it said
+/// lately, so that being dropped gives it no more to say.
+#[derive(Debug)]
+pub(crate) struct Past {
+    pub(crate) issued_at: WallTime,
+    pub(crate) news: Bucket,
+}
+
+impl From<Peer> for Past {
+    fn from(peer: Peer) -> Self {
+        Self { issued_at: peer.said.issued_at, news: peer.news }
+    }
+}
+
 impl Peer {
     pub(crate) fn new(now: MonoTime, card: VerifiedCard, kept: Kept) -> Self {
         let said = Said { card: kept, issued_at: card.issued_at, claim: None };

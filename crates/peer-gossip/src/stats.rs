@@ -30,7 +30,7 @@ pub struct Stats {
     pub without_card: u64,
     /// Entries not taken since there is no room for another peer.
     pub no_room: u64,
-    /// Entries of this node, or of peers that are forgotten.
+    /// Entries of this node, of peers that are forgotten, or with permits that are revoked.
     pub unwanted: u64,
     /// Claims not taken since there is another one with the same counter, by the same advertiser.
     pub equivocations: u64,

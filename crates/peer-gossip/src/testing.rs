@@ -81,3 +81,17 @@ pub(crate) fn claim(n: usize, issued_at: WallTime) -> CapacityClaim {
 pub(crate) fn signed_claim(n: usize, issued_at: WallTime) -> Vec<u8> {
     claim(n, issued_at).sign(peer(n)).unwrap()
 }
+
+pub(crate) fn later(from: WallTime, seconds: u64) -> WallTime {
+    WallTime(from.0 + 1_000 * seconds)
+}
+
+/// As they go over a link.
+pub(crate) fn card_entry(n: usize, issued_at: WallTime) -> Vec<u8> {
+    [&[0], &signed_card(n, issued_at)[..]].concat()
+}
+
+/// As they go over a link.
+pub(crate) fn claim_entry(n: usize, issued_at: WallTime) -> Vec<u8> {
+    [&[1], &signed_claim(n, issued_at)[..]].concat()
+}

@@ -23,8 +23,8 @@ const HEAD_LEN: usize = 1 + 32 + PublicIdentity::LEN + 1 + 8 + 32 + 1;
 const ADDRESS_LEN: usize = 1 + 16 + 2;
 /// A direct port or none, its number, the permit's length.
 const TAIL_LEN: usize = 1 + 2 + 4;
-/// Where the holder's KeyId stands in a permit: after version, session and issuer.
-const PERMIT_HOLDER: usize = 1 + 32 + 32;
+/// What stands before the holder's KeyId in a permit (spec 56.2.1): version, session and issuer.
+const BEFORE_HOLDER: usize = 1 + 32 + 32;
 
 pub(super) const MAX_LEN: usize =
     HEAD_LEN + MAX_ADDRESSES * ADDRESS_LEN + TAIL_LEN + MAX_PERMIT_LEN + HybridSignature::LEN;
@@ -126,6 +126,8 @@ pub(crate) struct Parts<'a> {
     permit: &'a [u8],
     /// Whose it is, if it is what it says.
     pub(crate) advertiser: KeyId,
+    /// The serial number of its permit, likewise.
+    pub(crate) serial: u64,
     /// When it was made, as it says.
     pub(crate) issued_at: WallTime,
 }
@@ -159,8 +161,7 @@ impl<'a> Parts<'a> {
         };
         let permit = r.bytes(MAX_PERMIT_LEN).map_err(wrong)?;
         r.finish().map_err(wrong)?;
-        let advertiser = permit.get(PERMIT_HOLDER..).and_then(<[u8]>::first_chunk).copied().map(KeyId);
-        let advertiser = advertiser.ok_or(malformed("its permit is shorter than any"))?;
+        let (advertiser, serial) = holder(permit).map_err(wrong)?;
         Ok(Self {
             payload,
             signature,
@@ -172,6 +173,7 @@ impl<'a> Parts<'a> {
             direct,
             permit,
             advertiser,
+            serial,
             issued_at,
         })
     }
@@ -227,6 +229,15 @@ fn addresses(r: &mut Reader<'_>) -> Result<Vec<SocketAddr>, Error> {
         addresses.push(SocketAddr::new(ip, r.u16().map_err(wrong)?));
     }
     Ok(addresses)
+}
+
+/// Whose a permit is, and its serial number. All of it is read when it is verified.
+fn holder(permit: &[u8]) -> Result<(KeyId, u64), identity::Error> {
+    let mut r = Reader::new(permit);
+    let _before = r.fixed(BEFORE_HOLDER)?;
+    let holder = KeyId(r.array()?);
+    let _role = r.u8()?;
+    Ok((holder, r.u64()?))
 }
 
 const fn malformed(why: &'static str) -> Error {

@@ -84,8 +84,10 @@ impl Gossip {
                 if let Some(Some(leaves)) = self.room_for_another() {
                     self.drop_peer(leaves);
                 }
-                self.past.remove(key);
                 let mut peer = Peer::new(self.now, card, kept);
+                if let Some(past) = self.past.take(key) {
+                    peer.news = past.news;
+                }
                 peer.news.take(self.now);
                 self.peers.insert(key, peer);
                 self.sweep_later();
@@ -100,10 +102,21 @@ impl Gossip {
     /// True if a card is worth verifying: it would be taken if it is what it says. Otherwise counts why not.
     fn is_news(&mut self, from: LinkId, bytes: &[u8], card: &Parts<'_>) -> bool {
         let (key, issued_at) = (card.advertiser, card.issued_at);
-        let Some(peer) = self.peers.get_mut(&key) else {
-            if self.past.get(self.wall, key).is_some_and(|last| issued_at < *last) {
-                self.stats.old += 1;
-                return false;
+        if self.revoked.get(self.now, key).is_some_and(|last| card.serial <= *last) {
+            self.stats.unwanted += 1;
+            return false;
+        }
+        let Some(peer) = self.peers.get(&key) else {
+            match self.past.get(self.wall, key) {
+                Some(past) if issued_at < past.issued_at => {
+                    self.stats.old += 1;
+                    return false;
+                }
+                Some(past) if !past.news.has(self.now) => {
+                    self.stats.too_often += 1;
+                    return false;
+                }
+                _ => {}
             }
             let has_room = self.room_for_another().is_some();
             self.stats.no_room += u64::from(!has_room);
@@ -150,7 +163,10 @@ impl Gossip {
         }
         self.stats.verifications += 1;
         let blamed = |source| Error::Claim { peer: key, source };
-        let verified = CapacityClaim::verify(claim.signed, &peer.card.identity).map_err(blamed)?;
+        let verified = match CapacityClaim::verify(claim.signed, &peer.card.identity) {
+            Ok(verified) => verified,
+            Err(error) => return self.nobodys(blamed(error)),
+        };
         let said = SaidClaim::new(bytes.into(), &verified);
         match self.claims.insert(self.wall, verified) {
             Ok(Inserted::New | Inserted::Replaced) => {}

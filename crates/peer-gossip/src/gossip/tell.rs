@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 impl Gossip {
     /// The next message, and the link that it is for: at most [`MAX_ENTRIES`](crate::MAX_ENTRIES), each at most
-    /// [`MAX_ENTRY_LEN`](crate::MAX_ENTRY_LEN) bytes. `None`: nothing is to be told now.
+    /// [`MAX_ENTRY_LEN`](crate::MAX_ENTRY_LEN) bytes. `None`: nothing is to be told at the time that was said last.
     pub fn poll_message(&mut self) -> Option<(LinkId, Vec<Vec<u8>>)> {
         let (me, clock) = (self.config.me, (self.now, self.wall));
         while let Some(id) = self.ready.first().copied() {
