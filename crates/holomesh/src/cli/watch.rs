@@ -62,7 +62,7 @@ pub(super) async fn run(options: Options) -> Result<(), Error> {
     config.uplink = options.uplink.map(|kbit| BitRate::from_kbit(kbit.into()));
     config.lanes = options.node.transport.lanes();
     config.direct = options.node.transport.direct();
-    let state = config.state.clone();
+    let (state, lends) = (config.state.clone(), config.uplink.is_some());
     let (commands, inbox) = mpsc::channel(1);
     let seconds = options.seconds.filter(|s| s.is_finite() && *s > 0.0).map(Duration::from_secs_f64);
     tokio::spawn(async move {
@@ -88,8 +88,9 @@ pub(super) async fn run(options: Options) -> Result<(), Error> {
                 let now = state.snapshot();
                 if let Some(epoch) = now.epoch {
                     eprintln!(
-                        "epoch {epoch}  parents {}  pictures {} ({} lost)  sound {} ({} concealed)  repaired {}",
+                        "epoch {epoch}  parents {}{}  pictures {} ({} lost)  sound {} ({} concealed)  repaired {}",
                         now.parents,
+                        if lends { format!("  children {}", now.children) } else { String::new() },
                         now.played.frames_shown,
                         now.played.frames_lost,
                         now.played.audio_shown,

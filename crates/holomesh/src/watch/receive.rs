@@ -369,6 +369,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_passed_on_is_what_was_opened_and_each_once() {
+        let (mut out, mut incoming) = streams();
+        out.enter_epoch(Epoch(1), &[7; 32], LeafIndex(0)).unwrap();
+        incoming.install(MonoTime(0), Epoch(1), &[7; 32], LeafIndex(0)).unwrap();
+        let chunks = frame(&mut out, &[9; 3_000]);
+        feed(&mut incoming, &chunks);
+        assert!(incoming.take_opened().is_empty(), "nobody asked for it");
+        incoming.keep_opened();
+        let chunks = frame(&mut out, &[9; 3_000]);
+        let mut forged = chunks[1].to_vec();
+        *forged.last_mut().unwrap() ^= 1;
+        let (first, others) = chunks.split_first().unwrap();
+        feed(&mut incoming, &[first.clone(), Bytes::from(forged), first.clone()]);
+        feed(&mut incoming, others);
+        assert_eq!(incoming.take_opened(), chunks);
+        assert!(incoming.take_opened().is_empty());
+    }
+
+    #[test]
     fn chunks_that_come_before_their_key_wait_for_it() {
         let (mut out, mut incoming) = streams();
         out.enter_epoch(Epoch(2), &[8; 32], LeafIndex(0)).unwrap();

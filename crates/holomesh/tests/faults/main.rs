@@ -7,6 +7,7 @@ mod floods;
 mod guest;
 mod joining;
 mod memberships;
+mod mesh;
 mod relays;
 mod requests;
 mod restarts;

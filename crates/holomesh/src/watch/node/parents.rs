@@ -387,6 +387,46 @@ mod tests {
     }
 
     #[test]
+    fn each_watcher_feeds_in_one_stripe_and_all_stripes_have_some() {
+        for stripes in [1, 2, 4, 16] {
+            let mut feeders = vec![0; usize::from(stripes)];
+            for key in keys(400) {
+                let home = home_stripe(home_of(key), stripes);
+                assert_eq!((home.count(), home.len()), (stripes, 1));
+                feeders[home.mask().trailing_zeros() as usize] += 1;
+            }
+            assert!(feeders.iter().all(|n| *n > 400 / usize::from(stripes) / 2), "{feeders:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_fed_by_himself_however_indirectly() {
+        let keys: Vec<KeyId> = keys(60).collect();
+        for stripes in [1, 2, 4] {
+            for stripe in 0..stripes {
+                let home = |key| home_stripe(home_of(key), stripes).mask() == 1 << stripe;
+                let feed: Vec<KeyId> = keys.iter().copied().filter(|key| home(*key)).collect();
+                // Whoever can be reached by way of any feeders that are allowed.
+                for start in &feed {
+                    let (mut open, mut above) = (vec![*start], BTreeSet::new());
+                    while let Some(at) = open.pop() {
+                        let allowed = feed.iter().filter(|f| **f != at && may_feed(**f, Some(at), stripes));
+                        open.extend(allowed.filter(|f| above.insert(**f)));
+                    }
+                    assert!(!above.contains(start), "{start} has stripe {stripe} from itself");
+                }
+                // Somebody is fed by others all the same.
+                assert!(feed.iter().any(|a| feed.iter().any(|b| a != b && may_feed(*a, Some(*b), stripes))));
+            }
+        }
+    }
+
+    fn keys(count: u32) -> impl Iterator<Item = KeyId> {
+        (0..count)
+            .map(|n| KeyId(std::array::from_fn(|at| (n.wrapping_mul(2_654_435_761) >> (at % 4 * 8)) as u8)))
+    }
+
+    #[test]
     fn not_everybody_comes_back_at_once() {
         let pauses = [0, u16::MAX / 2, u16::MAX].map(|random| jittered(REDIAL_MOST, random).as_millis());
         assert_eq!(pauses, [4_000, 5_999, 8_000]);
