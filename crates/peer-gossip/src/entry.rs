@@ -37,9 +37,7 @@ pub(crate) enum Entry<'a> {
 
 impl<'a> Entry<'a> {
     pub(crate) fn read(entry: &'a [u8]) -> Result<Self, Error> {
-        if entry.len() > MAX_ENTRY_LEN {
-            return Err(Error::TooLarge { what: "entry of gossip", have: entry.len(), limit: MAX_ENTRY_LEN });
-        }
+        // Each kind looks at its length first.
         match entry.split_first() {
             Some((&CARD, signed)) => Parts::read(signed).map(Self::Card),
             Some((&CLAIM, signed)) => Claim::read(signed).map(Self::Claim),

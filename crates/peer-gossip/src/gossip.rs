@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug)]
 pub struct Gossip {
     config: Config,
-    /// The latest that was said by the caller.
+    /// What the caller said last of the time.
     now: MonoTime,
     wall: WallTime,
     own: Option<Said>,
@@ -178,11 +178,9 @@ impl Gossip {
     /// Drops a peer, one that is not wanted whatever permit it has: it is neither given out, nor taken again, nor passed on for `how_long`.
     pub fn forget(&mut self, now: MonoTime, peer: KeyId, how_long: Duration) {
         self.tick(now, self.wall);
-        if peer != self.config.me {
-            self.drop_peer(peer);
-            self.forgotten.keep(peer, now.plus(how_long), ());
-            self.sweep_later();
-        }
+        self.drop_peer(peer);
+        self.forgotten.keep(peer, now.plus(how_long), ());
+        self.sweep_later();
     }
 
     /// Permits of a peer up to a serial number are void, as the host says (spec 56.5). With such a card it is dropped, and not taken for
@@ -212,7 +210,7 @@ impl Gossip {
 
     /// Takes over what the caller says of the time, and lets links speak that had to wait for it.
     fn tick(&mut self, now: MonoTime, wall: WallTime) {
-        self.now = self.now.max(now);
+        self.now = now;
         self.wall = wall;
         while let Some((_, id)) = self.waiting.first().copied().filter(|(due, _)| *due <= self.now) {
             self.waiting.pop_first();

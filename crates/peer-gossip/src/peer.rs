@@ -44,8 +44,7 @@ impl SaidClaim {
     /// True if that is this claim, whoever signed it how often.
     pub(crate) fn is(&self, claim: &entry::Claim<'_>) -> bool {
         let own = self.entry.get(1..).unwrap_or_default();
-        self.counter == claim.counter
-            && (own == claim.signed || entry::Claim::payload(own) == entry::Claim::payload(claim.signed))
+        self.counter == claim.counter && entry::Claim::payload(own) == entry::Claim::payload(claim.signed)
     }
 }
 

@@ -113,6 +113,16 @@ fn a_signature_for_another_purpose_is_none() {
 }
 
 #[test]
+fn somebody_elses_permit_is_noticed_before_a_signature_is_looked_at() {
+    let mut card = card(1, START);
+    card.permit = permit(peer(2).key_id(), Kind::Relay).sign(host()).unwrap();
+    let mut signed = card.sign(peer(1)).unwrap();
+    *signed.last_mut().unwrap() ^= 1;
+    let error = verify(&signed).unwrap_err();
+    assert!(matches!(error, Error::Malformed { .. }) && error.is_peer_fault(), "{error}");
+}
+
+#[test]
 fn a_card_shown_is_short_and_says_whose_it_is() {
     let card = card(1, START);
     let shown = format!("{card:?}");

@@ -17,7 +17,11 @@ fn what_is_new_goes_once_to_every_link_but_the_one_that_it_came_from() {
     // Meanwhile link 3 has sent the same: it needs not be told.
     take(&mut gossip, LinkId(3), 0, &entries);
     assert_eq!(told(&mut gossip), BTreeMap::from([(B, entries.clone())]));
-    take(&mut gossip, B, 0, &entries);
+    // A new card goes without the claim.
+    let moved = vec![card_entry(2, at(5).1)];
+    take(&mut gossip, A, 5, &moved);
+    assert_eq!(told(&mut gossip), BTreeMap::from([(B, moved.clone()), (LinkId(3), moved)]));
+    take(&mut gossip, B, 5, &entries);
     assert!(told(&mut gossip).is_empty());
     // A renewal goes without the card.
     let renewed = vec![claim_entry(2, at(25).1)];
@@ -113,11 +117,16 @@ fn well_informed(last: usize) -> Gossip {
 }
 
 #[test]
-fn a_link_that_is_gone_is_not_waited_for() {
+fn a_link_that_has_said_enough_waits_and_when_it_is_gone_is_not_waited_for() {
     let mut gossip = well_informed(40);
     told(&mut gossip);
     let due = gossip.poll_timeout().unwrap();
     assert!(due.since(NOW) < Duration::from_secs(1));
+    // What is new meanwhile waits with the rest, though there would be room for it alone.
+    let (now, wall) = (NOW.plus(Duration::from_millis(100)), WallTime(START.0 + 100));
+    gossip.handle(now, wall, A, &[claim_entry(41, wall), card_entry(41, wall)]).unwrap();
+    assert_eq!((told(&mut gossip).get(&B), gossip.waiting.len()), (None, 1));
+    assert_eq!(gossip.poll_timeout(), Some(due));
     gossip.remove_link(B);
     assert_eq!(
         gossip.poll_timeout(),
