@@ -9,9 +9,9 @@ use alm::CapacityClaim;
 use alm::planner::{self, Candidate, Load, Request};
 use core_types::{BitRate, Epoch, KeyId, Layer, LinkId, MonoTime, SessionId, StreamId, WallTime};
 use identity::{Identity, PublicIdentity};
-use peer_gossip::{Card, Config, Gossip, Kind};
+use peer_gossip::{Card, Config, Gossip, Kind, MAX_ADDRESSES};
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// A claim is good for so long, and made anew after half of that.
@@ -19,6 +19,9 @@ const CLAIM_FOR: Duration = Duration::from_secs(60);
 const RENEW_AFTER: Duration = Duration::from_secs(25);
 /// Who could not be reached is not asked for so long; others may still reach it.
 const UNREACHABLE_FOR: Duration = Duration::from_secs(30);
+
+/// No permit is good for longer than this, whatever clock it is held against.
+const PERMITS_LAST: Duration = Duration::from_secs(900);
 
 /// What a node says of itself.
 #[derive(Debug)]
@@ -115,7 +118,7 @@ impl Mesh {
             let card = Card {
                 session: self.session,
                 identity: identity.public().clone(),
-                address: offer.address.clone(),
+                address: on_a_card(&offer.address),
                 kind: offer.kind,
                 issued_at: self.date(),
                 permit: permit.to_vec(),
@@ -138,8 +141,11 @@ impl Mesh {
 
     /// Claims anew what this node has to offer, if that is due.
     pub(crate) fn renew(&mut self, now: MonoTime, identity: &Identity, epoch: Epoch) {
+        if self.own.as_ref().is_none_or(|own| own.renew_at > now) {
+            return;
+        }
         let date = self.date();
-        let Some(own) = self.own.as_mut().filter(|own| own.renew_at <= now) else { return };
+        let Some(own) = &mut self.own else { return };
         own.renew_at = now.plus(RENEW_AFTER);
         let claim = CapacityClaim {
             advertiser: self.me,
@@ -180,6 +186,19 @@ impl Mesh {
     /// What to send next.
     pub(crate) fn poll_message(&mut self) -> Option<(LinkId, Control)> {
         self.gossip.poll_message().map(|(link, entries)| (link, Control::Gossip { entries }))
+    }
+
+    /// Permits of a peer up to that serial are void: it is named to nobody by them.
+    pub(crate) fn revoke(&mut self, now: MonoTime, peer: KeyId, serial: u64) {
+        self.gossip.revoke(now, peer, serial, PERMITS_LAST);
+    }
+
+    /// Somebody is no member any more: what it has shown of itself so far is void.
+    pub(crate) fn expel(&mut self, now: MonoTime, peer: KeyId) {
+        let serial = self.gossip.peer(wall_now(), peer).map(|known| known.card.permitted().serial);
+        if let Some(serial) = serial {
+            self.revoke(now, peer, serial);
+        }
     }
 
     /// Who could not be reached there is not asked again for a while.
@@ -241,6 +260,17 @@ impl Mesh {
     }
 }
 
+/// What of an address others can dial, and as much as a card holds: an address of all zeros stands for all of a machine's.
+fn on_a_card(address: &PeerAddress) -> PeerAddress {
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for address in address.addresses.iter().filter(|a| !a.ip().is_unspecified() && a.port() != 0) {
+        if addresses.len() < MAX_ADDRESSES && !addresses.contains(address) {
+            addresses.push(*address);
+        }
+    }
+    PeerAddress { addresses, ..address.clone() }
+}
+
 /// Peers of one network are likely to fail together: those whose first addresses share 24 bits, or 48 of IPv6.
 fn network(address: &PeerAddress) -> u64 {
     let ip = address.addresses.first().map(|address| address.ip());
@@ -248,5 +278,86 @@ fn network(address: &PeerAddress) -> u64 {
         Some(IpAddr::V4(ip)) => u64::from(u32::from(ip) >> 8),
         Some(IpAddr::V6(ip)) => (u128::from(ip) >> 80) as u64 | 1 << 63,
         None => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(addresses: &[&str]) -> PeerAddress {
+        let addresses = addresses.iter().map(|a| a.parse().expect("an address")).collect();
+        PeerAddress { endpoint: [1; 32], addresses, direct: None }
+    }
+
+    #[test]
+    fn a_card_names_what_others_can_dial_and_each_once() {
+        let many: Vec<String> = (1..20).map(|n| format!("10.0.0.{n}:7")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert_eq!(on_a_card(&address(&many)).addresses.len(), MAX_ADDRESSES);
+        let odd = address(&["0.0.0.0:5", "[::]:5", "10.0.0.1:0", "10.0.0.2:5", "10.0.0.2:5"]);
+        assert_eq!(on_a_card(&odd), address(&["10.0.0.2:5"]));
+    }
+
+    #[test]
+    fn neighbours_are_of_one_network() {
+        let of = |a| network(&address(&[a]));
+        assert_eq!(of("10.0.0.1:5"), of("10.0.0.200:9"));
+        assert_ne!(of("10.0.0.1:5"), of("10.0.1.1:5"));
+        assert_eq!(of("[2001:db8:1::1]:5"), of("[2001:db8:1:9::1]:5"));
+        assert_ne!(of("[2001:db8:1::1]:5"), of("[2001:db8:2::1]:5"));
+        assert_ne!(of("0.0.0.1:5"), of("[::1]:5"));
+    }
+
+    #[test]
+    fn what_a_node_says_of_itself_is_said_anew_before_it_is_over_and_no_more_often() {
+        let host = Identity::from_seed(&identity::Seed([1; 64])).expect("a key");
+        let peer = Identity::from_seed(&identity::Seed([2; 64])).expect("a key");
+        let session = SessionId([3; 32]);
+        let WallTime(wall) = wall_now();
+        let permit = av_wire::permit::Permit {
+            session,
+            issuer: host.key_id(),
+            holder: peer.key_id(),
+            role: Kind::Watcher.role(),
+            serial: 1,
+            not_before: WallTime(wall - 1_000),
+            not_after: WallTime(wall + 600_000),
+            streams: av_wire::permit::PermitStreams::All,
+            max_bytes_per_second: 0,
+            max_subscribers: 0,
+        };
+        let permit = permit.sign(&host).expect("a permit");
+        let mut mesh = Mesh::new(session, peer.key_id(), host.public().clone()).expect("a seed");
+        let offer = Offer {
+            kind: Kind::Watcher,
+            address: address(&["10.0.0.2:5"]),
+            uplink: BitRate::from_kbit(5_000),
+            subscribers: 8,
+        };
+        let mut other = Mesh::new(session, host.key_id(), host.public().clone()).expect("a seed");
+        let link = LinkId(1);
+        mesh.add_link(MonoTime(0), link);
+        other.add_link(MonoTime(0), link);
+        mesh.offer(MonoTime(0), &peer, offer.clone(), &permit, Epoch(2));
+        let Some((to, Control::Gossip { entries })) = mesh.poll_message() else { panic!("nothing is said") };
+        assert_eq!((to, entries.len()), (link, 2));
+        assert_eq!(other.handle(MonoTime(0), link, &entries), Ok(()));
+        let wanted =
+            Wanted { stream: StreamId([9; 32]), rate: BitRate::from_kbit(1_000), parents: 4, spares: 2 };
+        let feeders = other.feeders(&wanted, |_| None);
+        let feeder = Feeder { key: peer.key_id(), kind: Kind::Watcher, address: offer.address.clone() };
+        assert_eq!(feeders, [feeder]);
+        assert!(other.knows(peer.key_id(), [1; 32]) && !other.knows(peer.key_id(), [2; 32]));
+
+        // The same once more is nothing new, and a claim is renewed after 25 s.
+        mesh.offer(MonoTime::from_millis(20_000), &peer, offer, &permit, Epoch(2));
+        mesh.renew(MonoTime::from_millis(24_999), &peer, Epoch(3));
+        assert_eq!(mesh.poll_message(), None);
+        mesh.renew(MonoTime::from_millis(25_000), &peer, Epoch(3));
+        let Some((_, Control::Gossip { entries })) = mesh.poll_message() else { panic!("it is not renewed") };
+        assert_eq!(entries.len(), 1, "the claim alone");
+        other.expel(MonoTime::from_millis(25_000), peer.key_id());
+        assert_eq!(other.feeders(&wanted, |_| None), []);
     }
 }

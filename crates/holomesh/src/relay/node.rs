@@ -240,6 +240,7 @@ impl RelayNode {
         match message {
             Control::Permit { permit } => self.take_own_permit(&permit)?,
             Control::Revoke { holder, serial } => {
+                self.core.revoke_card(KeyId(holder), serial);
                 if self.desk.revoke(KeyId(holder), serial) {
                     self.core.revoke(KeyId(holder));
                 }

@@ -333,6 +333,7 @@ impl Host {
         }
         for who in removed {
             let signed = (who, self.permits.last_serial());
+            self.core.revoke_card(who, signed.1);
             self.expelled.push(Expelled { who: Some(signed), link: None, at: None });
             self.observer.event("removed", format!("{} with epoch {epoch}", who.short()));
         }

@@ -2,7 +2,7 @@
 
 use super::RelayCore;
 use crate::mesh::{Mesh, Offer};
-use core_types::{Epoch, LinkId, MonoTime};
+use core_types::{Epoch, KeyId, LinkId, MonoTime};
 use identity::Identity;
 
 impl RelayCore {
@@ -70,6 +70,14 @@ impl RelayCore {
     pub(crate) fn withdraw_offer(&mut self) {
         if let Some(mesh) = &mut self.mesh {
             mesh.withdraw();
+        }
+    }
+
+    /// Permits of a peer up to that serial are void.
+    pub(crate) fn revoke_card(&mut self, who: KeyId, serial: u64) {
+        let now = self.clock.now();
+        if let Some(mesh) = &mut self.mesh {
+            mesh.revoke(now, who, serial);
         }
     }
 

@@ -174,11 +174,14 @@ impl Watcher {
         }
     }
 
-    /// Who is no member any more gets nothing more, whatever permit it has shown.
+    /// Who is no member any more gets nothing more, whatever permit it has shown, and is named to nobody.
     pub(super) fn expel(&mut self, removed: &[KeyId]) {
-        let Some(serving) = &mut self.serving else { return };
+        let now = self.clock.now();
         for who in removed.iter().filter(|who| self.member.leaf_of(**who).is_none()) {
-            serving.core.revoke(*who);
+            self.mesh.expel(now, *who);
+            if let Some(serving) = &mut self.serving {
+                serving.core.revoke(*who);
+            }
         }
     }
 

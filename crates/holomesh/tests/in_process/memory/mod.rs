@@ -5,6 +5,7 @@ mod mesh;
 mod stage;
 
 use crate::kit::{PATIENCE, on_thread};
+use core_types::BitRate;
 use holomesh::Error;
 use holomesh::keyfile::random_seed;
 use holomesh::net::Underlay;
@@ -128,6 +129,39 @@ async fn what_a_permit_limits_the_relay_keeps_to() {
     for watcher in stage.watchers {
         watcher.report().await;
     }
+}
+
+/// What a relay sends to two watchers in four seconds or so, beside what it may send at that rate and what a moment allows.
+async fn sent_by_a_relay(seed: u64, shares: Shares, rate: BitRate) -> (u64, u64) {
+    let stage = Stage::with_shares(network(seed), ENDLESS, 1, 2, shares).await;
+    stage.tell(Command::Start).await;
+    let sent = || -> u64 {
+        let paths = (1..=2).filter_map(|to| stage.network.counters(relay_at(1), watcher_at(to)));
+        paths.map(|path| path.sent_bytes).sum()
+    };
+    let path = || stage.network.counters(HOST, relay_at(1)).map_or(0, |path| path.sent_bytes);
+    while path() < 50_000 {
+        tokio::time::sleep(MILLISECOND * 10).await;
+    }
+    let (start, before) = (std::time::Instant::now(), sent());
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let allowed = rate.0 as f64 / 8.0 * start.elapsed().as_secs_f64();
+    // A quarter of a second's worth at once, what is no media, and headers.
+    (sent() - before, (allowed * 1.2) as u64 + rate.0 / 32 + 30_000)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_permit_says_of_rates_the_relay_keeps_to() {
+    let rate = BitRate::from_kbit(200);
+    let member = Shares { member_rate: Some(rate), ..Shares::default() };
+    let (sent, allowed) = sent_by_a_relay(7, member, BitRate(rate.0 * 2)).await;
+    assert!(sent > allowed / 4 && sent < allowed, "to members {sent} of {allowed}");
+    let uplink = Shares { relay_uplink: Some(rate), ..Shares::default() };
+    let (sent, allowed) = sent_by_a_relay(8, uplink, rate).await;
+    assert!(sent > allowed / 4 && sent < allowed, "by the relay {sent} of {allowed}");
+    // What they would have otherwise.
+    let (sent, allowed) = sent_by_a_relay(9, Shares::default(), BitRate(rate.0 * 2)).await;
+    assert!(sent > allowed * 2, "without a limit {sent}, and {allowed} with one");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
