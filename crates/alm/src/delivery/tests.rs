@@ -584,6 +584,29 @@ mod what_is_signed {
     }
 
     #[test]
+    fn what_was_expected_while_a_parent_was_unreachable_is_not_held_against_it() {
+        let mut meter = meter();
+        let expect = |meter: &mut DeliveryMeter, from: u64, until: u64| {
+            for now in (from..until).step_by(10) {
+                meter.handle_expected(at(now), peer(9), 1).unwrap();
+            }
+        };
+        expect(&mut meter, 3_000, 5_000);
+        meter.handle_unanswered(at(4_000), peer(9)).unwrap();
+        meter.handle_unanswered(at(5_000), peer(9)).unwrap();
+        assert_eq!(meter.verdict(at(5_000), peer(9)), Verdict::Unreachable);
+        meter.handle_answered(at(5_000), peer(9)).unwrap();
+        let mut last = 5_000;
+        for (millis, accused) in [(5_001, false), (6_000, false), (7_000, false), (7_001, true)] {
+            expect(&mut meter, last, millis);
+            last = millis;
+            meter.handle_answered(at(millis), peer(9)).unwrap();
+            assert!(matches!(meter.verdict(at(millis), peer(9)), Verdict::Short { .. }), "{millis}");
+            assert_eq!(made(&meter, millis, claim()).is_some(), accused, "{millis}");
+        }
+    }
+
+    #[test]
     fn neither_a_congested_path_nor_a_good_parent_is_accused() {
         let mut meter = meter();
         meter.handle_congestion(at(2_900), peer(9), true).unwrap();
