@@ -3,6 +3,7 @@
 
 use alm::{Action, Config, Subscription};
 use core_types::{ChunkSeq, Epoch, LinkId, MonoTime, StripeSet};
+use std::time::Duration;
 
 const EPOCH: Epoch = Epoch(1);
 
@@ -134,6 +135,28 @@ fn one_more_than_needed_is_asked_for_when_an_object_has_taken_long() {
         assert!(asked.is_empty(), "{asked:?}");
         let asked = pass(&mut subscription, 8 * pace, 8 * pace + 30);
         assert_eq!(asked.iter().map(|(.., chunks)| chunks.len()).sum::<usize>(), expected, "{asked:?}");
+    }
+}
+
+#[test]
+fn the_longer_an_object_takes_the_more_is_asked_for_beside_what_is_under_way() {
+    // An answer may take 300 ms: what is asked for stays under way.
+    let patient = Config { retry_after: Duration::from_millis(300), ..Config::default() };
+    let mut subscription = Subscription::new(patient).unwrap();
+    for link in 0..4 {
+        let stripe = StripeSet::single(4, link).unwrap();
+        subscription.add_parent_for(at(0), LinkId(u64::from(link)), stripe);
+    }
+    // Eight of twelve at once, and nine are needed.
+    for seq in 0..8 {
+        subscription.handle_chunk(at(0), LinkId(seq % 4), EPOCH, ChunkSeq(seq));
+        subscription.expect(at(0), EPOCH, ChunkSeq(0)..ChunkSeq(12), 9);
+    }
+    let asked = pass(&mut subscription, 0, 300);
+    let times: Vec<u64> = asked.iter().flat_map(|(time, _, chunks)| vec![*time; chunks.len()]).collect();
+    assert_eq!(times.len(), 4, "{asked:?}");
+    for (time, due) in times.iter().zip([15, 100, 150, 200]) {
+        assert!((due..due + 16).contains(time), "{asked:?}");
     }
 }
 
