@@ -13,12 +13,13 @@ use crate::setup::{self, Purpose};
 use crate::shell::{self, cargo};
 
 /// Each is a binary of the package in `fuzz/`, and a folder of seeds in `fuzz/corpus/`.
-const TARGETS: [(&str, &str); 15] = [
+const TARGETS: [(&str, &str); 16] = [
     ("announce", "a stream's announcement, signed by a publisher that means harm"),
     ("chunk", "chunk header and what is inside the seal"),
     ("claim", "capacity claims, from anybody and from an advertiser that means harm"),
     ("commit", "group commits, group infos and leave requests from nobody in the group"),
     ("control", "control messages and their frames from anybody"),
+    ("evidence", "delivery evidence, from anybody and from an observer that means harm"),
     ("fountain", "reassembly of objects from a hostile sender's symbols"),
     ("handshake", "the link handshake: datagrams from anybody, messages from a peer that means harm"),
     ("hop_header", "datagrams of a link, in every suite"),
