@@ -133,8 +133,8 @@ pub fn arrange(shape: &Shape, offers: &[Offer]) -> Result<Topology, Error> {
     }
     let ranked = order::rank(shape, offers)?;
     let stripes = usize::from(shape.parents);
-    let (grown, parents) = trees::grow(&ranked.slots, stripes);
-    Ok(Topology { stripes, keys: ranked.keys, index: ranked.index, parents, grown })
+    let grown = trees::grow(&ranked.slots, stripes);
+    Ok(Topology { stripes, keys: ranked.keys, index: ranked.index, grown })
 }
 
 /// Who feeds whom: a tree for each stripe. Made by [`build`].
@@ -148,8 +148,6 @@ pub struct Topology {
     keys: Vec<KeyId>,
     /// Node numbers, by key.
     index: Vec<u32>,
-    /// Node numbers, of served peers `stripes` for each.
-    parents: Vec<u32>,
     grown: trees::Grown,
 }
 
@@ -169,7 +167,7 @@ impl Topology {
     pub fn parents(&self, peer: KeyId) -> Parents {
         let place = self.node(peer).and_then(|node| node.checked_sub(1));
         let start = place.map_or(usize::MAX, |place| place.saturating_mul(self.stripes));
-        let nodes = self.parents.get(start..start.saturating_add(self.stripes)).unwrap_or_default();
+        let nodes = self.grown.parents.get(start..start.saturating_add(self.stripes)).unwrap_or_default();
         Parents::of(nodes.iter().map(|node| key_at(&self.keys, *node)))
     }
 
