@@ -25,7 +25,8 @@
 //! - Every half second a watcher asks its parents whether they are there, and looks at what they deliver. Who is not there, is
 //!   congested or delivers too little is left; of the last the publisher is told, and passes that on with the names of peers.
 //!
-//! A node takes about 13 kB, and its subscription up to 150 kB once the stream has run for a while; a chunk on its way 40 bytes.
+//! A node takes about 30 kB once the stream has run for a while; a chunk on its way 40 bytes. 100,000 nodes that join and get one
+//! second of the stream are 62 million events and take 2 GB.
 //!
 //! ```
 //! use alm::sim::{Happening, Scenario, run};
