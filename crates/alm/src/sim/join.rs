@@ -240,21 +240,9 @@ impl World<'_> {
     /// Once a second: is there enough, and enough parents?
     pub(super) fn check(&mut self, id: Id) {
         let now = self.now;
-        let begun = now >= self.start().plus(STARVES_AFTER);
-        let mut starves = false;
         let enough = usize::from(self.scenario.parents);
         let found = self.with(id, |world, live| {
             world.account(id, live);
-            starves = begun && live.heard.is_none_or(|at| now.since(at) > STARVES_AFTER);
-            if starves {
-                // Nothing is missing where nothing comes, so the subscription notices nothing.
-                for at in 0..live.parents.len() {
-                    let Some(parent) = live.parents.get_mut(at) else { break };
-                    parent.suspect = true;
-                    let (parent, pause) = (parent.id, if parent.served { SERVED } else { STARVED });
-                    live.avoid(parent, now.plus(pause));
-                }
-            }
             // Others need the publisher's repair more than who lost its place there; and too many spares are of no use.
             let carrying: Vec<Id> = live.carrying().collect();
             let mut surplus = live.parents.len().saturating_sub(enough + usize::from(world.scenario.spares));
@@ -273,9 +261,24 @@ impl World<'_> {
         });
         if found.is_some() {
             self.search(id);
-            let pause = if starves { STARVES_AFTER } else { Duration::from_secs(1) };
-            self.queue.push(now.plus(pause), Event::Check(id));
+            self.queue.push(now.plus(Duration::from_secs(1)), Event::Check(id));
         }
+    }
+
+    /// To whom nothing comes gives up all its parents: nothing is missing where nothing comes, so the subscription notices nothing.
+    pub(super) fn starve(&self, live: &mut Live) -> bool {
+        let now = self.now;
+        let begun = now >= self.start().plus(STARVES_AFTER);
+        if !begun || live.heard.is_some_and(|at| now.since(at) <= STARVES_AFTER) {
+            return false;
+        }
+        for at in 0..live.parents.len() {
+            let Some(parent) = live.parents.get_mut(at) else { break };
+            parent.suspect = true;
+            let (parent, pause) = (parent.id, if parent.served { SERVED } else { STARVED });
+            live.avoid(parent, now.plus(pause));
+        }
+        true
     }
 
     pub(super) fn lose_parent(&mut self, child: Id, parent: Id) {

@@ -198,6 +198,8 @@ pub(super) struct Live {
     pub(super) heard: Option<MonoTime>,
     /// The same of each stripe.
     pub(super) heard_of: [Option<MonoTime>; 16],
+    /// When each began to come again.
+    pub(super) resumed: [Option<MonoTime>; 16],
     /// Since when it is without a parent that died.
     pub(super) hurt_at: Option<MonoTime>,
     pub(super) claim: VerifiedClaim,
@@ -230,6 +232,7 @@ impl Live {
             timer: None,
             heard: None,
             heard_of: [None; 16],
+            resumed: [None; 16],
             hurt_at: None,
             claim,
             told: (MonoTime(0), Load::default()),

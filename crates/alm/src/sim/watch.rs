@@ -21,7 +21,9 @@ const SETTLED_IN: Duration = Duration::from_millis(50);
 /// … and that has it still so long after that: those far from the publisher are later than others.
 const STILL: Duration = Duration::from_millis(150);
 /// A relay to which nothing of a stripe has come for so long says so to those whom it feeds.
-const LACKS_AFTER: Duration = Duration::from_millis(200);
+pub(super) const LACKS_AFTER: Duration = Duration::from_millis(200);
+/// … and to who stops taking it, also when it has come again for no longer than this.
+const LACKED: Duration = Duration::from_secs(1);
 /// Chunks that wait longer than this at a parent's uplink are a standing queue.
 const QUEUES: Duration = Duration::from_millis(50);
 /// For so long after that nobody is accused.
@@ -182,16 +184,20 @@ impl World<'_> {
 
     /// Looks at the parents: who is there, who delivers. Comes again by itself.
     pub(super) fn look(&mut self, id: Id) {
-        let there = self.with(id, |world, live| {
+        let starves = self.with(id, |world, live| {
             world.question(id, live);
             world.expect(live);
             world.judge(id, live);
-            let lacking = world.lacking(id, live);
+            let lacking = world.lacking(id, live, Duration::ZERO);
             for child in live.children.iter().filter(|child| child.mask & lacking != 0) {
                 world.tell(id, child.id, Event::Lacks { child: child.id, parent: id });
             }
+            world.starve(live)
         });
-        if there.is_some() {
+        if starves == Some(true) {
+            self.search(id);
+        }
+        if starves.is_some() {
             self.consider(id);
             self.queue.push(self.now.plus(LOOK_EVERY), Event::Look(id));
         }
@@ -301,21 +307,24 @@ impl World<'_> {
 
     /// A relay that lacks what it should pass on to a child says so.
     pub(super) fn own_up(&mut self, parent: Id, child: Id, stripes: u16) {
-        if self.live(parent).is_some_and(|live| stripes & self.lacking(parent, live) != 0) {
+        if self.live(parent).is_some_and(|live| stripes & self.lacking(parent, live, LACKED) != 0) {
             self.tell(parent, child, Event::Lacks { child, parent });
         }
     }
 
     /// The stripes of which nothing comes to a node though it should. Who does not forward what it has does not say so.
-    fn lacking(&self, id: Id, live: &Live) -> u16 {
+    /// What it lacked so short a time ago counts too.
+    fn lacking(&self, id: Id, live: &Live, lately: Duration) -> u16 {
         let honest = self.node(id).is_some_and(|node| matches!(node.role, Role::Honest | Role::Slow));
         if !honest || id == Id::PUBLISHER || self.now < self.start().plus(LACKS_AFTER) {
             return 0;
         }
-        let heard = live.heard_of.iter().zip(0_u16..);
-        heard
-            .filter(|(heard, _)| heard.is_none_or(|at| self.now.since(at) > LACKS_AFTER))
-            .fold(0, |all, (_, stripe)| all | 1 << stripe)
+        let within = |at: &Option<MonoTime>, time| at.is_some_and(|at| self.now.since(at) <= time);
+        let heard = live.heard_of.iter().zip(&live.resumed).zip(0_u16..);
+        let lacks = heard.filter(|((heard, resumed), _)| {
+            !within(heard, LACKS_AFTER) || (!lately.is_zero() && within(resumed, lately))
+        });
+        lacks.fold(0, |all, (_, stripe)| all | 1 << stripe)
     }
 
     /// A parent says that it lacks something itself.

@@ -5,7 +5,7 @@ use super::queue::{Carried, Event, Queue};
 use super::report::{NodeReport, Report, micros};
 use super::rng::Rng;
 use super::scenario::Scenario;
-use super::watch::Said;
+use super::watch::{LACKS_AFTER, Said};
 use crate::{Action, Config, Error, Subscription};
 use core::time::Duration;
 use core_types::{BitRate, ChunkSeq, Epoch, LinkId, MonoTime, StreamId, StripeSet, WallTime};
@@ -310,8 +310,13 @@ impl<'a> World<'a> {
         if fresh || !asked {
             live.watch.came(now, from, self.bit(chunk), self.scenario.chunk_bytes);
         }
-        if let Some(heard) = live.heard_of.get_mut((chunk % u32::from(self.scenario.parents)) as usize) {
+        let stripe = (chunk % u32::from(self.scenario.parents)) as usize;
+        if let Some(heard) = live.heard_of.get_mut(stripe) {
+            let stale = heard.is_none_or(|at| now.since(at) > LACKS_AFTER);
             *heard = Some(now);
+            if let Some(resumed) = live.resumed.get_mut(stripe).filter(|_| stale) {
+                *resumed = Some(now);
+            }
         }
         if let Some(subscription) = &mut live.subscription {
             subscription.pass_on(StripeSet::new(self.scenario.parents, passed_on).unwrap_or(StripeSet::ALL));

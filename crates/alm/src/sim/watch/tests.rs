@@ -160,3 +160,58 @@ fn a_parent_that_delivers_less_is_changed_when_that_was_so_for_five_seconds_and_
     assert!((6..=8).contains(&asked[0]), "{asked:?}");
     assert!(asked.len() >= 2 && asked.windows(2).all(|pair| pair[1] - pair[0] >= 10), "{asked:?}");
 }
+
+/// Whether the relay 2 tells the watcher 1 that it lacks something, of all that is on its way.
+fn owns_up(world: &mut World<'_>) -> bool {
+    let sent = core::iter::from_fn(|| world.queue.pop(MonoTime(u64::MAX)).map(|(_, event)| event));
+    sent.filter(|event| *event == Event::Lacks { child: Id(1), parent: Id(2) }).count() > 0
+}
+
+#[test]
+fn a_relay_says_what_it_lacks_while_it_does_and_to_who_stops_taking_it_also_just_after() {
+    let scenario = scenario();
+    let (seconds, stripe) = (|second: u64| MonoTime::from_millis(second * 1_000), 0);
+    let mut world = world(&scenario, 4);
+    world.now = seconds(3);
+    for (heard, resumed, looks, stops) in [
+        (Some(seconds(3)), Some(seconds(1)), false, false),
+        (Some(seconds(3)), Some(MonoTime::from_millis(2_500)), false, true),
+        (Some(MonoTime::from_millis(2_700)), None, true, true),
+        (None, None, true, true),
+    ] {
+        let live = world.live_mut(Id(2)).unwrap();
+        live.heard = Some(seconds(3));
+        (live.heard_of[stripe], live.resumed[stripe]) = (heard, resumed);
+        while world.queue.pop(MonoTime(u64::MAX)).is_some() {}
+        world.look(Id(2));
+        assert_eq!(owns_up(&mut world), looks, "{heard:?}");
+        world.give(Id(1), Id(2), 0);
+        assert_eq!(owns_up(&mut world), stops, "{heard:?} {resumed:?}");
+        world.live_mut(Id(2)).unwrap().child(Id(1)).unwrap().mask = 1;
+    }
+    // Who forwards nothing does not say that it lacks something.
+    world.node_mut(Id(2)).unwrap().role = Role::Lying;
+    world.look(Id(2));
+    assert!(!owns_up(&mut world));
+}
+
+#[test]
+fn to_whom_nothing_comes_for_half_a_second_gives_all_its_parents_up() {
+    let scenario = scenario();
+    let mut world = world(&scenario, 4);
+    for (millis, heard, starves) in
+        [(499, None, false), (900, Some(500), false), (901, Some(400), true), (500, None, true)]
+    {
+        world.now = MonoTime::from_millis(millis);
+        let gave_up = world.with(Id(1), |world, live| {
+            live.heard = heard.map(MonoTime::from_millis);
+            live.parents.iter_mut().for_each(|known| known.suspect = false);
+            world.starve(live)
+                && live
+                    .parents
+                    .iter()
+                    .all(|known| known.suspect && live.bad.iter().any(|(bad, _)| *bad == known.id))
+        });
+        assert_eq!(gave_up, Some(starves), "{millis}");
+    }
+}
