@@ -19,6 +19,7 @@ const TARGETS: [(&str, &str); 16] = [
     ("claim", "capacity claims, from anybody and from an advertiser that means harm"),
     ("commit", "group commits, group infos and leave requests from nobody in the group"),
     ("control", "control messages and their frames from anybody"),
+    ("evidence", "delivery evidence, from anybody and from an observer that means harm"),
     ("fountain", "reassembly of objects from a hostile sender's symbols"),
     ("gossip", "cards and claims told over a link, from anybody and from an advertiser that means harm"),
     ("handshake", "the link handshake: datagrams from anybody, messages from a peer that means harm"),

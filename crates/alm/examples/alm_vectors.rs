@@ -1,10 +1,11 @@
-//! Writes the conformance vectors of capacity claims as JSON: `alm_vectors OUTDIR`.
+//! Writes the conformance vectors of capacity claims and delivery evidence as JSON: `alm_vectors OUTDIR`.
 //!
 //! ML-DSA signatures may be hedged; these come from the backend that signs deterministically, so that the files are the same
 //! each time.
 
+use alm::delivery::{Court, Evidence};
 use alm::{CapacityClaim, Commitment, SubStreamPath};
-use core_types::{BitRate, Epoch, Layer, StreamId, WallTime};
+use core_types::{BitRate, Epoch, KeyId, Layer, MonoTime, StreamId, WallTime};
 use identity::{Backend, Domain, HybridSignature, Identity, Seed};
 use serde_json::{Value, json};
 use vector_kit::write::{counting, hex, write};
@@ -17,7 +18,8 @@ const DOMAIN: &str = "holomesh capacity claim v3";
 
 fn main() -> Result<(), Failed> {
     write("claim/claim.json", &claims()?)?;
-    write("claim/legacy.json", &legacy())
+    write("claim/legacy.json", &legacy())?;
+    write("delivery/evidence.json", &evidence()?)
 }
 
 fn kbit(rate: BitRate) -> u64 {
@@ -248,4 +250,124 @@ fn legacy() -> Value {
             },
         ],
     })
+}
+
+const EVIDENCE: &str = "holomesh delivery evidence v1";
+
+fn evidence() -> Result<Value, Failed> {
+    let seed: [u8; 64] = counting(0);
+    let observer = Identity::from_seed_with(Backend::Portable, &Seed(seed))?;
+    let other = Identity::from_seed_with(Backend::Portable, &Seed([9; 64]))?;
+    let usual = Evidence {
+        observer: observer.key_id(),
+        accused: KeyId(counting(100)),
+        stream: StreamId(counting(1)),
+        epoch: Epoch(7),
+        claim_counter: 42,
+        expected: 60,
+        delivered: 12,
+        from: WallTime(START),
+        until: WallTime(START + 2_000),
+    };
+    let least = Evidence {
+        epoch: Epoch(0),
+        claim_counter: 0,
+        expected: 6,
+        delivered: 0,
+        until: WallTime(START + 1),
+        ..usual.clone()
+    };
+    let most = Evidence {
+        epoch: Epoch(u64::MAX),
+        claim_counter: u64::MAX,
+        expected: u32::MAX,
+        delivered: u32::MAX / 2,
+        from: WallTime(u64::MAX - 10_000),
+        until: WallTime(u64::MAX),
+        ..usual.clone()
+    };
+    let mut cases = Vec::new();
+    for (id, case) in [("usual", &usual), ("least", &least), ("most", &most)] {
+        let signed = case.sign(&observer)?;
+        let (canonical, _) = signed.split_at(Evidence::LEN - HybridSignature::LEN);
+        cases.push(json!({
+            "id": id, "accused": hex(case.accused.as_bytes()), "stream": hex(case.stream.as_bytes()),
+            "epoch": case.epoch.0.to_string(), "claim_counter": case.claim_counter.to_string(),
+            "expected": case.expected, "delivered": case.delivered,
+            "from_ms": case.from.0.to_string(), "until_ms": case.until.0.to_string(),
+            "canonical": hex(canonical), "bytes": hex(&signed),
+        }));
+    }
+    Ok(json!({
+        "id": "delivery/evidence", "spec": "57-delivery.md", "domain": EVIDENCE, "seed": hex(&seed),
+        "observer": hex(&observer.public().to_bytes()), "cases": cases,
+        "negative": bad_evidence(&observer, &other, &usual)?, "times": taken_when(&observer, &usual)?,
+    }))
+}
+
+/// What is refused whoever shows it. All but those about the signature are signed as they are.
+fn bad_evidence(observer: &Identity, other: &Identity, usual: &Evidence) -> Result<Vec<Value>, Failed> {
+    let signed = usual.sign(observer)?;
+    let payload = &signed[..Evidence::LEN - HybridSignature::LEN];
+    // Where fields are: version 0, observer 1, accused 33, stream 65, epoch 97, counter 105, expected 113, delivered 117,
+    // from 121, until 129.
+    let altered = |at: usize, to: &[u8]| {
+        let mut bytes = payload.to_vec();
+        bytes[at..at + to.len()].copy_from_slice(to);
+        bytes
+    };
+    let until = |millis: u64| altered(129, &(START + millis).to_be_bytes());
+    let malformed = [
+        ("version-0", altered(0, &[0])),
+        ("version-2", altered(0, &[2])),
+        ("observer-is-another", altered(1, &[payload[1] ^ 1])),
+        ("accuses-itself", altered(33, usual.observer.as_bytes())),
+        ("five-expected", altered(113, &[5_u32.to_be_bytes(), 0_u32.to_be_bytes()].concat())),
+        ("half-delivered", altered(117, &30_u32.to_be_bytes())),
+        ("more-delivered-than-expected", altered(117, &61_u32.to_be_bytes())),
+        ("ends-when-it-begins", until(0)),
+        ("ends-before-it-begins", altered(129, &(START - 1).to_be_bytes())),
+        ("about-too-long", until(10_001)),
+        ("cut", payload[..payload.len() - 1].to_vec()),
+        ("left-over", [payload, &[0]].concat()),
+    ];
+    let flipped = |at: usize| {
+        let mut bytes = signed.clone();
+        bytes[at] ^= 1;
+        bytes
+    };
+    let domain = Domain::new(EVIDENCE);
+    let sign = |signer: &Identity, domain, bytes: &[u8]| -> Result<Vec<u8>, Failed> {
+        Ok([bytes, &signer.sign(domain, bytes)?.to_bytes()].concat())
+    };
+    let mut all = Vec::new();
+    let mut bad = |id: &str, error: &str, bytes: &[u8]| {
+        all.push(json!({ "id": id, "error": error, "bytes": hex(bytes) }));
+    };
+    for (id, bytes) in malformed {
+        bad(id, "malformed", &sign(observer, domain, &bytes)?);
+    }
+    bad("nothing", "malformed", &[]);
+    bad("accused-altered", "signature", &flipped(33));
+    bad("stream-altered", "signature", &flipped(65));
+    bad("counter-altered", "signature", &flipped(112));
+    bad("delivered-altered", "signature", &flipped(120));
+    bad("until-altered", "signature", &flipped(136));
+    bad("ed25519-half", "signature", &flipped(payload.len()));
+    bad("ml-dsa-half", "signature", &flipped(signed.len() - 1));
+    bad("other-signer", "signature", &sign(other, domain, payload)?);
+    bad("other-domain", "signature", &sign(observer, Domain::new(DOMAIN), payload)?);
+    Ok(all)
+}
+
+/// When a court takes the first case.
+fn taken_when(observer: &Identity, usual: &Evidence) -> Result<Vec<Value>, Failed> {
+    let verified = Evidence::verify(&usual.sign(observer)?, observer.public())?;
+    let until = usual.until.0;
+    let times = [0, until - 5_001, until - 5_000, until, until + 60_000, until + 60_001, u64::MAX];
+    let taken = |now: u64| Ok(Court::new(1)?.insert(MonoTime(0), WallTime(now), 1, &verified).is_ok());
+    times
+        .into_iter()
+        .map(|now| Ok(json!({ "now_ms": now.to_string(), "taken": taken(now).map_err(|e: alm::Error| e)? })))
+        .collect()
 }

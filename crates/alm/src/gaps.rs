@@ -1,9 +1,12 @@
 //! Which chunks of a stream are missing, since when, and which of them nobody needs any more.
 
+mod came;
+
+use self::came::Came;
 use core::ops::Range;
 use core::time::Duration;
 use core_types::{ChunkSeq, Epoch, LinkId, MonoTime};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 /// Chunk numbers behind the newest that are still looked for. Bounds what a jump ahead can cost.
 const HORIZON: u64 = 1_024;
@@ -52,7 +55,7 @@ impl Gap {
 #[derive(Debug)]
 pub(crate) struct Gaps {
     newest: Option<(Epoch, ChunkSeq)>,
-    came: BTreeSet<(Epoch, ChunkSeq)>,
+    came: Came,
     missing: BTreeMap<(Epoch, ChunkSeq), Gap>,
     settled: VecDeque<(Epoch, Range<u64>)>,
     /// Chunks that came after they were asked for, newest last: if they come again, asking may have been too hasty.
@@ -63,7 +66,7 @@ impl Gaps {
     pub(crate) const fn new() -> Self {
         Self {
             newest: None,
-            came: BTreeSet::new(),
+            came: Came::new(CAME_KEPT),
             missing: BTreeMap::new(),
             settled: VecDeque::new(),
             asked: VecDeque::new(),
@@ -76,10 +79,7 @@ impl Gaps {
 
     /// Notes that a chunk came. Returns the gap that it closed.
     pub(crate) fn close(&mut self, epoch: Epoch, seq: ChunkSeq) -> Option<Gap> {
-        self.came.insert((epoch, seq));
-        if self.came.len() > CAME_KEPT {
-            self.came.pop_first();
-        }
+        self.came.insert(epoch, seq);
         let closed = self.missing.remove(&(epoch, seq));
         if let Some(gap) = closed.filter(|gap| gap.attempts > 0) {
             self.asked.push_back((epoch, seq, gap));
@@ -118,7 +118,7 @@ impl Gaps {
         passes_on: bool,
     ) -> bool {
         let key = (epoch, ChunkSeq(number));
-        if self.missing.contains_key(&key) || self.came.contains(&key) {
+        if self.missing.contains_key(&key) || self.came.contains(epoch, key.1) {
             return false;
         }
         if passes_on || !self.is_settled(epoch, number) {
@@ -158,9 +158,9 @@ impl Gaps {
         self.settled.iter().rev().any(|(e, range)| *e == epoch && range.contains(&number))
     }
 
-    /// The numbers of a range that came, as far as they are remembered.
-    pub(crate) fn came_in(&self, epoch: Epoch, range: &Range<u64>) -> impl DoubleEndedIterator<Item = u64> {
-        self.came.range((epoch, ChunkSeq(range.start))..(epoch, ChunkSeq(range.end))).map(|(_, seq)| seq.0)
+    /// How many numbers of a range came, and the highest, as far as they are remembered.
+    pub(crate) fn came_in(&self, epoch: Epoch, range: &Range<u64>) -> Option<(u64, u64)> {
+        self.came.within(epoch, range)
     }
 
     /// The gaps of a range.

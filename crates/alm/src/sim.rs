@@ -3,7 +3,9 @@
 //! [`run`] plays a [`Scenario`] and gives a [`Report`]. The clock is virtual and all randomness comes from the scenario's
 //! seed, so the same scenario gives the same report. Only the network and the nodes' machines are made up. What decides is
 //! the code that nodes run: a [`Subscription`](crate::Subscription) for each watcher, [`plan`](crate::planner::plan) to find
-//! parents, [`CapacityClaim::room`](crate::CapacityClaim::room) to take children.
+//! parents, [`CapacityClaim::room`](crate::CapacityClaim::room) to take children, a
+//! [`DeliveryMeter`](crate::delivery::DeliveryMeter) and a [`Court`](crate::delivery::Court) for each, and
+//! [`Damping`](crate::planner::Damping) before a parent that works is changed.
 //!
 //! The model:
 //! - One publisher, one stream. A frame is K source and R repair chunks of one size; any K of them show it. Frames do not
@@ -19,9 +21,12 @@
 //!   feeds others; who feeds more than one of the children takes that one's place, and it moves down without a gap.
 //!   What a parent can't give, the child is told.
 //! - A watcher that finds a parent silent looks for another, and leaves the silent one when it has it. Links to who is gone
-//!   count as dead after [`Scenario::link_timeout`]. Relays look for a place nearer to the publisher every 10 s.
+//!   count as dead after [`Scenario::link_timeout`]. Relays look for a place nearer to the publisher.
+//! - Every half second a watcher asks its parents whether they are there, and looks at what they deliver. Who is not there, is
+//!   congested or delivers too little is left; of the last the publisher is told, and passes that on with the names of peers.
 //!
-//! A node takes about 5 kB, and its subscription up to 150 kB once the stream has run for a while; a chunk on its way 40 bytes.
+//! A node takes about 30 kB once the stream has run for a while; a chunk on its way 40 bytes. 100,000 nodes that join and get one
+//! second of the stream are 62 million events and take 2 GB.
 //!
 //! ```
 //! use alm::sim::{Happening, Scenario, run};
@@ -46,6 +51,8 @@ mod queue;
 mod report;
 mod rng;
 mod scenario;
+mod switch;
+mod watch;
 mod world;
 
 use crate::Error;

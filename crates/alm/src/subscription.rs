@@ -239,9 +239,7 @@ impl Subscription {
         if range.is_empty() || self.objects.overlaps(epoch, &range, needed) {
             return;
         }
-        let mut numbers = self.gaps.came_in(epoch, &range);
-        let Some(highest) = numbers.next_back() else { return };
-        let came = 1 + numbers.count() as u64;
+        let Some(came) = self.gaps.came_in(epoch, &range) else { return };
         if self.gaps.is_settled(epoch, start) {
             return;
         }
@@ -255,7 +253,7 @@ impl Subscription {
         }
         let source = start..start.saturating_add(needed);
         let place = (epoch, range.clone());
-        let object = Object::new(place, needed, (came, highest), now);
+        let object = Object::new(place, needed, came, now);
         if self.objects.add(now, object) {
             self.owe(now, epoch, &range, source);
         }

@@ -35,13 +35,17 @@ use crate::{Error, VerifiedClaim};
 use core_types::{BitRate, Epoch, KeyId, Layer, StreamId};
 use std::collections::BTreeMap;
 
+mod buckets;
 mod order;
+mod parents;
 pub(crate) mod room;
 mod sift;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tie;
 mod trees;
+
+pub use parents::Parents;
 
 /// Peers in a topology at most. Bounds memory and time.
 pub const MAX_PEERS: usize = 1 << 18;
@@ -129,9 +133,8 @@ pub fn arrange(shape: &Shape, offers: &[Offer]) -> Result<Topology, Error> {
     }
     let ranked = order::rank(shape, offers)?;
     let stripes = usize::from(shape.parents);
-    let (grown, parents) = trees::grow(&ranked.slots, stripes);
-    let parents = parents.into_iter().map(|node| key_at(&ranked.keys, node)).collect();
-    Ok(Topology { stripes, keys: ranked.keys, index: ranked.index, parents, grown })
+    let grown = trees::grow(&ranked.slots, stripes);
+    Ok(Topology { stripes, keys: ranked.keys, index: ranked.index, grown })
 }
 
 /// Who feeds whom: a tree for each stripe. Made by [`build`].
@@ -145,8 +148,6 @@ pub struct Topology {
     keys: Vec<KeyId>,
     /// Node numbers, by key.
     index: Vec<u32>,
-    /// Of served peers, `stripes` for each.
-    parents: Vec<KeyId>,
     grown: trees::Grown,
 }
 
@@ -163,10 +164,11 @@ impl Topology {
 
     /// The parent of a peer in each stripe, by number of the stripe. Empty for the publisher and for who is not served.
     /// They differ from each other, but for the publisher and where room is short.
-    pub fn parents(&self, peer: KeyId) -> &[KeyId] {
+    pub fn parents(&self, peer: KeyId) -> Parents {
         let place = self.node(peer).and_then(|node| node.checked_sub(1));
         let start = place.map_or(usize::MAX, |place| place.saturating_mul(self.stripes));
-        self.parents.get(start..start.saturating_add(self.stripes)).unwrap_or_default()
+        let nodes = self.grown.parents.get(start..start.saturating_add(self.stripes)).unwrap_or_default();
+        Parents::of(nodes.iter().map(|node| key_at(&self.keys, *node)))
     }
 
     /// Whom a peer feeds in one stripe.

@@ -199,6 +199,36 @@ fn a_parent_that_always_says_that_it_sheds_is_believed_for_four_seconds() {
 }
 
 #[test]
+fn of_a_share_that_has_ended_the_end_alone_is_not_looked_at() {
+    // Good for two seconds and silent for 300 ms; then its share is given to another.
+    let mut meter = DeliveryMeter::new();
+    stream(&mut meter, 0..2_000, 30, 1_000);
+    stream(&mut meter, 2_000..2_300, 30, 0);
+    for now in (2_300..4_800).step_by(100) {
+        meter.handle_answered(at(now), PARENT).unwrap();
+        let verdict = meter.verdict(at(now), PARENT);
+        assert!(matches!(verdict, Verdict::Good | Verdict::Unknown), "{now}: {verdict:?}");
+    }
+    // One that sent nothing from the first on is short all the same.
+    let mut meter = DeliveryMeter::new();
+    stream(&mut meter, 0..300, 30, 0);
+    assert_eq!(meter.verdict(at(1_200), PARENT), Verdict::Short { permille: 0 });
+}
+
+#[test]
+fn how_much_of_a_share_came_is_said_in_permille() {
+    let mut meter = DeliveryMeter::new();
+    assert_eq!(meter.delivered_permille(at(0), PARENT), None);
+    stream(&mut meter, 0..500, 30, 1_000);
+    assert_eq!(meter.delivered_permille(at(500), PARENT), None, "too early");
+    stream(&mut meter, 500..6_000, 30, 700);
+    let permille = meter.delivered_permille(at(6_000), PARENT).unwrap();
+    assert!((690..=800).contains(&permille), "{permille}");
+    stream(&mut meter, 6_000..9_000, 30, 1_000);
+    assert_eq!(meter.delivered_permille(at(9_000), PARENT), Some(1_000), "what is on its way counts as come");
+}
+
+#[test]
 fn parents_are_limited_and_forgotten_ones_make_room() {
     let mut meter = DeliveryMeter::new();
     for id in 0..DeliveryMeter::MAX_PARENTS as u8 {

@@ -152,6 +152,47 @@ fn a_relay_that_stalls_is_left_and_the_stream_goes_on() {
 }
 
 #[test]
+fn liars_are_found_by_several_and_who_is_honest_is_never_accused() {
+    let lying = Roles { lying: 200, ..Roles::default() };
+    let stalling = Roles { stalling: 100, stall_at: ms(5_000), ..Roles::default() };
+    let honest = Scenario { nodes: 100, ..Scenario::default() };
+    let liars = Scenario { roles: lying, ..honest.clone() };
+    let report = play(&liars);
+    let found = |report: &Report| report.nodes.iter().filter(|node| node.found_lying).count();
+    assert!(found(&report) >= 5, "{} found", found(&report));
+    assert!(report.sum(|node| node.accusations) >= 3 * found(&report) as u64);
+    let bursts = Some(Bursts { start: 5, stop: 200, loss: 800 });
+    let churn = Happening::Churn { from: ms(4_000), until: ms(12_000), permille_per_second: 100 };
+    let narrow = Happening::Bandwidth { at: ms(4_000), share: 333, to: 250 };
+    let part = Happening::Partition { at: ms(4_000), until: ms(7_000), share: 333 };
+    for (what, scenario) in [
+        ("liars and loss", Scenario { loss_permille: 50, ..liars.clone() }),
+        ("liars and bursts", Scenario { bursts, ..liars.clone() }),
+        ("liars and churn", Scenario { events: vec![churn.clone()], ..liars }),
+        ("stalling", Scenario { roles: stalling, ..honest.clone() }),
+        ("loss", Scenario { loss_permille: 50, ..honest.clone() }),
+        ("bursts", Scenario { bursts, ..honest.clone() }),
+        ("churn", Scenario { events: vec![churn], ..honest.clone() }),
+        ("narrow uplinks", Scenario { events: vec![narrow], ..honest.clone() }),
+        ("a partition", Scenario { events: vec![part], length: ms(15_000), ..honest }),
+    ] {
+        let report = play(&scenario);
+        let wrongly = report.sum(|node| node.false_accusations + u64::from(node.found_lying));
+        assert_eq!(wrongly, 0, "{what}");
+    }
+}
+
+#[test]
+fn a_watcher_changes_its_mind_once_in_ten_seconds_at_most() {
+    let report = play(&Scenario { nodes: 150, length: ms(24_000), ..Scenario::default() });
+    let switches = report.sum(|node| node.switches);
+    assert!(switches > 0, "nobody found a better place");
+    let most = report.watchers().map(|node| node.switches).max().unwrap();
+    assert!(most <= 3, "{most} in 24 s");
+    assert_eq!((report.missed(), report.worst_gap()), (0, 40_000));
+}
+
+#[test]
 fn a_flash_crowd_is_served_and_nobody_is_over_capacity() {
     let events = vec![Happening::FlashCrowd { at: ms(3_000), count: 150, within: ms(1_000) }];
     let report = play(&Scenario { nodes: 10, events, length: ms(7_000), ..small() });

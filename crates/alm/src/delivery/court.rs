@@ -87,7 +87,12 @@ impl Court {
         if capacity == 0 || capacity > Self::MAX_CAPACITY {
             return Err(Error::Input { what: "capacity of a court", why: "it is to be 1 to 16,384" });
         }
-        Ok(Self { docket: Docket::new(capacity), convictions: BTreeMap::new(), advertisers: 0 })
+        Ok(Self::with_capacity(capacity))
+    }
+
+    /// A court of a capacity that is known to be allowed.
+    pub(crate) const fn with_capacity(capacity: usize) -> Self {
+        Self { docket: Docket::new(capacity), convictions: BTreeMap::new(), advertisers: 0 }
     }
 
     /// How many peers there are that could be accused. Who accuses two or more and more than half of them is not believed.

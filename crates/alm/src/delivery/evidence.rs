@@ -130,8 +130,7 @@ impl Evidence {
 pub struct VerifiedEvidence(Evidence);
 
 impl VerifiedEvidence {
-    /// Evidence that needs no signature, for tests of this crate.
-    #[cfg(test)]
+    /// Evidence that needs no signature: of a simulated peer, or in a test of this crate.
     pub(crate) const fn assume(evidence: Evidence) -> Self {
         Self(evidence)
     }

@@ -12,6 +12,8 @@ const SLOT_MICROS: u64 = 100_000;
 const SLOTS: u64 = 20;
 /// Slots after which a chunk that was expected is missed: until then it may be on its way.
 const GRACE: u64 = 2;
+/// Slots after which it counts that nothing more was expected: the share has ended.
+const ENDED: u64 = 10;
 /// Nobody is judged by less time than this.
 const MIN_TIME: Duration = Duration::from_secs(1);
 const WINDOW: Duration = Duration::from_micros(SLOTS * SLOT_MICROS);
@@ -144,14 +146,11 @@ impl DeliveryMeter {
     /// What is to be thought of `parent` by the last two seconds.
     pub fn verdict(&self, now: MonoTime, parent: KeyId) -> Verdict {
         let Some(parent) = self.parents.get(&parent) else { return Verdict::Unknown };
-        if parent.unanswered >= UNANSWERED && now.since(parent.heard_at) >= SILENCE {
+        if parent.is_silent(now) {
             return Verdict::Unreachable;
         }
         let totals = parent.totals(now);
-        if totals.expected < MIN_EXPECTED || now.since(parent.judged_from) < MIN_TIME {
-            return Verdict::Unknown;
-        }
-        let permille = u64::from(totals.delivered) * 1_000 / u64::from(totals.expected);
+        let Some(permille) = parent.permille(now, &totals) else { return Verdict::Unknown };
         if permille >= 500 {
             return Verdict::Good;
         }
@@ -159,7 +158,14 @@ impl DeliveryMeter {
         if queues || parent.is_excused(now) {
             return Verdict::Congested;
         }
-        Verdict::Short { permille: u16::try_from(permille).unwrap_or(500) }
+        Verdict::Short { permille }
+    }
+
+    /// How much of its share `parent` delivered in the last two seconds, in thousandths, 1,000 at most; `None` if too little
+    /// was expected of it to say anything.
+    pub fn delivered_permille(&self, now: MonoTime, parent: KeyId) -> Option<u16> {
+        let parent = self.parents.get(&parent)?;
+        parent.permille(now, &parent.totals(now))
     }
 
     /// What `parent` has delivered of its share in the last two seconds.
@@ -169,7 +175,7 @@ impl DeliveryMeter {
     }
 
     /// What `observer` may sign against the advertiser of `claim`: it is [`Verdict::Short`], something was heard from it
-    /// within the two seconds, and by this claim it has room now. `None` otherwise.
+    /// within the two seconds, it could be reached all the time, and by this claim it has room now. `None` otherwise.
     pub fn evidence(
         &self,
         now: MonoTime,
@@ -186,6 +192,10 @@ impl DeliveryMeter {
         let Verdict::Short { .. } = self.verdict(now, claim.advertiser) else { return None };
         let parent = self.parents.get(&claim.advertiser)?;
         if !parent.was_heard || now.since(parent.heard_at) > WINDOW {
+            return None;
+        }
+        // What it should have sent while it could not be reached is not held against it.
+        if parent.back_at.is_some_and(|at| now.since(at) <= WINDOW) {
             return None;
         }
         let totals = parent.totals(now);
@@ -225,6 +235,8 @@ struct Slot {
 struct Totals {
     /// Of this time, those still within their grace too.
     all_expected: u32,
+    /// Something was expected not long ago.
+    goes_on: bool,
     expected: u32,
     delivered: u32,
     bytes: u64,
@@ -242,6 +254,8 @@ struct Parent {
     judged_from: MonoTime,
     heard_at: MonoTime,
     was_heard: bool,
+    /// When it was last heard again after it could not be reached.
+    back_at: Option<MonoTime>,
     /// Questions without an answer since it was heard.
     unanswered: u32,
     /// Since when it says that it sheds, and when it said so last.
@@ -256,19 +270,40 @@ impl Parent {
             judged_from: now,
             heard_at: now,
             was_heard: false,
+            back_at: None,
             unanswered: 0,
             shedding: None,
         }
     }
 
     fn hear(&mut self, now: MonoTime) {
+        if self.is_silent(now) {
+            self.back_at = Some(now);
+        }
         self.heard_at = self.heard_at.max(now);
         self.was_heard = true;
         self.unanswered = 0;
     }
 
+    fn is_silent(&self, now: MonoTime) -> bool {
+        self.unanswered >= UNANSWERED && now.since(self.heard_at) >= SILENCE
+    }
+
     fn is_excused(&self, now: MonoTime) -> bool {
         self.shedding.is_some_and(|(since, last)| now.since(last) < WINDOW && now.since(since) < EXCUSE)
+    }
+
+    /// How much of what was expected came, in thousandths; `None` if that was too little, or for too short a time.
+    fn permille(&self, now: MonoTime, totals: &Totals) -> Option<u16> {
+        if totals.expected < MIN_EXPECTED || now.since(self.judged_from) < MIN_TIME {
+            return None;
+        }
+        // When a share has ended, what went well leaves the window before that for which it ended.
+        if !totals.goes_on && now.since(self.judged_from) > WINDOW {
+            return None;
+        }
+        let permille = (u64::from(totals.delivered) * 1_000).checked_div(u64::from(totals.expected))?;
+        Some(u16::try_from(permille.min(1_000)).unwrap_or(1_000))
     }
 
     /// The slot of this time; the newest, should time have gone back.
@@ -289,6 +324,7 @@ impl Parent {
         let mut totals = Totals::default();
         for slot in self.older.iter().chain([&self.slot]).filter(|slot| slot.number + SLOTS > newest) {
             totals.all_expected = totals.all_expected.saturating_add(slot.expected);
+            totals.goes_on |= slot.expected > 0 && slot.number + ENDED > newest;
             if slot.number + GRACE <= newest {
                 totals.expected = totals.expected.saturating_add(slot.expected);
             }

@@ -15,6 +15,8 @@ const UNKNOWN: u32 = 1_000_000;
 const UNKNOWN_HOPS: usize = 4;
 /// More hops are all the same.
 const MAX_HOPS: usize = 64;
+/// Room for more full streams than this counts no more: it costs nothing to claim, and nobody needs so much.
+const FULL_ROOM: u32 = 32;
 /// Steps that it is worth to avoid a network, or a branch of the tree, that was picked already: 100 ms.
 const SAME_FATE: u32 = 5;
 /// Steps that it is worth to avoid the way of discovery of one picked already: 40 ms.
@@ -81,7 +83,8 @@ fn shared_fate(chosen: &Candidate<'_>, other: &Candidate<'_>) -> u32 {
 fn lot(request: &Request, fit: &Fit<'_>) -> u64 {
     let Fit { candidate, stripes } = fit;
     let trusted = u64::from(candidate.trust.min(1_000)) * u64::from(candidate.reach.min(1_000));
-    let weight = (u64::from(*stripes) * trusted / 1_000).max(1);
+    let room = (*stripes).min(FULL_ROOM * u32::from(request.parents));
+    let weight = (u64::from(room) * trusted / 1_000).max(1);
     let hash = [&request.me.0, &candidate.claim.advertiser.0, &request.stream.0]
         .into_iter()
         .fold(tie::mix(0, request.seed), tie::mix_id);

@@ -266,6 +266,16 @@ fn who_has_three_times_the_room_trust_or_reach_comes_first_three_times_as_often(
 }
 
 #[test]
+fn room_for_more_than_32_streams_makes_nobody_come_first_more_often() {
+    let claims = verified([claim(1, 32), claim(2, 32_000), claim(3, 16)]);
+    let [full, boast, half] = [&claims[0], &claims[1], &claims[2]].map(candidate);
+    let (a, b) = firsts(&[full, boast]);
+    assert!(a.abs_diff(b) < 120, "{a} and {b}");
+    let (more, less) = firsts(&[full, half]);
+    assert!((610..=730).contains(&more), "{more} and {less}");
+}
+
+#[test]
 fn the_lot_is_the_joiners_own_and_differs_by_seed_and_stream() {
     let claims = verified((1..=40).map(|number| claim(number, 4)));
     let candidates: Vec<Candidate<'_>> = claims.iter().map(candidate).collect();

@@ -52,7 +52,7 @@ impl World<'_> {
     fn instead(&self, child: Id, parent: Id, stripe: u16) -> Id {
         let fed = self.live(parent).map_or(&[][..], |live| &live.children);
         let able = fed.iter().filter(|known| known.mask & stripe != 0 && known.id != child);
-        let able = able.map(|known| known.id).filter(|id| self.rank(*id, stripe) > 0);
+        let able = able.map(|known| known.id).filter(|id| self.rank_for(parent, *id, stripe) > 0);
         able.min_by_key(|id| self.live(*id).map_or(usize::MAX, |live| live.children.len())).unwrap_or(parent)
     }
 
@@ -113,8 +113,8 @@ impl World<'_> {
             return false;
         }
         let placed = live.children.iter().filter(|known| known.mask & !known.leaving & stripe != 0);
-        let least = placed.map(|known| (self.rank(known.id, stripe), known.id)).min();
-        let Some((_, least)) = least.filter(|(rank, _)| *rank < self.rank(child, stripe)) else {
+        let least = placed.map(|known| (self.rank_for(parent, known.id, stripe), known.id)).min();
+        let Some((_, least)) = least.filter(|(rank, _)| *rank < self.rank_for(parent, child, stripe)) else {
             return false;
         };
         if let Some(known) = self.live_mut(parent).and_then(|live| live.child(least)) {
@@ -132,6 +132,12 @@ impl World<'_> {
         }
         let (slots, parents) = (self.slots(id), u32::from(self.scenario.parents));
         u8::from(slots >= parents) + u8::from(slots >= 2 * parents)
+    }
+
+    /// The same as another node sees it: whose claims it does not believe helps nobody.
+    pub(super) fn rank_for(&self, by: Id, id: Id, stripe: u16) -> u8 {
+        let believed = self.live(by).is_some_and(|live| self.trust(live, id) > 0);
+        if believed { self.rank(id, stripe) } else { 0 }
     }
 
     /// Stripes that a node can send, by its claim.
@@ -171,6 +177,8 @@ impl World<'_> {
                 given |= stripe;
             }
         }
+        // Also when it is told to stop: the child may have waited in vain.
+        self.own_up(parent, child, known.mask | mask);
         if let Some(known) = self.live_mut(parent).and_then(|live| live.child(child)) {
             known.mask = given;
             known.reserved = 0;

@@ -61,7 +61,7 @@ impl World<'_> {
         let id = Id(self.nodes.len() as u32);
         self.nodes.push(node);
         let subscription = if id == Id::PUBLISHER { None } else { self.subscription(id) };
-        let live = Live::new(subscription, self.claim(id), self.first_frame(self.now), self.scenario);
+        let live = Live::new(id, subscription, self.claim(id), self.first_frame(self.now), self.scenario);
         if let Some(node) = self.nodes.last_mut() {
             node.live = Some(Box::new(live));
         }
@@ -108,6 +108,7 @@ impl World<'_> {
         };
         let id = self.add(node);
         self.queue.push(self.now.plus(Duration::from_secs(1)), Event::Check(id));
+        self.queue.push(self.now.plus(Duration::from_secs(1)), Event::Look(id));
         self.search(id);
     }
 

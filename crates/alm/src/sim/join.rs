@@ -13,13 +13,11 @@ const PATIENCE: Duration = Duration::from_millis(300);
 /// Who has had nothing of the stream for this long is not asked for it; and after twice as long looks for others itself.
 pub(super) const SERVES_FOR: Duration = Duration::from_secs(1);
 /// To whom nothing has come for this long, though the stream goes on, has nobody who sends anything.
-const STARVES_AFTER: Duration = Duration::from_millis(500);
+pub(super) const STARVES_AFTER: Duration = Duration::from_millis(500);
 /// A watcher without anything gives up those for so long that never sent any.
 const STARVED: Duration = Duration::from_secs(10);
 /// The first pause after a search that did not find enough; twice as long each further time, up to 16 times that.
 const PAUSE: Duration = Duration::from_millis(250);
-/// A place nearer to the publisher is looked for this often at most.
-const MOVE_EVERY: Duration = Duration::from_secs(10);
 
 impl World<'_> {
     /// Looks for parents in the stripes that lack one, and for spares.
@@ -50,32 +48,7 @@ impl World<'_> {
         self.start_search(id, search);
     }
 
-    /// Who feeds others asks from the publisher downwards for a place that is nearer to it than its own, and now and then for
-    /// no better: so the tree stays low whoever comes and goes.
-    fn look_up(&mut self, id: Id) {
-        let Some((home, live)) = self.node(id).and_then(|node| Some((node.home, node.live.as_deref()?)))
-        else {
-            return;
-        };
-        let feeds = live.children.iter().any(|child| child.mask & home != 0);
-        let rested = live.moved.is_none_or(|at| self.now.since(at) >= MOVE_EVERY);
-        if !feeds || !rested || live.search.is_some() || live.has_parent(Id::PUBLISHER) {
-            return;
-        }
-        let hops = self.hops(id);
-        if hops <= 2 || self.rank(id, home) == 0 {
-            return;
-        }
-        let now = self.now;
-        self.live_mut(id).into_iter().for_each(|live| live.moved = Some(now));
-        let first = Asked { parent: Id::PUBLISHER, stripes: home, need: Need::Place };
-        self.start_search(
-            id,
-            Search { next: vec![first], wanted: home, nearer: Some(hops), ..Search::default() },
-        );
-    }
-
-    fn start_search(&mut self, id: Id, search: Search) {
+    pub(super) fn start_search(&mut self, id: Id, search: Search) {
         self.with(id, |world, live| {
             live.search = Some(search);
             world.ask_on(id, live);
@@ -130,7 +103,10 @@ impl World<'_> {
         let granted = answer == child;
         let used = self.with(child, |world, live| {
             let is_known = live.has_parent(parent);
-            let is_new = answer != parent && !live.has_parent(answer) && !live.avoids(answer, world.now);
+            let is_new = answer != parent
+                && !live.has_parent(answer)
+                && !live.avoids(answer, world.now)
+                && world.trust(live, answer) > 0;
             let Some(search) = &mut live.search else { return is_known };
             let at = search.waiting.iter().position(|asked| asked.parent == parent);
             let Some(at) = at else { return is_known };
@@ -168,10 +144,13 @@ impl World<'_> {
         let (Some(search), Some(subscription)) = (&mut live.search, &mut live.subscription) else { return };
         for (parent, stripes) in search.granted.drain(..) {
             if search.nearer.is_some() {
+                self.report(id, |report| report.switches += u64::from(search.voluntary));
                 for known in live.parents.iter_mut().filter(|known| known.stripes & stripes != 0) {
                     known.stripes &= !stripes;
                     known.leaving |= stripes;
                 }
+            } else if self.node(id).is_some_and(|node| node.home & stripes != 0) {
+                live.watch.settled = false;
             }
             let home = self.node(parent).map_or(0, |node| node.home);
             // Another stripe than its own it carries until somebody is found who feeds in that one.
@@ -213,6 +192,7 @@ impl World<'_> {
             live.parents.iter().filter(|parent| which(parent)).map(|parent| parent.id).collect();
         live.parents.retain(|parent| !which(parent));
         for parent in left {
+            live.watch.end(self.now, parent);
             if let Some(subscription) = &mut live.subscription {
                 subscription.remove_parent(self.now, LinkId(u64::from(parent.0)));
             }
@@ -223,6 +203,7 @@ impl World<'_> {
     /// A parent does not send what it was told to.
     pub(super) fn fall_short(&mut self, child: Id, parent: Id, stripes: u16) {
         let Ok(set) = StripeSet::new(self.scenario.parents, stripes) else { return };
+        self.excuse(child, parent);
         self.with(child, |world, live| {
             for known in live.parents.iter_mut().filter(|known| known.id == parent) {
                 known.stripes &= !stripes;
@@ -259,21 +240,9 @@ impl World<'_> {
     /// Once a second: is there enough, and enough parents?
     pub(super) fn check(&mut self, id: Id) {
         let now = self.now;
-        let begun = now >= self.start().plus(STARVES_AFTER);
-        let mut starves = false;
         let enough = usize::from(self.scenario.parents);
         let found = self.with(id, |world, live| {
             world.account(id, live);
-            starves = begun && live.heard.is_none_or(|at| now.since(at) > STARVES_AFTER);
-            if starves {
-                // Nothing is missing where nothing comes, so the subscription notices nothing.
-                for at in 0..live.parents.len() {
-                    let Some(parent) = live.parents.get_mut(at) else { break };
-                    parent.suspect = true;
-                    let (parent, pause) = (parent.id, if parent.served { SERVED } else { STARVED });
-                    live.avoid(parent, now.plus(pause));
-                }
-            }
             // Others need the publisher's repair more than who lost its place there; and too many spares are of no use.
             let carrying: Vec<Id> = live.carrying().collect();
             let mut surplus = live.parents.len().saturating_sub(enough + usize::from(world.scenario.spares));
@@ -292,10 +261,24 @@ impl World<'_> {
         });
         if found.is_some() {
             self.search(id);
-            self.look_up(id);
-            let pause = if starves { STARVES_AFTER } else { Duration::from_secs(1) };
-            self.queue.push(now.plus(pause), Event::Check(id));
+            self.queue.push(now.plus(Duration::from_secs(1)), Event::Check(id));
         }
+    }
+
+    /// To whom nothing comes gives up all its parents: nothing is missing where nothing comes, so the subscription notices nothing.
+    pub(super) fn starve(&self, live: &mut Live) -> bool {
+        let now = self.now;
+        let begun = now >= self.start().plus(STARVES_AFTER);
+        if !begun || live.heard.is_some_and(|at| now.since(at) <= STARVES_AFTER) {
+            return false;
+        }
+        for at in 0..live.parents.len() {
+            let Some(parent) = live.parents.get_mut(at) else { break };
+            parent.suspect = true;
+            let (parent, pause) = (parent.id, if parent.served { SERVED } else { STARVED });
+            live.avoid(parent, now.plus(pause));
+        }
+        true
     }
 
     pub(super) fn lose_parent(&mut self, child: Id, parent: Id) {
@@ -305,6 +288,7 @@ impl World<'_> {
                 return false;
             }
             live.parents.retain(|known| known.id != parent);
+            live.watch.forget(parent);
             if let Some(subscription) = &mut live.subscription {
                 subscription.remove_parent(now, LinkId(u64::from(parent.0)));
             }

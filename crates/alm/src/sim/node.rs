@@ -3,6 +3,7 @@
 use super::report::NodeReport;
 use super::rng::Rng;
 use super::scenario::{Bursts, Scenario};
+use super::watch::Watch;
 use crate::planner::Load;
 use crate::{Subscription, VerifiedClaim};
 use core::time::Duration;
@@ -165,6 +166,8 @@ pub(super) struct Search {
     pub(super) spares: usize,
     /// It has all it needs, and would rather be nearer to the publisher than so many hops.
     pub(super) nearer: Option<usize>,
+    /// … of its own accord.
+    pub(super) voluntary: bool,
 }
 
 /// What a node has while it is there.
@@ -184,8 +187,8 @@ pub(super) struct Live {
     /// Who let it down, until when it is not asked.
     pub(super) bad: Vec<(Id, MonoTime)>,
     pub(super) search: Option<Search>,
-    /// When it last looked for a place nearer to the publisher.
-    pub(super) moved: Option<MonoTime>,
+    /// What it makes of its parents, and of others.
+    pub(super) watch: Watch,
     /// Searches on end that found nobody.
     pub(super) failures: u8,
     /// When the uplink has sent all that waits, in ns: a chunk may take less than a microsecond.
@@ -195,6 +198,8 @@ pub(super) struct Live {
     pub(super) heard: Option<MonoTime>,
     /// The same of each stripe.
     pub(super) heard_of: [Option<MonoTime>; 16],
+    /// When each began to come again.
+    pub(super) resumed: [Option<MonoTime>; 16],
     /// Since when it is without a parent that died.
     pub(super) hurt_at: Option<MonoTime>,
     pub(super) claim: VerifiedClaim,
@@ -204,6 +209,7 @@ pub(super) struct Live {
 
 impl Live {
     pub(super) fn new(
+        id: Id,
         subscription: Option<Subscription>,
         claim: VerifiedClaim,
         first_frame: u32,
@@ -220,12 +226,13 @@ impl Live {
             parents: Vec::new(),
             bad: Vec::new(),
             search: None,
-            moved: None,
+            watch: Watch::new(id),
             failures: 0,
             busy_until: 0,
             timer: None,
             heard: None,
             heard_of: [None; 16],
+            resumed: [None; 16],
             hurt_at: None,
             claim,
             told: (MonoTime(0), Load::default()),

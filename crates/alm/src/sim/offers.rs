@@ -38,12 +38,14 @@ impl World<'_> {
                 relays().for_each(|peer| offer(peer, Need::Any));
             }
         }
+        self.live_mut(id).into_iter().for_each(|live| live.watch.rivals.clone_from(&order));
         (offers, order.into_iter().filter(|peer| *peer != Id::PUBLISHER).collect())
     }
 
     /// Whom the planner would ask, best first.
     fn candidates(&mut self, id: Id) -> Vec<Id> {
         let ids = self.heard_of(id);
+        self.learn(id, &ids);
         let me = self.node(id).map_or(KeyId([0; 32]), |node| node.key);
         let mut paths: Vec<KeyId> = Vec::new();
         let mut ends = Vec::with_capacity(ids.len());
@@ -67,7 +69,7 @@ impl World<'_> {
                 path_to_source: path,
                 network: node.network,
                 discovered_by: (peer.0 % 4) as u8,
-                trust: if own.avoids(*peer, self.now) { 0 } else { 1_000 },
+                trust: if own.avoids(*peer, self.now) { 0 } else { self.trust(own, *peer) },
             });
         }
         let request = Request {

@@ -14,6 +14,12 @@ pub(super) enum Event {
     Chunk(Carried),
     /// A subscription's timer is due.
     Timer(Id),
+    /// A watcher looks at its parents, and asks each whether it is there.
+    Look(Id),
+    /// `parent` tells `child` that it lacks something itself that it should send.
+    Lacks { child: Id, parent: Id },
+    /// Evidence number so-and-so comes to the publisher.
+    Evidence(u32),
     /// Once a second a watcher looks at how it is doing.
     Check(Id),
     /// A watcher looks for parents.

@@ -56,6 +56,14 @@ pub struct NodeReport {
     pub false_suspicions: u64,
     /// Searches for parents.
     pub searches: u64,
+    /// Parents that worked and were changed for better ones.
+    pub switches: u64,
+    /// Parents of which it said to others that they do not deliver.
+    pub accusations: u64,
+    /// Of these, the honest ones.
+    pub false_accusations: u64,
+    /// The publisher found, by the word of several, that it claims what it does not deliver.
+    pub found_lying: bool,
     /// It promised more at some time than its uplink could carry.
     pub over_capacity: bool,
 }
@@ -203,6 +211,11 @@ impl Report {
             row("suspicions", self.sum(|node| node.suspicions), ""),
             row("suspicions of the innocent", self.sum(|node| node.false_suspicions), ""),
             row("searches for parents", self.sum(|node| node.searches), ""),
+            row("voluntary switches", self.sum(|node| node.switches), ""),
+            row("accused of not delivering", self.sum(|node| node.accusations), ""),
+            row("accused of it, honest", self.sum(|node| node.false_accusations), ""),
+            row("found lying", self.nodes.iter().filter(|node| node.found_lying).count() as u64, ""),
+            row("found lying, honest", self.sum(|node| u64::from(node.found_lying)), ""),
             row("hops, p50", percentile(&hops, 500), ""),
             row("hops, most", hops.last().copied().unwrap_or(0), ""),
             row("uplink used", self.uplink_permille(), "‰"),

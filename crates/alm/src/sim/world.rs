@@ -5,9 +5,11 @@ use super::queue::{Carried, Event, Queue};
 use super::report::{NodeReport, Report, micros};
 use super::rng::Rng;
 use super::scenario::Scenario;
+use super::watch::{LACKS_AFTER, Said};
 use crate::{Action, Config, Error, Subscription};
 use core::time::Duration;
 use core_types::{BitRate, ChunkSeq, Epoch, LinkId, MonoTime, StreamId, StripeSet, WallTime};
+use std::collections::BTreeMap;
 
 /// The epoch of the whole run.
 pub(super) const EPOCH: Epoch = Epoch(1);
@@ -16,7 +18,7 @@ const WALL_START: u64 = 1_700_000_000_000;
 /// A subscription that wants to be woken at a time that is past is woken after this.
 const AT_ONCE: Duration = Duration::from_millis(1);
 /// How long a parent that has never sent anything is not asked for a place again.
-const AVOID: Duration = Duration::from_secs(60);
+pub(super) const AVOID: Duration = Duration::from_secs(60);
 /// The same of one that had: it may have been cut off.
 pub(super) const SERVED: Duration = Duration::from_secs(3);
 
@@ -41,6 +43,10 @@ pub(super) struct World<'a> {
     /// By node: the last walk through the tree that met it.
     pub(super) met: Vec<u32>,
     pub(super) walk: u32,
+    /// Evidence that was ever sent.
+    pub(super) said: Vec<Said>,
+    /// Which of it the publisher passes on, by whom it is against.
+    pub(super) accused: BTreeMap<Id, Vec<u32>>,
     shares: Vec<(Id, u16)>,
     events: u64,
 }
@@ -76,6 +82,8 @@ impl<'a> World<'a> {
             unrecovered: 0,
             met: Vec::new(),
             walk: 0,
+            said: Vec::new(),
+            accused: BTreeMap::new(),
             shares: Vec::new(),
             events: 0,
         };
@@ -122,6 +130,9 @@ impl<'a> World<'a> {
             Event::Move { child, parent, to } => self.move_to(child, parent, to),
             Event::Expel { child, parent, stripes } => self.expel(child, parent, stripes),
             Event::Ask { child, parent, chunk } => self.answer(child, parent, chunk),
+            Event::Look(id) => self.look(id),
+            Event::Lacks { child, parent } => self.excuse(child, parent),
+            Event::Evidence(number) => self.hear_evidence(number),
             Event::Left { child, parent } => self.forget_child(child, parent),
             Event::Cut { child, parent } => self.lose_parent(child, parent),
             Event::Join => self.join(),
@@ -296,8 +307,16 @@ impl<'a> World<'a> {
         if let Some(parent) = live.parents.iter_mut().find(|parent| parent.id == from && !asked) {
             parent.served = true;
         }
-        if let Some(heard) = live.heard_of.get_mut((chunk % u32::from(self.scenario.parents)) as usize) {
+        if fresh || !asked {
+            live.watch.came(now, from, self.bit(chunk), self.scenario.chunk_bytes);
+        }
+        let stripe = (chunk % u32::from(self.scenario.parents)) as usize;
+        if let Some(heard) = live.heard_of.get_mut(stripe) {
+            let stale = heard.is_none_or(|at| now.since(at) > LACKS_AFTER);
             *heard = Some(now);
+            if let Some(resumed) = live.resumed.get_mut(stripe).filter(|_| stale) {
+                *resumed = Some(now);
+            }
         }
         if let Some(subscription) = &mut live.subscription {
             subscription.pass_on(StripeSet::new(self.scenario.parents, passed_on).unwrap_or(StripeSet::ALL));
@@ -318,6 +337,9 @@ impl<'a> World<'a> {
         }
         if fresh && count == per_frame && live.hurt_at.is_some_and(|hurt| hurt <= captured_at) {
             self.recover(live);
+        }
+        if fresh && count == 1 {
+            self.frame_begins(live, frame);
         }
         let start = self.start();
         self.report(to, |report| {
@@ -375,6 +397,7 @@ impl<'a> World<'a> {
         let due = subscription.poll_timeout();
         for (parent, mask) in &shares {
             self.tell(id, *parent, Event::Assign { child: id, parent: *parent, mask: *mask });
+            self.share(id, live, *parent, *mask);
         }
         self.shares = shares;
         for parent in suspects {

@@ -1,5 +1,6 @@
 //! What is asked for, and of whom.
 
+use super::config::LEAST;
 use super::objects::Objects;
 use super::{Action, Subscription};
 use crate::parents::Parent;
@@ -8,6 +9,10 @@ use std::collections::BTreeMap;
 
 /// Chunks that one request names at most: what a relay takes.
 const MAX_REQUEST: usize = 256;
+/// Chunks of an object that are asked for beyond what is needed, at most.
+const MAX_MORE: u64 = 3;
+/// Objects that are late at one time while single chunks are lost.
+const MUCH: usize = 3;
 
 impl Subscription {
     /// Asks for what is overdue and needed.
@@ -106,7 +111,7 @@ impl Subscription {
             }
             let in_vain = self.gaps.get(epoch, seq).is_some_and(|gap| gap.attempts > 0);
             if let Some(object) =
-                self.objects.find(epoch, seq.0).filter(|object| in_vain || self.is_late(now, object))
+                self.objects.find(epoch, seq.0).filter(|object| in_vain || self.late_by(now, object) > 0)
             {
                 // Numbers ascend, so each object is looked at once.
                 done = Some((epoch, object.range.end));
@@ -122,18 +127,34 @@ impl Subscription {
     }
 
     /// How many more chunks of an object to ask for: one more than are needed when some were asked for in vain, or when it has
-    /// taken so long that an answer that does not come could not be made up for.
+    /// taken long; and ever more beside what is under way while single chunks are lost, for an answer that does not come could not
+    /// be made up for.
     fn wanted(&self, now: MonoTime, object: &super::Object) -> u64 {
         let mut gaps = self.gaps.missing_in(object.epoch, &object.range);
         let in_vain = gaps.any(|(_, gap)| gap.attempts > 0 && gap.next_at <= now);
-        let needed = object.wanted().saturating_sub(self.under_way(now, object));
-        needed + u64::from((in_vain || self.is_late(now, object)) && needed > 0)
+        let (wanted, under_way) = (object.wanted(), self.under_way(now, object));
+        let needed = wanted.saturating_sub(under_way);
+        let late = self.late_by(now, object);
+        let needed = needed + u64::from((in_vain || late > 0) && needed > 0);
+        if late == 0 || wanted == 0 || self.is_much_late(now, object) {
+            return needed;
+        }
+        needed.max((wanted + late.min(MAX_MORE)).saturating_sub(under_way))
     }
 
-    /// It has taken long, and there are several parents to ask. A single one answers all requests or none.
-    fn is_late(&self, now: MonoTime, object: &super::Object) -> bool {
+    /// 1 when it has taken as long as a chunk is waited for, and one more for each half of that on top; 0 while there is but one
+    /// parent to ask: that one answers all requests or none.
+    fn late_by(&self, now: MonoTime, object: &super::Object) -> u64 {
         let live = self.parents.iter().filter(|p| p.is_live()).count();
-        live > 1 && now.since(object.first_at) >= self.config.request_within
+        let half = self.config.request_within.max(LEAST) / 2;
+        let halves = now.since(object.first_at).as_micros().checked_div(half.as_micros()).unwrap_or(0);
+        if live > 1 { u64::try_from(halves).unwrap_or(u64::MAX).saturating_sub(1) } else { 0 }
+    }
+
+    /// Not single chunks are lost: more requests would keep what is new from coming.
+    fn is_much_late(&self, now: MonoTime, object: &super::Object) -> bool {
+        let within = self.config.request_within.max(LEAST);
+        now.since(object.first_at) > within * 4 || self.objects.late(now, within) > MUCH
     }
 
     /// How many chunks of an object are likely to come by themselves, or were asked for.

@@ -135,6 +135,15 @@ impl Objects {
         newest
     }
 
+    /// How many of those that came in the last time are late: incomplete for so long, and not yet for four times as long.
+    pub(crate) fn late(&self, now: MonoTime, within: Duration) -> usize {
+        let is_late = |object: &&Object| {
+            let age = now.since(object.first_at);
+            !object.done && age >= within && age <= within * 4
+        };
+        self.kept.iter().filter(is_late).count()
+    }
+
     /// These are complete. They are still looked at if others need what is missing of them.
     pub(crate) fn settle(&mut self, epoch: Epoch, range: &Range<u64>, pass_on: bool) {
         let is_it = |object: &Object| object.epoch == epoch && range.contains(&object.range.start);

@@ -1,5 +1,6 @@
 //! Who is served, and in which order the trees are filled.
 
+use super::buckets::by_word;
 use super::{MIN_REACH, Offer, Shape, room, tie};
 use crate::Error;
 use core::cmp::Reverse;
@@ -18,13 +19,11 @@ pub(super) struct Ranked {
     pub(super) index: Vec<u32>,
 }
 
-/// What decides a peer's place.
+/// What decides a peer's place, beside its tie.
+#[derive(Clone, Copy)]
 struct Place {
     slots: u32,
     score: u32,
-    tie: u64,
-    /// Of its offer.
-    number: u32,
 }
 
 /// Decides who is served, and ranks them.
@@ -34,37 +33,43 @@ pub(super) fn rank(shape: &Shape, offers: &[Offer]) -> Result<Ranked, Error> {
     let seed = tie::mix(tie::mix_id(0, shape.stream.as_bytes()), shape.epoch.0);
     let mut source = None;
     let mut places = Vec::with_capacity(offers.len());
-    for (offer, number) in offers.iter().zip(0..) {
+    let mut ties = Vec::with_capacity(offers.len());
+    for (offer, number) in offers.iter().zip(0_u32..) {
         let slots = room::slots(offer.uplink, each, offer.max_subscribers);
         if offer.peer == shape.publisher {
             // Trust and reach of the source are no question: there is no other.
             if source.replace(slots).is_some() {
                 return Err(TWICE);
             }
+            places.push(Place { slots: 0, score: 0 });
             continue;
         }
         let slots = usable_slots(offer, slots);
-        let tie = tie::mix_id(seed, offer.peer.as_bytes());
-        places.push(Place { slots, score: score(offer, slots, stripes), tie, number });
+        places.push(Place { slots, score: score(offer, slots, stripes) });
+        ties.push((tie::mix_id(seed, offer.peer.as_bytes()), number));
     }
     let Some(source) = source else {
         return Err(Error::Input { what: "offers", why: "the publisher's is not there" });
     };
 
-    let peer = |place: &Place| offers.get(place.number as usize).map(|offer| offer.peer);
-    places.sort_unstable_by(|a, b| {
-        let order = |place: &Place| (Reverse(place.slots), Reverse(place.score), place.tie);
-        order(a).cmp(&order(b)).then_with(|| peer(a).cmp(&peer(b)))
-    });
-    let served = count_served(source, &places, stripes);
-    if let Some(of_served) = places.get_mut(..served) {
-        of_served.sort_unstable_by(|a, b| {
-            let order = |place: &Place| (Reverse(size_class(place.slots)), Reverse(place.score), place.tie);
-            order(a).cmp(&order(b)).then_with(|| peer(a).cmp(&peer(b)))
-        });
-    }
-    let slots = core::iter::once(source).chain(places.iter().take(served).map(|place| place.slots)).collect();
-    let keys: Vec<KeyId> = core::iter::once(shape.publisher).chain(places.iter().filter_map(peer)).collect();
+    let peer = |number: u32| offers.get(number as usize).map(|offer| offer.peer);
+    let place = |number: u32| places.get(number as usize).copied().unwrap_or(Place { slots: 0, score: 0 });
+    // By tie, and what goes before that afterwards, in sorts that leave what is equal as it is: of that there is much.
+    let mut order: Vec<(Place, u32)> = by_word(ties, |a, b| peer(a).cmp(&peer(b)))
+        .into_iter()
+        .map(|(_, number)| (place(number), number))
+        .collect();
+    drop(places);
+    let unserved = if all_served(source, &order, stripes) {
+        Vec::new()
+    } else {
+        take_unserved(source, &mut order, stripes)
+    };
+    order.sort_by_key(|(place, _)| (Reverse(size_class(place.slots)), Reverse(place.score)));
+    let slots = order.iter().map(|(place, _)| place.slots);
+    let slots = core::iter::once(source).chain(slots).collect();
+    let keys = order.iter().chain(&unserved).filter_map(|(_, number)| peer(*number));
+    let keys: Vec<KeyId> = core::iter::once(shape.publisher).chain(keys).collect();
     let index = by_key(&keys)?;
     Ok(Ranked { keys, slots, index })
 }
@@ -74,8 +79,8 @@ const TWICE: Error = Error::Input { what: "offers", why: "a peer is there twice;
 /// Node numbers by key.
 fn by_key(keys: &[KeyId]) -> Result<Vec<u32>, Error> {
     let key = |node: u32| keys.get(node as usize);
-    let mut sorted: Vec<(u64, u32)> = keys.iter().map(tie::key_start).zip(0..).collect();
-    sorted.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| key(a.1).cmp(&key(b.1))));
+    let starts: Vec<(u64, u32)> = keys.iter().map(tie::key_start).zip(0..).collect();
+    let sorted = by_word(starts, |a, b| key(a).cmp(&key(b)));
     let twice = sorted.windows(2).any(|pair| matches!(pair, [a, b] if a.0 == b.0 && key(a.1) == key(b.1)));
     if twice { Err(TWICE) } else { Ok(sorted.into_iter().map(|(_, node)| node).collect()) }
 }
@@ -100,21 +105,33 @@ const fn size_class(slots: u32) -> u32 {
     }
 }
 
-/// The most that can be served: with those of most room first, what k peers need, k stripes each, must not be more than
-/// what the source and they themselves have. One more peer adds ever less, so the first failure is the last word.
-fn count_served(source: u32, places: &[Place], stripes: u64) -> usize {
-    if u64::from(source) < stripes {
-        return 0;
+/// True if there is room for all. With those of most room first, each one more adds ever less, so what is free is least before
+/// the first or after the last.
+fn all_served(source: u32, order: &[(Place, u32)], stripes: u64) -> bool {
+    let slots: u64 = order.iter().map(|(place, _)| u64::from(place.slots)).sum();
+    u64::from(source) >= stripes && u64::from(source) + slots >= stripes * order.len() as u64
+}
+
+/// Takes those out for whom there is no room, and leaves the others in their order. The most that can be served: with those of
+/// most room first, what k peers need, k stripes each, must not be more than what the source and they themselves have. One
+/// more peer adds ever less, so the first failure is the last word.
+fn take_unserved(source: u32, order: &mut Vec<(Place, u32)>, stripes: u64) -> Vec<(Place, u32)> {
+    let mut sorted = order.clone();
+    sorted.sort_by_key(|(place, _)| (Reverse(place.slots), Reverse(place.score)));
+    let mut free = Some(u64::from(source)).filter(|free| *free >= stripes);
+    let is_served = |(place, _): &&(Place, u32)| {
+        free = free.and_then(|free| (free + u64::from(place.slots)).checked_sub(stripes));
+        free.is_some()
+    };
+    let served = sorted.iter().take_while(is_served).count();
+    let unserved = sorted.split_off(served);
+    // By number of the offer; the publisher's is among them.
+    let mut is_left_out = vec![false; order.len() + 1];
+    for (_, number) in &unserved {
+        if let Some(left_out) = is_left_out.get_mut(*number as usize) {
+            *left_out = true;
+        }
     }
-    let mut free = u64::from(source);
-    places
-        .iter()
-        .take_while(|place| match (free + u64::from(place.slots)).checked_sub(stripes) {
-            Some(left) => {
-                free = left;
-                true
-            }
-            None => false,
-        })
-        .count()
+    order.retain(|(_, number)| !is_left_out.get(*number as usize).copied().unwrap_or(false));
+    unserved
 }

@@ -11,16 +11,23 @@ pub(super) struct Grown {
     depths: Vec<u32>,
     /// For each stripe the nodes in the order in which they were placed: so the children of one node are neighbours.
     order: Vec<Vec<u32>>,
-    /// Where in `order` the children of node n in stripe s start and end, at `n · stripes + s`.
-    spans: Vec<(u32, u32)>,
+    /// Where in `order` the children of node n in stripe s start, at `n · stripes + s`; 0 if it has none.
+    starts: Vec<u32>,
+    /// The parent of node n in stripe s, at `(n − 1) · stripes + s`.
+    pub(super) parents: Vec<u32>,
 }
 
 impl Grown {
     /// The children of a node in a stripe; none in one that there is not, since `order` ends before.
     pub(super) fn children(&self, node: usize, stripe: usize, stripes: usize) -> &[u32] {
-        let span = self.spans.get(node * stripes + stripe).map(|(start, end)| *start as usize..*end as usize);
-        let order = self.order.get(stripe);
-        span.zip(order).and_then(|(span, order)| order.get(span)).unwrap_or_default()
+        let start = self.starts.get(node * stripes + stripe).map(|start| *start as usize);
+        let order = start.zip(self.order.get(stripe)).and_then(|(start, order)| order.get(start..));
+        let Some(order) = order else { return &[] };
+        let parent = |child: u32| self.parents.get((child as usize).wrapping_sub(1) * stripes + stripe);
+        let is_its = |child: &&u32| parent(**child).is_some_and(|parent| *parent as usize == node);
+        // They are neighbours, so the first one of another parent is behind the last.
+        let end = order.iter().take_while(is_its).count();
+        order.get(..end).unwrap_or_default()
     }
 
     /// The most hops of a node in any stripe.
@@ -30,28 +37,27 @@ impl Grown {
 }
 
 /// Grows the trees. `slots` says how many children each node can have over all stripes, the source first, the others by
-/// rank; together they have to be enough for all, and the source's at least one for each stripe. Returns the parents beside
-/// the trees: that of node n in stripe s is at `(n − 1) · stripes + s`.
-pub(super) fn grow(slots: &[u32], stripes: usize) -> (Grown, Vec<u32>) {
+/// rank; together they have to be enough for all, and the source's at least one for each stripe.
+pub(super) fn grow(slots: &[u32], stripes: usize) -> Grown {
     let served = slots.len().saturating_sub(1);
     let mut grown = Grown {
         served,
         max_depth: 0,
         depths: vec![0; slots.len()],
         order: Vec::with_capacity(stripes),
-        spans: vec![(0, 0); slots.len() * stripes],
+        starts: vec![0; slots.len() * stripes],
+        parents: vec![0; served * stripes],
     };
-    let mut parents = vec![0; served * stripes];
     for (stripe, shares) in share_out(slots, stripes).iter().enumerate() {
-        grow_one(&mut grown, &mut parents, shares, (stripe, stripes));
+        grow_one(&mut grown, shares, (stripe, stripes));
     }
-    (grown, parents)
+    grown
 }
 
 /// Fills one tree from the top. First come those who feed others in it, by rank: each takes a place and gives at least
 /// one, so places never run out among them. The others take what is free, highest first. Since nodes are placed level by
 /// level and by rank within a level, the next parent is always the one of least depth, then of best rank.
-fn grow_one(grown: &mut Grown, parents: &mut [u32], shares: &[u32], (stripe, stripes): (usize, usize)) {
+fn grow_one(grown: &mut Grown, shares: &[u32], (stripe, stripes): (usize, usize)) {
     let numbered = || shares.iter().copied().zip(0_u32..).skip(1);
     let feeding = numbered().filter(|(share, _)| *share > 0);
     let resting = numbered().filter(|(share, _)| *share == 0);
@@ -66,7 +72,7 @@ fn grow_one(grown: &mut Grown, parents: &mut [u32], shares: &[u32], (stripe, str
             match open.get(front).copied() {
                 Some((parent, room, depth)) if taken < room => break Some((parent, depth)),
                 Some((parent, ..)) => {
-                    close(grown, parent, (start, order.len()), stripe, stripes);
+                    close(grown, parent, start, stripe, stripes);
                     (front, taken, start) = (front + 1, 0, order.len());
                 }
                 None => break None,
@@ -77,7 +83,7 @@ fn grow_one(grown: &mut Grown, parents: &mut [u32], shares: &[u32], (stripe, str
         taken += 1;
         let depth = depth + 1;
         let place = (node as usize - 1) * stripes + stripe;
-        if let Some((at, deepest)) = parents.get_mut(place).zip(grown.depths.get_mut(node as usize)) {
+        if let Some((at, deepest)) = grown.parents.get_mut(place).zip(grown.depths.get_mut(node as usize)) {
             *at = parent;
             *deepest = depth.max(*deepest);
         }
@@ -88,15 +94,15 @@ fn grow_one(grown: &mut Grown, parents: &mut [u32], shares: &[u32], (stripe, str
         }
     }
     if let Some((parent, ..)) = open.get(front).copied() {
-        close(grown, parent, (start, order.len()), stripe, stripes);
+        close(grown, parent, start, stripe, stripes);
     }
     grown.order.push(order);
 }
 
-/// Notes the children of a parent that takes no more.
-fn close(grown: &mut Grown, parent: u32, (start, end): (usize, usize), stripe: usize, stripes: usize) {
-    if let Some(span) = grown.spans.get_mut(parent as usize * stripes + stripe) {
-        *span = (start as u32, end as u32);
+/// Notes where the children of a parent are that takes no more.
+fn close(grown: &mut Grown, parent: u32, start: usize, stripe: usize, stripes: usize) {
+    if let Some(place) = grown.starts.get_mut(parent as usize * stripes + stripe) {
+        *place = start as u32;
     }
 }
 
