@@ -13,7 +13,7 @@ use crate::setup::{self, Purpose};
 use crate::shell::{self, cargo};
 
 /// Each is a binary of the package in `fuzz/`, and a folder of seeds in `fuzz/corpus/`.
-const TARGETS: [(&str, &str); 16] = [
+const TARGETS: [(&str, &str); 17] = [
     ("announce", "a stream's announcement, signed by a publisher that means harm"),
     ("chunk", "chunk header and what is inside the seal"),
     ("claim", "capacity claims, from anybody and from an advertiser that means harm"),
