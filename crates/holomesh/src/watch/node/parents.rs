@@ -68,10 +68,14 @@ impl Watcher {
                 }
                 Some(_) => continue,
             };
-            let active =
-                self.reached.values().filter(|reached| !matches!(reached, Reached::Resting { .. })).count();
-            if active >= wanted {
-                break;
+            // The host's relays do not wait for places that watchers have taken.
+            let named = |endpoint: &[u8; 32]| self.relays.iter().any(|relay| relay.endpoint == *endpoint);
+            let is_named = named(&relay.endpoint);
+            let active = self.reached.iter().filter(|(endpoint, reached)| {
+                !matches!(reached, Reached::Resting { .. }) && (!is_named || named(endpoint))
+            });
+            if active.count() >= wanted {
+                continue;
             }
             self.reached.insert(relay.endpoint, Reached::Dialling { failures });
             let (net, dialled) = (self.net.clone(), self.dialled.clone());
