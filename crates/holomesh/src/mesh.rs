@@ -1,6 +1,7 @@
 //! Who is there to feed others: what nodes tell each other of it (spec 53), and whom that makes a watcher ask.
 //!
-//! Hosts, relays and watchers all pass it on. Relays say it of themselves, and watchers that lend some of their uplink.
+//! Hosts, relays and watchers all pass it on. Watchers that lend some of their uplink say it of themselves; where relays are the host
+//! says, without whom no relay serves, and with fewer bytes.
 
 use crate::Error;
 use crate::clock::wall_now;
@@ -167,12 +168,6 @@ impl Mesh {
         if let Err(error) = told {
             tracing::warn!(error, "nobody is told of this node");
         }
-    }
-
-    /// Says nothing more of this node: it is about to go.
-    pub(crate) fn withdraw(&mut self) {
-        self.own = None;
-        self.gossip.withdraw_own();
     }
 
     pub(crate) fn handle_timeout(&mut self, now: MonoTime) {

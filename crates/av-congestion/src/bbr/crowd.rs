@@ -105,9 +105,7 @@ impl Crowd {
         self.beside_loss.push(mark, signs.queue >= (signs.jitter * 3 / 2).clamp(LEAST, MOST_BESIDE_LOSS));
 
         let (packets, lost) = signs.loss_since(&self.block);
-        // Many packets have to say that it is heavy, and few that it is not any more: who has slowed down for it sends few.
-        let says_enough = packets >= BLOCK_PACKETS || self.is_heavy;
-        if now.since(self.block.at) >= BLOCK.max(signs.min_rtt) && says_enough {
+        if now.since(self.block.at) >= BLOCK.max(signs.min_rtt) && packets >= BLOCK_PACKETS {
             self.is_heavy = lost * 1_000 >= packets * HEAVY;
             self.block = mark;
         }
@@ -176,35 +174,5 @@ mod tests {
         assert_eq!(crowded_after([(14, 1); 20]), Some(7));
         assert_eq!(crowded_after([(4, 1); 40]), None, "a tenth without a queue");
         assert_eq!(crowded_after([(0, 3); 20]), Some(8), "a third without a queue");
-    }
-
-    #[test]
-    fn heavy_loss_is_over_when_it_is_however_little_is_sent_then() {
-        let mut crowd = Crowd::default();
-        let (mut packets, mut lost) = (0, 0);
-        let crowded: Vec<bool> = (0..40)
-            .map(|n| {
-                // Forty packets in each report, half of them lost; then one in each.
-                packets += if n < 10 { 40 } else { 1 };
-                lost += if n < 10 { 20 } else { 0 };
-                let signs = Signs {
-                    queue: Duration::ZERO,
-                    jitter: Duration::ZERO,
-                    datagram: Duration::ZERO,
-                    min_rtt: Duration::from_millis(40),
-                    packets,
-                    lost,
-                };
-                let now = MonoTime::from_millis(100 * n);
-                crowd.on_report(now, &signs);
-                crowd.is_crowded(now)
-            })
-            .collect();
-        assert!(crowded[9], "heavy");
-        assert_eq!(
-            crowded.iter().rposition(|crowded| *crowded),
-            Some(24),
-            "two blocks, and a second of hold"
-        );
     }
 }

@@ -1,11 +1,11 @@
 //! The relay's node: what comes over its links, and when it ends.
 
 use super::core::RelayCore;
-use super::permits::{Figures, Own, PermitDesk, until};
+use super::permits::{Own, PermitDesk, until};
 use super::upstream::HostLink;
 use super::{Config, Shutdown, Tap};
 use crate::clock::wall_now;
-use crate::mesh::{Mesh, Offer};
+use crate::mesh::Mesh;
 use crate::net::{Control, Inbox, Link, LinkEvent, Net, NetConfig, PeerAddress, Role};
 use crate::service::limits::Refusal;
 use crate::service::status::{NodeStatus, State};
@@ -15,9 +15,8 @@ use crate::{Clock, Error};
 use av_relay::{Carriage, Quota, Stats};
 use av_wire::StreamAnnounce;
 use av_wire::permit::PermitStreams;
-use core_types::{BitRate, KeyId, LinkId, MonoTime, StreamId};
+use core_types::{KeyId, LinkId, MonoTime, StreamId};
 use identity::PublicIdentity;
-use peer_gossip::Kind;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,9 +25,6 @@ use tokio::time::sleep_until;
 
 /// How often a draining relay looks whether everybody has gone.
 const DRAIN_LOOK: Duration = Duration::from_millis(100);
-
-/// What a relay offers that was not told how much it may send.
-const UPLINK: BitRate = BitRate(1_000_000_000);
 
 /// A relay that ends at once waits for so long at most until those who are still linked have been told.
 const FAREWELL: Duration = Duration::from_millis(200);
@@ -95,7 +91,6 @@ pub(super) struct RelayNode {
     permitted: Option<(MonoTime, PermitStreams, Option<usize>)>,
     permits_required: bool,
     stream_quota: Quota,
-    uplink: Option<BitRate>,
     /// What the host wants carried, by its announcements, and what is carried of it: nothing without a permit.
     pub(super) announces: Vec<Vec<u8>>,
     carried: BTreeSet<StreamId>,
@@ -149,7 +144,6 @@ impl RelayNode {
             dialled,
             core: RelayCore::with_limits(clock, inbox.lanes(), limits, quota, requests, uplink),
             stream_quota,
-            uplink,
             desk: PermitDesk::new(ticket.session, net.identity().key_id()),
             permitted: None,
             permits_required: limits.permits_required,
@@ -288,7 +282,6 @@ impl RelayNode {
                 let until = until((self.clock.now(), wall), date);
                 self.permitted = Some((until, streams, figures.subscribers));
                 self.core.set_permitted_uplink(figures.bytes_per_second);
-                self.offer(signed, figures);
             }
             Own::Untimely(why) => {
                 // It may be that the machine slept. What was permitted before goes on to its end, and another one comes.
@@ -301,22 +294,6 @@ impl RelayNode {
             self.carry(host, announces)?;
         }
         Ok(())
-    }
-
-    /// Tells the session's peers what this relay has to offer.
-    fn offer(&mut self, permit: &[u8], figures: Figures) {
-        let own = self.uplink.unwrap_or(UPLINK);
-        let permitted = figures.bytes_per_second.map(|bytes| BitRate(bytes.saturating_mul(8)));
-        let subscribers = self.stream_quota.subscribers.min(figures.subscribers.unwrap_or(usize::MAX));
-        let offer = Offer {
-            kind: Kind::Relay,
-            address: self.net.address(),
-            uplink: permitted.map_or(own, |most| most.min(own)),
-            subscribers: u16::try_from(subscribers).unwrap_or(u16::MAX),
-        };
-        if self.draining.is_none() {
-            self.core.offer(self.net.identity(), offer, permit);
-        }
     }
 
     /// Streams come from the host, so its link is their upstream. The announcement must be signed by the host, and a permit
@@ -375,7 +352,6 @@ impl RelayNode {
 
     fn handle_timeout(&mut self) -> Result<(), Error> {
         self.core.handle_timeout(self.clock.now());
-        self.core.renew_offer(self.net.identity());
         self.ask_upstream();
         self.show(Instant::now());
         self.return_to_host(Instant::now())
@@ -413,7 +389,6 @@ impl RelayNode {
         let seconds = u16::try_from(time.as_secs()).unwrap_or(u16::MAX);
         tracing::info!(seconds, links = self.core.links().count(), "draining");
         self.draining = Some(Instant::now() + time);
-        self.core.withdraw_offer();
         for link in self.core.links() {
             link.send(&Control::Draining { seconds });
         }

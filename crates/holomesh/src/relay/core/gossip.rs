@@ -1,9 +1,8 @@
 //! A node's part in what peers tell each other of who is there to feed others (spec 53).
 
 use super::RelayCore;
-use crate::mesh::{Mesh, Offer};
-use core_types::{Epoch, KeyId, LinkId, MonoTime};
-use identity::Identity;
+use crate::mesh::Mesh;
+use core_types::{KeyId, LinkId, MonoTime};
 
 impl RelayCore {
     /// Takes part from now on, over links whose peers may have something.
@@ -38,38 +37,12 @@ impl RelayCore {
         self.tell_others();
     }
 
-    /// Says what this node has to offer.
-    pub(crate) fn offer(&mut self, identity: &Identity, offer: Offer, permit: &[u8]) {
-        let now = self.clock.now();
-        if let Some(mesh) = &mut self.mesh {
-            // A relay is no member of the group, and knows no epoch.
-            mesh.offer(now, identity, offer, permit, Epoch(0));
-        }
-        self.tell_others();
-    }
-
-    /// Goes on saying it, where that is due.
-    pub(crate) fn renew_offer(&mut self, identity: &Identity) {
-        let now = self.clock.now();
-        if let Some(mesh) = &mut self.mesh {
-            mesh.renew(now, identity, Epoch(0));
-        }
-        self.tell_others();
-    }
-
     /// Says what had to wait.
     pub(super) fn tend_mesh(&mut self, now: MonoTime) {
         if let Some(mesh) = self.mesh.as_mut().filter(|mesh| mesh.poll_timeout().is_some_and(|at| at <= now))
         {
             mesh.handle_timeout(now);
             self.tell_others();
-        }
-    }
-
-    /// Says nothing more of this node.
-    pub(crate) fn withdraw_offer(&mut self) {
-        if let Some(mesh) = &mut self.mesh {
-            mesh.withdraw();
         }
     }
 
