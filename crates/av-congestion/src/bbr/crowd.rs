@@ -21,6 +21,8 @@ const REPORTS_BESIDE_LOSS: u8 = 8;
 const HEAVY: u64 = 300;
 const BLOCK: Duration = Duration::from_millis(400);
 const BLOCK_PACKETS: u64 = 40;
+/// After this time fewer packets say whether it still is.
+const FEW_AFTER: Duration = Duration::from_secs(1);
 /// How long the path counts as crowded after the last sign of it.
 const HOLD: Duration = Duration::from_secs(1);
 /// How long it must not have been crowded to count as free.
@@ -105,7 +107,10 @@ impl Crowd {
         self.beside_loss.push(mark, signs.queue >= (signs.jitter * 3 / 2).clamp(LEAST, MOST_BESIDE_LOSS));
 
         let (packets, lost) = signs.loss_since(&self.block);
-        if now.since(self.block.at) >= BLOCK.max(signs.min_rtt) && packets >= BLOCK_PACKETS {
+        // Many packets have to say that it is heavy, and few that it is not any more: who has slowed down for it sends few.
+        let is_due = self.is_heavy && now.since(self.block.at) >= FEW_AFTER;
+        let says_enough = packets >= BLOCK_PACKETS || is_due;
+        if now.since(self.block.at) >= BLOCK.max(signs.min_rtt) && says_enough {
             self.is_heavy = lost * 1_000 >= packets * HEAVY;
             self.block = mark;
         }
@@ -174,5 +179,35 @@ mod tests {
         assert_eq!(crowded_after([(14, 1); 20]), Some(7));
         assert_eq!(crowded_after([(4, 1); 40]), None, "a tenth without a queue");
         assert_eq!(crowded_after([(0, 3); 20]), Some(8), "a third without a queue");
+    }
+
+    #[test]
+    fn heavy_loss_is_over_when_it_is_however_little_is_sent_then() {
+        let mut crowd = Crowd::default();
+        let (mut packets, mut lost) = (0, 0);
+        let crowded: Vec<bool> = (0..40)
+            .map(|n| {
+                // Forty packets in each report, half of them lost; then one in each.
+                packets += if n < 10 { 40 } else { 1 };
+                lost += if n < 10 { 20 } else { 0 };
+                let signs = Signs {
+                    queue: Duration::ZERO,
+                    jitter: Duration::ZERO,
+                    datagram: Duration::ZERO,
+                    min_rtt: Duration::from_millis(40),
+                    packets,
+                    lost,
+                };
+                let now = MonoTime::from_millis(100 * n);
+                crowd.on_report(now, &signs);
+                crowd.is_crowded(now)
+            })
+            .collect();
+        assert!(crowded[9], "heavy");
+        assert_eq!(
+            crowded.iter().rposition(|crowded| *crowded),
+            Some(30),
+            "a second or two, and a second of hold"
+        );
     }
 }
