@@ -159,7 +159,7 @@ impl Stage {
         stage
     }
 
-    pub(crate) async fn add_relay(&self, number: u8) {
+    async fn add_relay(&self, number: u8) {
         let config = relay::Config {
             underlay: Underlay::Memory(self.network.clone()),
             ..relay::Config::new(random_seed().unwrap(), self.ticket.clone(), relay_at(number))
