@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-/// A claim is good for so long, and made anew after half of that.
+/// A claim is good for so long, and made anew before half of that has passed: one that is lost on the way costs nothing.
 const CLAIM_FOR: Duration = Duration::from_secs(60);
 const RENEW_AFTER: Duration = Duration::from_secs(25);
 /// Who could not be reached is not asked for so long; others may still reach it.
@@ -210,15 +210,15 @@ impl Mesh {
         self.gossip.peers(wall_now()).any(|k| k.key == peer && k.card.address.endpoint == endpoint)
     }
 
-    /// Whom to ask, best first. `rtt` is what was measured to a peer.
-    pub(crate) fn feeders(&self, wanted: &Wanted, rtt: impl Fn(KeyId) -> Option<Duration>) -> Vec<Feeder> {
+    /// Whom to ask, best first. Nobody has been measured before it is dialled.
+    pub(crate) fn feeders(&self, wanted: &Wanted) -> Vec<Feeder> {
         let wall = wall_now();
         let known: Vec<_> = self.gossip.peers(wall).collect();
         let candidates: Vec<Candidate<'_>> = known
             .iter()
             .map(|peer| Candidate {
                 claim: peer.claim,
-                rtt: rtt(peer.key),
+                rtt: None,
                 load: Load::default(),
                 reach: 1_000,
                 path_to_source: None,
@@ -340,7 +340,7 @@ mod tests {
         assert_eq!(other.handle(MonoTime(0), link, &entries), Ok(()));
         let wanted =
             Wanted { stream: StreamId([9; 32]), rate: BitRate::from_kbit(1_000), parents: 4, spares: 2 };
-        let feeders = other.feeders(&wanted, |_| None);
+        let feeders = other.feeders(&wanted);
         let feeder = Feeder { key: peer.key_id(), kind: Kind::Watcher, address: offer.address.clone() };
         assert_eq!(feeders, [feeder]);
         assert!(other.knows(peer.key_id(), [1; 32]) && !other.knows(peer.key_id(), [2; 32]));
@@ -353,6 +353,6 @@ mod tests {
         let Some((_, Control::Gossip { entries })) = mesh.poll_message() else { panic!("it is not renewed") };
         assert_eq!(entries.len(), 1, "the claim alone");
         other.expel(MonoTime::from_millis(25_000), peer.key_id());
-        assert_eq!(other.feeders(&wanted, |_| None), []);
+        assert_eq!(other.feeders(&wanted), []);
     }
 }

@@ -209,6 +209,8 @@ impl RelayCore {
         }
         if belongs {
             self.join_mesh(link);
+        } else {
+            self.leave_mesh(link);
         }
         self.transmit();
     }
@@ -252,6 +254,9 @@ impl RelayCore {
     /// Ends all that this identity gets, over whatever links.
     pub(crate) fn revoke(&mut self, who: KeyId) {
         self.relay.revoke(self.clock.now(), who);
+        let its = |served: &&Served| served.link.peer.key_id() == who;
+        let links: Vec<LinkId> = self.links.values().filter(its).map(|served| served.link.id).collect();
+        links.into_iter().for_each(|link| self.leave_mesh(link));
         self.transmit();
     }
 

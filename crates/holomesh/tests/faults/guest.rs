@@ -22,6 +22,8 @@ pub(crate) struct Guest {
     pub(crate) permit: Vec<u8>,
     pub(crate) relays: Vec<PeerAddress>,
     pub(crate) streams: Vec<[u8; 32]>,
+    /// What it was told of peers while it joined.
+    pub(crate) heard: Vec<Vec<u8>>,
     /// What comes over its links, as far as it is read.
     pub(crate) inbox: mpsc::Receiver<LinkEvent>,
 }
@@ -38,7 +40,7 @@ impl Guest {
         let mut member = Member::new(net.identity(), StdRng::from_seed(net.identity().key_id().0)).unwrap();
         let key_package = member.key_package(net.identity()).unwrap().to_bytes();
         host.send(&Control::Join { invitation: ticket.invitation, key_package });
-        let (mut permit, mut relays, mut streams) = (None, None, None);
+        let (mut permit, mut relays, mut streams, mut heard) = (None, None, None, Vec::new());
         while permit.is_none() || relays.is_none() || streams.is_none() {
             match timeout(PATIENCE, inbox.recv()).await.unwrap().unwrap() {
                 LinkEvent::Control(_, Control::Permit { permit: signed }) => permit = Some(signed),
@@ -51,12 +53,13 @@ impl Guest {
                     };
                     streams = Some(announces.iter().map(id).collect());
                 }
+                LinkEvent::Control(_, Control::Gossip { entries }) => heard.extend(entries),
                 LinkEvent::Control(_, Control::Refused { why }) => panic!("{why}"),
                 _ => {}
             }
         }
         let (permit, relays, streams) = (permit.unwrap(), relays.unwrap(), streams.unwrap());
-        Self { net, host, member, permit, relays, streams, inbox }
+        Self { net, host, member, permit, relays, streams, heard, inbox }
     }
 
     /// Links up with a relay and shows the permit. Nothing is subscribed to yet.

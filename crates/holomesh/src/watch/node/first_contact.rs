@@ -14,6 +14,8 @@ const LOOK_EACH: Duration = Duration::from_millis(200);
 const CROWDED: u64 = 200;
 /// Chunks that say something.
 const LEAST: u64 = 10;
+/// It goes on for so long at least beside those who take over: until they have sent something, it was not told to stop.
+const BESIDE: Duration = Duration::from_secs(1);
 /// A host that had to help is let go when relays have been there as well for so long.
 const LET_GO: Duration = Duration::from_secs(5);
 
@@ -24,6 +26,8 @@ pub(super) struct FirstContact {
     until: Option<Instant>,
     /// Since when the host has been a parent.
     since: Option<Instant>,
+    /// Since when others are to take over what it carries.
+    leaving: Option<Instant>,
     crowd: Crowd,
 }
 
@@ -108,6 +112,7 @@ impl Watcher {
     fn serve_by_host(&mut self) {
         self.first_contact.is_over();
         self.first_contact.since.get_or_insert_with(Instant::now);
+        self.first_contact.leaving = None;
         self.add_parent(self.host);
         // It may have been about to be let go.
         let (now, host) = (self.clock.now(), self.host);
@@ -127,7 +132,7 @@ impl Watcher {
             self.serve_by_host_if_alone();
         }
         if !self.parents.contains(&self.host) {
-            self.first_contact.since = None;
+            (self.first_contact.since, self.first_contact.leaving) = (None, None);
             return;
         }
         let helped = self.first_contact.since.is_none_or(|since| now.duration_since(since) >= LET_GO);
@@ -135,11 +140,13 @@ impl Watcher {
             return;
         }
         let (time, host) = (self.clock.now(), self.host);
+        let leaving = *self.first_contact.leaving.get_or_insert(now);
         for stream in self.streams.values_mut() {
             stream.subscription.retire(time, host, whole(stream.announce.parents));
         }
         self.act();
-        if !self.streams.values().any(|s| s.subscription.carrying().any(|link| link == host)) {
+        let carries = self.streams.values().any(|s| s.subscription.carrying().any(|link| link == host));
+        if !carries && now.duration_since(leaving) >= BESIDE {
             self.remove_parent(host);
         }
     }

@@ -84,7 +84,7 @@ impl Watcher {
         };
         let parents = stream.announce.parents.clamp(1, 16);
         let wanted = Wanted { stream: stream.id, rate: stream.rate(), parents, spares: SPARES as u8 };
-        let mut feeders = self.mesh.feeders(&wanted, |_| None);
+        let mut feeders = self.mesh.feeders(&wanted);
         let own = self.lends_in();
         feeders.retain(|f| f.kind == Kind::Relay || super::parents::may_feed(f.key, own, parents));
         feeders

@@ -14,10 +14,10 @@ use std::collections::BTreeSet;
 
 /// The link by which its own streams come into the relay's state machine: what it has opened needs no other name.
 const OPENED: LinkId = LinkId(0);
-/// Links to children for each stream's worth of uplink: each child takes a stripe or two, and spares take nothing.
-const LINKS_FOR_EACH: u64 = 8;
-/// More links than that nobody serves beside watching.
-const MAX_LINKS: u64 = 256;
+/// Children for each stream's worth of uplink: each takes a stripe or two, and spares take nothing.
+const CHILDREN_FOR_EACH: u64 = 8;
+/// Links at most, children and those who have shown no permit yet: these are not to take the places of those.
+const MAX_LINKS: usize = 256;
 
 /// What a watcher lends to others.
 #[derive(Debug)]
@@ -48,10 +48,10 @@ impl Serving {
         }
     }
 
-    /// Links to children that there may be, with streams of that rate in all.
-    pub(super) fn most_links(&self, rate: BitRate) -> usize {
-        let links = self.uplink.0.saturating_mul(LINKS_FOR_EACH) / rate.0.max(1);
-        links.clamp(1, MAX_LINKS) as usize
+    /// Whether there is a place for another child, with streams of that rate in all.
+    pub(super) fn has_place(&self, rate: BitRate) -> bool {
+        let children = self.uplink.0.saturating_mul(CHILDREN_FOR_EACH) / rate.0.max(1);
+        (self.children() as u64) < children.max(1) && self.core.links().count() < MAX_LINKS
     }
 
     pub(super) const fn uplink(&self) -> BitRate {
@@ -101,7 +101,7 @@ impl Watcher {
     pub(super) fn link_up(&mut self, link: Link) {
         let rate = self.streams_rate();
         match &mut self.serving {
-            Some(serving) if serving.core.links().count() < serving.most_links(rate) => {
+            Some(serving) if serving.has_place(rate) => {
                 serving.core.add_link(link);
             }
             Some(_) => link.refuse("this watcher feeds as many as it can"),
@@ -109,7 +109,7 @@ impl Watcher {
         }
     }
 
-    /// True if the event was of a link to a child.
+    /// Takes an event of a link to a child, and gives back any other.
     pub(super) fn handle_child(&mut self, event: LinkEvent) -> Option<LinkEvent> {
         let Some(serving) = &mut self.serving else { return Some(event) };
         match event {
@@ -132,7 +132,10 @@ impl Watcher {
             LinkEvent::Chunks(link, _) if serving.has(link) => {
                 serving.core.refuse(link, "this node takes no media from who is fed by it".into());
             }
-            LinkEvent::Down(link, _) if serving.has(link) => self.drop_child(link),
+            // Also of one that was refused, and is no child any more: what it has shown is forgotten with it.
+            LinkEvent::Down(link, _) if link != self.host && !self.links.contains_key(&link) => {
+                self.drop_child(link);
+            }
             other => return Some(other),
         }
         None
@@ -179,8 +182,10 @@ impl Watcher {
         let now = self.clock.now();
         for who in removed.iter().filter(|who| self.member.leaf_of(**who).is_none()) {
             self.mesh.expel(now, *who);
-            if let Some(serving) = &mut self.serving {
-                serving.core.revoke(*who);
+            let Some(serving) = &mut self.serving else { continue };
+            serving.core.revoke(*who);
+            for link in serving.core.links().filter(|link| link.peer.key_id() == *who) {
+                self.mesh.remove_link(link.id);
             }
         }
     }
