@@ -146,14 +146,15 @@ impl Watcher {
     }
 
     /// Leaves parents that do not deliver, and says so of those for whom there is no excuse. While more is wrong than single parents,
-    /// or the way to this watcher is crowded, nobody is to blame.
+    /// or the way to this watcher is crowded and nobody gets through, nobody is to blame.
     fn judge(&mut self, now: MonoTime) {
         let crowded = self.first_contact.is_crowded();
         let (mut left, mut accused) = (Vec::new(), Vec::new());
         for stream in self.streams.values_mut() {
             let silent = stream.dues.is_silent(now, SILENT);
-            let troubled = stream.dues.shares.look_for_trouble(now, silent) || crowded;
             let verdicts: Vec<_> = stream.dues.shares.verdicts(now).collect();
+            let all_alike = !verdicts.iter().any(|(_, verdict)| *verdict == Verdict::Good);
+            let troubled = stream.dues.shares.look_for_trouble(now, silent) || (crowded && all_alike);
             for (parent, verdict) in verdicts {
                 match verdict {
                     Verdict::Good | Verdict::Unknown => stream.dues.shares.set_found(parent, false),

@@ -2,7 +2,7 @@
 
 use super::stage::{Cast, HOST, Stage, network, watcher_at};
 use super::{ENDLESS, MILLISECOND, SECOND, path};
-use core_types::{BitRate, KeyId};
+use core_types::{BitRate, KeyId, SymbolSize};
 use holomesh::keyfile::random_seed;
 use holomesh::net::LossConfig;
 use holomesh::session::{Command, Shares};
@@ -10,7 +10,8 @@ use identity::{Identity, Seed};
 
 fn lending(relays: u8, watchers: u8) -> Cast {
     let uplink = Some(BitRate::from_kbit(20_000));
-    Cast { relays, watchers, parents: 4, uplink, shares: Shares::default() }
+    let (shares, symbol_size) = (Shares::default(), SymbolSize::DEFAULT);
+    Cast { relays, watchers, parents: 4, uplink, shares, symbol_size }
 }
 
 /// Waits until so many links between watchers carry something.
@@ -101,9 +102,10 @@ fn seed(low: bool) -> Seed {
 async fn who_takes_a_share_and_does_not_pass_it_on_is_left_and_found_out() {
     let network = network(25);
     network.set_default(path()).unwrap();
-    let cast = Cast { uplink: None, ..lending(1, 0) };
+    let symbol_size = SymbolSize::new(128).unwrap();
+    let cast = Cast { uplink: None, symbol_size, ..lending(1, 0) };
     let mut stage = Stage::of(network, ENDLESS, cast).await;
-    let loss = LossConfig { percent: 70.0, seed: 5 };
+    let loss = LossConfig { percent: 85.0, seed: 5 };
     stage.add_lossy(1, seed(true), Some(BitRate::from_kbit(20_000)), loss);
     for number in 2..=5 {
         stage.add_lossy(number, seed(false), None, LossConfig::NONE);

@@ -94,6 +94,8 @@ pub(crate) struct Cast {
     /// What each watcher lends to others.
     pub(crate) uplink: Option<BitRate>,
     pub(crate) shares: Shares,
+    /// Of the pictures' symbols: small ones make many chunks of a picture.
+    pub(crate) symbol_size: SymbolSize,
 }
 
 /// The host of a session with small pictures, relays and watchers, all linked up.
@@ -121,12 +123,13 @@ impl Stage {
         watchers: u8,
         shares: Shares,
     ) -> Self {
-        let cast = Cast { relays, watchers, parents: relays, uplink: None, shares };
+        let symbol_size = SymbolSize::DEFAULT;
+        let cast = Cast { relays, watchers, parents: relays, uplink: None, shares, symbol_size };
         Self::of(network, pictures, cast).await
     }
 
     pub(crate) async fn of(network: MemoryNet, pictures: u64, cast: Cast) -> Self {
-        let Cast { relays, watchers, parents, uplink, shares } = cast;
+        let Cast { relays, watchers, parents, uplink, shares, symbol_size } = cast;
         let published = Arc::<Count>::default();
         let config = session::Config {
             seed: random_seed().unwrap(),
@@ -136,7 +139,7 @@ impl Stage {
             video: Some((Box::new(Pictures::new(pictures)), encoder())),
             audio: None,
             parents,
-            symbol_size: SymbolSize::DEFAULT,
+            symbol_size,
             state: None,
             lanes: true,
             direct: false,
