@@ -1,7 +1,7 @@
 //! `cargo xtask fuzz`: libFuzzer on the parsers of untrusted bytes, with the stable toolchain alone.
 //!
 //! The compiler flags are those by which libFuzzer sees what an input reaches; a sanitizer would need a nightly
-//! toolchain. The crates hold no unsafe code, so what there is to find are panics, overflows, hangs and memory use.
+//! toolchain. Only `gf256` and `av1-backends` hold unsafe code, so what there is to find are panics, overflows, hangs and memory use.
 
 use std::fs;
 use std::path::Path;

@@ -1,0 +1,212 @@
+//! The loop that all backends with vectors have in common.
+
+/// Sources that are looked at in one go. Their pointers and tables, and a strip of each row, fit the first-level cache.
+pub(crate) const GROUP: usize = 32;
+
+/// Where results go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Outputs<'a> {
+    /// So many rows, one after another.
+    Rows(*mut u8, usize),
+    /// The rows of a block at these places.
+    Places(*mut u8, &'a [usize]),
+}
+
+impl Outputs<'_> {
+    pub(crate) const fn len(&self) -> usize {
+        match self {
+            Self::Rows(_, rows) => *rows,
+            Self::Places(_, places) => places.len(),
+        }
+    }
+
+    /// Where row `row` begins, when each has `len` bytes.
+    pub(crate) fn row(&self, row: usize, len: usize) -> *mut u8 {
+        match self {
+            Self::Rows(start, _) => start.wrapping_add(row * len),
+            Self::Places(start, places) => start.wrapping_add(places[row] * len),
+        }
+    }
+}
+
+/// One call of a kernel.
+///
+/// Who makes one vouches for the pointers: all are to `len` bytes; those of `outputs` may be written, and nobody else uses
+/// them meanwhile. For output `r` and source `j` there is a coefficient at `r * stride + j`.
+#[derive(Debug)]
+pub(crate) struct Job<'a> {
+    pub(crate) coefficients: &'a [u8],
+    pub(crate) stride: usize,
+    /// At most [`GROUP`].
+    pub(crate) sources: &'a [*const u8],
+    pub(crate) outputs: Outputs<'a>,
+    pub(crate) len: usize,
+    /// Adds to what the outputs hold, and does not replace it.
+    pub(crate) add: bool,
+}
+
+/// Makes `run` out of a backend's operations on single vectors, which have to be in scope: the types `Vector`, `Split`,
+/// `Table`; `NO_TABLE`, `LANES`, `WIDE`; `zero`, `load`, `store`, `load_part`, `store_part`, `split`, `table`, `multiply_add`.
+///
+/// Four outputs are made at a time, in strips of `WIDE` vectors: each piece of a source that is loaded is used for four
+/// products, each table for `WIDE`, and sums stay in registers until all sources are in.
+macro_rules! kernel {
+    ($features:literal) => {
+        /// # Safety
+        /// As [`Job`] says, and the machine has the instructions.
+        #[target_feature(enable = $features)]
+        pub(crate) unsafe fn run(job: &Job<'_>) {
+            let mut row = 0;
+            while row < job.outputs.len() {
+                row += match job.outputs.len() - row {
+                    // SAFETY: as this function's; the rows are there.
+                    1 => unsafe { tile::<1, { 4 * WIDE }>(job, row) },
+                    // SAFETY: as above.
+                    2 => unsafe { tile::<2, { 2 * WIDE }>(job, row) },
+                    // SAFETY: as above.
+                    3 => unsafe { tile::<3, WIDE>(job, row) },
+                    // SAFETY: as above.
+                    _ => unsafe { tile::<4, WIDE>(job, row) },
+                };
+            }
+        }
+
+        /// Makes the outputs from `first` on, and says how many.
+        ///
+        /// # Safety
+        /// As [`run`]; there are `R` outputs from `first` on.
+        #[target_feature(enable = $features)]
+        unsafe fn tile<const R: usize, const U: usize>(job: &Job<'_>, first: usize) -> usize {
+            let mut tables = [[NO_TABLE; R]; GROUP];
+            for (j, tables) in tables.iter_mut().enumerate().take(job.sources.len()) {
+                for (r, slot) in tables.iter_mut().enumerate() {
+                    *slot = table(job.coefficients[(first + r) * job.stride + j]);
+                }
+            }
+            let tables = &tables[..job.sources.len()];
+            let outputs: [*mut u8; R] = core::array::from_fn(|r| job.outputs.row(first + r, job.len));
+            let mut at = 0;
+            while at + U * LANES <= job.len {
+                // SAFETY: as this function's; so many bytes are left.
+                unsafe { strip::<R, U>(job, tables, &outputs, at) };
+                at += U * LANES;
+            }
+            if U > 2 && at + 2 * LANES <= job.len {
+                // SAFETY: as this function's; so many bytes are left.
+                unsafe { strip::<R, 2>(job, tables, &outputs, at) };
+                at += 2 * LANES;
+            }
+            while at + LANES <= job.len {
+                // SAFETY: as this function's; so many bytes are left.
+                unsafe { strip::<R, 1>(job, tables, &outputs, at) };
+                at += LANES;
+            }
+            if at < job.len {
+                // SAFETY: as this function's; fewer bytes than a vector has are left.
+                unsafe { end::<R>(job, tables, &outputs, at) };
+            }
+            R
+        }
+
+        /// # Safety
+        /// As [`run`]; from `at` on each row has `U` vectors.
+        #[inline]
+        #[target_feature(enable = $features)]
+        unsafe fn strip<const R: usize, const U: usize>(
+            job: &Job<'_>,
+            tables: &[[Table; R]],
+            outputs: &[*mut u8; R],
+            at: usize,
+        ) {
+            let mut sums = [[zero(); U]; R];
+            if job.add {
+                for (sums, output) in sums.iter_mut().zip(outputs) {
+                    for (u, sum) in sums.iter_mut().enumerate() {
+                        // SAFETY: vector `u` from `at` on is in the row.
+                        *sum = unsafe { load(output.wrapping_add(at + u * LANES)) };
+                    }
+                }
+            }
+            for (source, tables) in job.sources.iter().zip(tables) {
+                let mut pieces = [split(zero()); U];
+                for (u, piece) in pieces.iter_mut().enumerate() {
+                    // SAFETY: vector `u` from `at` on is in the row.
+                    *piece = split(unsafe { load(source.wrapping_add(at + u * LANES)) });
+                }
+                for (sums, table) in sums.iter_mut().zip(tables) {
+                    for (sum, piece) in sums.iter_mut().zip(&pieces) {
+                        *sum = multiply_add(*sum, *piece, *table);
+                    }
+                }
+            }
+            for (sums, output) in sums.iter().zip(outputs) {
+                for (u, sum) in sums.iter().enumerate() {
+                    // SAFETY: vector `u` from `at` on is in the row, which may be written.
+                    unsafe { store(output.wrapping_add(at + u * LANES), *sum) };
+                }
+            }
+        }
+
+        /// # Safety
+        /// As [`run`]; from `at` on each row has fewer bytes than a vector, and one at least.
+        #[inline]
+        #[target_feature(enable = $features)]
+        unsafe fn end<const R: usize>(
+            job: &Job<'_>,
+            tables: &[[Table; R]],
+            outputs: &[*mut u8; R],
+            at: usize,
+        ) {
+            let count = job.len - at;
+            let mut sums = [zero(); R];
+            if job.add {
+                for (sum, output) in sums.iter_mut().zip(outputs) {
+                    // SAFETY: `count` bytes are left of the row.
+                    *sum = unsafe { load_part(output.wrapping_add(at), count) };
+                }
+            }
+            for (source, tables) in job.sources.iter().zip(tables) {
+                // SAFETY: `count` bytes are left of the row.
+                let piece = split(unsafe { load_part(source.wrapping_add(at), count) });
+                for (sum, table) in sums.iter_mut().zip(tables) {
+                    *sum = multiply_add(*sum, piece, *table);
+                }
+            }
+            for (sum, output) in sums.iter().zip(outputs) {
+                // SAFETY: `count` bytes are left of the row, which may be written.
+                unsafe { store_part(output.wrapping_add(at), count, *sum) };
+            }
+        }
+    };
+}
+
+/// Makes `load_part` and `store_part` for machines that can't leave lanes out: by way of a vector on the stack.
+macro_rules! parts {
+    ($features:literal) => {
+        /// # Safety
+        /// `source` is to `count` bytes, at most as many as a vector has.
+        #[inline]
+        #[target_feature(enable = $features)]
+        unsafe fn load_part(source: *const u8, count: usize) -> Vector {
+            let mut bytes = [0; LANES];
+            // SAFETY: both have room for `count` bytes, and one is on the stack.
+            unsafe { core::ptr::copy_nonoverlapping(source, bytes.as_mut_ptr(), count) };
+            // SAFETY: a whole vector on the stack.
+            unsafe { load(bytes.as_ptr()) }
+        }
+
+        /// # Safety
+        /// `output` is to `count` bytes that may be written, at most as many as a vector has.
+        #[inline]
+        #[target_feature(enable = $features)]
+        unsafe fn store_part(output: *mut u8, count: usize, vector: Vector) {
+            let mut bytes = [0; LANES];
+            // SAFETY: a whole vector on the stack.
+            unsafe { store(bytes.as_mut_ptr(), vector) };
+            // SAFETY: both have room for `count` bytes, and one is on the stack.
+            unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), output, count) };
+        }
+    };
+}
+
+pub(crate) use {kernel, parts};
