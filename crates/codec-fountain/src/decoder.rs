@@ -1,26 +1,28 @@
 //! Symbols to one object.
 
 use crate::encoder::transmission_information;
+use crate::first_repair::Place;
+use crate::generator::Generator;
+use crate::partial::{Arrived, Partial};
+use crate::solve::System;
 use crate::{BlockShape, Error};
 use core::fmt;
 use core_types::SymbolId;
-use raptorq::{EncodingPacket, PayloadId, SourceBlockDecoder, extended_source_block_symbols};
-use std::collections::BTreeMap;
+use gf256::{Backend, Source};
+use raptorq::{EncodingPacket, PayloadId, SourceBlockDecoder};
 
 /// Collects the symbols of one object, in any order, until it can give the object back.
 ///
-/// Memory is bounded by `(2K + 32) · T` bytes: `K` source symbols and at most `K + 32` repair symbols are held.
+/// Source symbols are put where they belong in the object as they come. If none is lost that is all there is to do;
+/// otherwise what is lost is computed from the repair symbols, and nothing else.
+///
+/// Memory is bounded by `(2K + 32) · T` bytes: `K` source symbols and at most `K + 32` repair symbols are held; while the lost
+/// ones are computed, up to 160 kB more.
 pub struct ObjectDecoder {
     shape: BlockShape,
-    state: State,
-}
-
-enum State {
-    Collecting(Collecting),
-    /// The object is out; keeps how many distinct symbols that took.
-    Done {
-        received: u32,
-    },
+    collecting: Collecting,
+    /// The object is out, and this is how many distinct symbols that took.
+    done: Option<u32>,
 }
 
 /// How far an object has come.
@@ -39,7 +41,14 @@ impl ObjectDecoder {
 
     /// A decoder for one object. Reserves the object's padded length.
     pub fn new(shape: BlockShape) -> Self {
-        Self { shape, state: State::Collecting(Collecting::new(shape)) }
+        Self::with_buffer(shape, Vec::new())
+    }
+
+    /// As [`ObjectDecoder::new`], with memory that was used before: an object that is no longer needed, say.
+    pub fn with_buffer(shape: BlockShape, mut buffer: Vec<u8>) -> Self {
+        buffer.clear();
+        buffer.reserve_exact(shape.padded_len());
+        Self { shape, collecting: Collecting::new(buffer), done: None }
     }
 
     /// The object's shape.
@@ -49,8 +58,8 @@ impl ObjectDecoder {
 
     /// Takes one symbol; returns the object when this is the symbol that completes it.
     ///
-    /// A symbol that is here already (the first one counts), that comes after the object is complete, or that is one
-    /// repair symbol too many is ignored.
+    /// A symbol that is here already (the first one counts), that comes after the object is complete, that RFC 6330 does not
+    /// have, or that is one repair symbol too many is ignored.
     ///
     /// # Errors
     /// [`Error::SymbolLength`] when the symbol does not have the stream's symbol size; the decoder is unchanged.
@@ -59,41 +68,41 @@ impl ObjectDecoder {
         if data.len() != expected {
             return Err(Error::SymbolLength { id, expected, actual: data.len() });
         }
-        let State::Collecting(collecting) = &mut self.state else {
-            return Ok(None);
-        };
-        if !collecting.take(self.shape, id, data) {
+        let collecting = &mut self.collecting;
+        let is_whole = self.done.is_none()
+            && collecting.take(self.shape, id, data)
+            && collecting.try_complete(self.shape);
+        if !is_whole {
             return Ok(None);
         }
-        let object = collecting.try_complete(self.shape);
-        if object.is_some() {
-            self.state = State::Done { received: collecting.received() };
-        }
-        Ok(object)
+        self.done = Some(collecting.received());
+        collecting.repair = Repair::default();
+        let mut object = core::mem::take(&mut collecting.source);
+        object.truncate(self.shape.object_len());
+        Ok(Some(object))
     }
 
     /// Distinct symbols received and needed.
     pub fn progress(&self) -> Progress {
-        let received = match &self.state {
-            State::Collecting(collecting) => collecting.received(),
-            State::Done { received } => *received,
-        };
+        let received = self.done.unwrap_or_else(|| self.collecting.received());
         Progress { received, needed: self.shape.source_symbols() }
     }
 
     /// True once the object has been returned.
     pub const fn is_complete(&self) -> bool {
-        matches!(self.state, State::Done { .. })
+        self.done.is_some()
+    }
+
+    /// The source symbols that have come so far, in order and where they belong, for an object that will not be complete in
+    /// time. `None` once it has been returned.
+    pub fn into_partial(self) -> Option<Partial> {
+        let Collecting { source, arrived, .. } = self.collecting;
+        self.done.is_none().then(|| Partial::new(self.shape, source, arrived))
     }
 
     /// Bytes held for this object now.
-    pub(crate) fn held_bytes(&self) -> usize {
-        match &self.state {
-            State::Collecting(collecting) => {
-                collecting.source.len() + collecting.repair.len() * self.shape.symbol_size().bytes()
-            }
-            State::Done { .. } => 0,
-        }
+    pub(crate) const fn held_bytes(&self) -> usize {
+        if self.done.is_some() { 0 } else { self.shape.padded_len() + self.collecting.repair.bytes.len() }
     }
 
     /// The most bytes that an object of this shape can make the decoder hold.
@@ -103,99 +112,133 @@ impl ObjectDecoder {
 }
 
 struct Collecting {
-    /// All source symbols in order; zeros where one is missing.
+    /// The source symbols up to the last that has come; zeros where one is missing.
     source: Vec<u8>,
-    has_source: Vec<bool>,
-    source_count: u32,
-    repair: BTreeMap<u32, Vec<u8>>,
-    /// Solving is tried when this many distinct symbols are here.
+    arrived: Arrived,
+    repair: Repair,
+    /// Solving is tried when this many distinct symbols are here; 0 before the first try, when it is `K`.
     next_attempt: u32,
     failed_attempts: u32,
 }
 
+/// Repair symbols in the order in which they came.
+#[derive(Default)]
+struct Repair {
+    /// How far each is behind the first of RFC 6330's.
+    places: Vec<u32>,
+    bytes: Vec<u8>,
+}
+
 impl Collecting {
-    fn new(shape: BlockShape) -> Self {
-        Self {
-            source: vec![0; shape.padded_len()],
-            has_source: vec![false; shape.source_symbols() as usize],
-            source_count: 0,
-            repair: BTreeMap::new(),
-            next_attempt: shape.source_symbols(),
-            failed_attempts: 0,
-        }
+    fn new(source: Vec<u8>) -> Self {
+        let (arrived, repair) = (Arrived::default(), Repair::default());
+        Self { source, arrived, repair, next_attempt: 0, failed_attempts: 0 }
     }
 
-    fn received(&self) -> u32 {
-        self.source_count + self.repair.len() as u32
+    const fn received(&self) -> u32 {
+        self.arrived.count() + self.repair.places.len() as u32
     }
 
     /// Stores a symbol of the right size; false when it brings nothing new.
     fn take(&mut self, shape: BlockShape, id: SymbolId, data: &[u8]) -> bool {
-        let k = shape.source_symbols();
-        let (id, size) = (id.value(), shape.symbol_size().bytes());
-        if id < k {
-            let start = id as usize * size;
-            let Some(slot) = self.source.get_mut(start..start + size) else {
-                return false;
-            };
-            if self.has_source[id as usize] {
-                return false;
+        match Place::of(id, shape.source_symbols()) {
+            Some(Place::Source(id)) => self.take_source(id, data),
+            Some(Place::Repair(place)) => {
+                let most = shape.source_symbols() + ObjectDecoder::MAX_EXTRA_REPAIR;
+                let places = &mut self.repair.places;
+                let is_new = places.len() < most as usize && !places.contains(&place);
+                if is_new {
+                    places.push(place);
+                    self.repair.bytes.extend_from_slice(data);
+                }
+                is_new
             }
-            slot.copy_from_slice(data);
-            self.has_source[id as usize] = true;
-            self.source_count += 1;
-            return true;
+            None => false,
         }
-        let full = self.repair.len() as u32 >= k + ObjectDecoder::MAX_EXTRA_REPAIR;
-        if full || overflows_tuple_generator(k, id) || self.repair.contains_key(&id) {
+    }
+
+    fn take_source(&mut self, id: u32, data: &[u8]) -> bool {
+        if !self.arrived.insert(id) {
             return false;
         }
-        self.repair.insert(id, data.to_vec());
+        // In order nothing is written twice, not even by zeros.
+        let start = id as usize * data.len();
+        if start >= self.source.len() {
+            self.source.resize(start, 0);
+            self.source.extend_from_slice(data);
+        } else if let Some(slot) = self.source.get_mut(start..start + data.len()) {
+            slot.copy_from_slice(data);
+        }
         true
     }
 
-    fn try_complete(&mut self, shape: BlockShape) -> Option<Vec<u8>> {
-        let mut object = if self.source_count == shape.source_symbols() {
-            core::mem::take(&mut self.source)
-        } else if self.received() >= self.next_attempt {
-            let solved = self.solve(shape);
-            if solved.is_none() {
-                // The gap doubles, so that ids chosen to fail buy an attacker a handful of attempts and not one each.
-                self.next_attempt = self.received() + (1 << self.failed_attempts.min(16));
-                self.failed_attempts += 1;
-            }
-            solved?
-        } else {
-            return None;
+    /// Makes `source` whole if that can be done.
+    fn try_complete(&mut self, shape: BlockShape) -> bool {
+        let k = shape.source_symbols();
+        if self.arrived.count() == k {
+            return true;
+        }
+        if self.received() < self.next_attempt.max(k) {
+            return false;
+        }
+        let is_solved = match Generator::of(k) {
+            Some(generator) => self.multiply(shape, generator),
+            None => self.solve(shape),
         };
-        object.truncate(shape.object_len());
-        Some(object)
+        if !is_solved {
+            // The gap doubles, so that ids chosen to fail buy an attacker a handful of attempts and not one each.
+            self.next_attempt = self.received() + (1 << self.failed_attempts.min(16));
+            self.failed_attempts += 1;
+        }
+        is_solved
+    }
+
+    /// The lost source symbols as combinations of all other symbols. Each repair symbol is an equation: its factors times the
+    /// source symbols, of which only the lost ones are unknown, are its bytes.
+    fn multiply(&mut self, shape: BlockShape, generator: &Generator) -> bool {
+        let (k, size) = (shape.source_symbols(), shape.symbol_size().bytes());
+        let lost: Vec<usize> =
+            (0..k).filter(|id| !self.arrived.contains(*id)).map(|id| id as usize).collect();
+        let here: Vec<usize> = (0..k).filter(|id| self.arrived.contains(*id)).map(|id| id as usize).collect();
+        let repair = &self.repair;
+        let count = repair.places.len();
+        let mut system = System::new(count, k as usize + count, lost.len());
+        let mut scratch = Vec::new();
+        for (equation, place) in repair.places.iter().enumerate() {
+            let factors = generator.rows(*place, 1, &mut scratch).bytes;
+            let row = system.row_mut(equation);
+            for (factor, id) in row.iter_mut().zip(lost.iter().chain(&here)) {
+                *factor = factors[*id];
+            }
+            row[k as usize + equation] = 1;
+        }
+        let backend = Backend::best();
+        if !system.solve(backend) {
+            return false;
+        }
+        self.source.resize(shape.padded_len(), 0);
+        let others = repair.bytes.chunks_exact(size).map(Source::Bytes);
+        let sources = here.into_iter().map(Source::Row).chain(others);
+        backend.combine_within(&mut self.source, size, system.factors(), sources, &lost);
+        true
     }
 
     /// RFC 6330 section 5.4 through `raptorq`. What it asserts about its input holds here: every symbol has `T` bytes,
     /// ids fit 24 bits and are distinct, the block number is 0, and `K` is what the parameters say.
-    fn solve(&self, shape: BlockShape) -> Option<Vec<u8>> {
-        let size = shape.symbol_size().bytes();
-        let source = self.source.chunks(size).zip(&self.has_source).enumerate();
-        let source = source.filter(|(_, (_, has))| **has).map(|(id, (data, _))| (id as u32, data));
-        let repair = self.repair.iter().map(|(id, data)| (*id, data.as_slice()));
+    fn solve(&mut self, shape: BlockShape) -> bool {
+        let (k, size) = (shape.source_symbols(), shape.symbol_size().bytes());
+        let source = (0..).zip(self.source.chunks_exact(size)).filter(|(id, _)| self.arrived.contains(*id));
+        let repair = self.repair.places.iter().map(|place| k + place);
         let packets = source
-            .chain(repair)
+            .chain(repair.zip(self.repair.bytes.chunks_exact(size)))
             .map(|(id, data)| EncodingPacket::new(PayloadId::new(0, id), data.to_vec()))
             .collect::<Vec<_>>();
-        SourceBlockDecoder::new(0, &transmission_information(shape), shape.padded_len() as u64)
-            .decode(packets)
+        let decoded = SourceBlockDecoder::new(0, &transmission_information(shape), shape.padded_len() as u64)
+            .decode(packets);
+        let is_decoded = decoded.is_some();
+        self.source = decoded.unwrap_or_else(|| core::mem::take(&mut self.source));
+        is_decoded
     }
-}
-
-/// True for a symbol that `raptorq` can't place in a build with overflow checks.
-///
-/// Its `Rand[y, i, m]` (RFC 6330 section 5.3.5.1) adds `i` to a 32-bit `y` without wrapping, and `y` is a function of
-/// `K'` and the internal symbol id. Over every `K'` up to 1,032 and every 24-bit id there is a single pair whose sum
-/// leaves 32 bits. No encoder gets that far, so such a symbol is hostile; it is dropped instead of solved.
-fn overflows_tuple_generator(k: u32, id: u32) -> bool {
-    let extended = extended_source_block_symbols(k);
-    extended == 989 && id + (extended - k) == 3_158_229
 }
 
 impl fmt::Debug for ObjectDecoder {

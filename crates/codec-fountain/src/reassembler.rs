@@ -1,6 +1,6 @@
 //! Symbols to the many objects of a stream.
 
-use crate::{BlockShape, Error, ObjectDecoder, Progress};
+use crate::{BlockShape, Error, ObjectDecoder, Partial, Progress};
 use core::fmt;
 use core_types::{ObjectSeq, SymbolId, SymbolSize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -102,7 +102,7 @@ impl Reassembler {
             let complete = decoder.push(id, data)?;
             self.held_bytes = self.held_bytes + decoder.held_bytes() - before;
             if complete.is_some() {
-                self.close(object);
+                self.forget(object);
             } else {
                 self.evict_beyond_limits(object);
             }
@@ -151,6 +151,14 @@ impl Reassembler {
         }
     }
 
+    /// Gives `object` up and returns what came of it, for a player that has to make do with that. It counts as evicted.
+    /// `None` when none of its symbols is held.
+    pub fn take_partial(&mut self, object: ObjectSeq) -> Option<Partial> {
+        let decoder = self.forget(object)?;
+        self.report(object, decoder.progress());
+        decoder.into_partial()
+    }
+
     /// The objects given up since the last call, in that order.
     pub fn take_evicted(&mut self) -> Vec<Evicted> {
         self.evicted.drain(..).collect()
@@ -172,10 +180,12 @@ impl Reassembler {
     }
 
     fn evict(&mut self, object: ObjectSeq) {
-        let Some(progress) = self.progress(object) else {
-            return;
-        };
-        self.close(object);
+        if let Some(decoder) = self.forget(object) {
+            self.report(object, decoder.progress());
+        }
+    }
+
+    fn report(&mut self, object: ObjectSeq, progress: Progress) {
         self.evicted_total += 1;
         if self.evicted.len() == Self::MAX_EVICTION_REPORTS {
             self.evicted.pop_front();
@@ -183,12 +193,13 @@ impl Reassembler {
         self.evicted.push_back(Evicted { object, progress });
     }
 
-    fn close(&mut self, object: ObjectSeq) {
-        if let Some(decoder) = self.open.remove(&object) {
-            self.held_bytes -= decoder.held_bytes();
-            self.opened.retain(|other| *other != object);
-            self.closed.insert(object);
-        }
+    /// Closes an open object.
+    fn forget(&mut self, object: ObjectSeq) -> Option<ObjectDecoder> {
+        let decoder = self.open.remove(&object)?;
+        self.held_bytes -= decoder.held_bytes();
+        self.opened.retain(|other| *other != object);
+        self.closed.insert(object);
+        Some(decoder)
     }
 }
 

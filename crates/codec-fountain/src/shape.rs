@@ -1,7 +1,8 @@
 //! How an object is cut, and how much repair it needs.
 
 use crate::Error;
-use core_types::SymbolSize;
+use crate::first_repair::Place;
+use core_types::{SymbolId, SymbolSize};
 
 /// How one object is cut into symbols: its length and the symbol size. Both ends derive the same `K` from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,6 +50,18 @@ impl BlockShape {
     /// Number of source symbols, `K`: 1 to [`BlockShape::MAX_SOURCE_SYMBOLS`].
     pub const fn source_symbols(self) -> u32 {
         self.object_len.div_ceil(self.symbol_size.bytes()) as u32
+    }
+
+    /// RFC 6330's encoding symbol id of the symbol `id`: the same for source symbols; for repair symbols higher by a number that
+    /// follows from `K`, so that the first of them makes up for any one lost source symbol. `None` when RFC 6330
+    /// has no such symbol.
+    ///
+    /// Spec 60 section 2.
+    pub fn encoding_symbol_id(self, id: SymbolId) -> Option<u32> {
+        Some(match Place::of(id, self.source_symbols())? {
+            Place::Source(id) => id,
+            Place::Repair(place) => self.source_symbols() + place,
+        })
     }
 
     /// Bytes of all source symbols together: the object with the last symbol's padding.

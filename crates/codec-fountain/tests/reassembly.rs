@@ -146,6 +146,26 @@ fn a_player_that_moved_on_gives_up_what_lies_behind() {
 }
 
 #[test]
+fn what_came_of_an_object_that_is_late_can_be_had() {
+    let mut reassembler = reassembler(8);
+    let data = object(5, 300);
+    let symbols = Encoder::new(size()).encode(&data, 0).unwrap();
+    assert!(reassembler.take_partial(ObjectSeq(5)).is_none());
+    for n in [0, 1, 3] {
+        push(&mut reassembler, 5, 300, &symbols[n]);
+    }
+    let partial = reassembler.take_partial(ObjectSeq(5)).unwrap();
+    assert_eq!(partial.prefix(), &data[..128]);
+    assert_eq!(partial.ranges().collect::<Vec<_>>(), [0..128, 192..256]);
+    let progress = Progress { received: 3, needed: 5 };
+    assert_eq!(reassembler.take_evicted(), [Evicted { object: ObjectSeq(5), progress }]);
+    assert_eq!(reassembler.held_bytes(), 0);
+    // The rest comes too late.
+    assert_eq!(push(&mut reassembler, 5, 300, &symbols[2]), None);
+    assert!(reassembler.take_partial(ObjectSeq(5)).is_none());
+}
+
+#[test]
 fn what_is_remembered_and_reported_is_bounded() {
     let mut reassembler = reassembler(1);
     let symbols = Encoder::new(size()).encode(&object(0, 128), 0).unwrap();
