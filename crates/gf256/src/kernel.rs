@@ -3,6 +3,9 @@
 /// Sources that are looked at in one go. Their pointers and tables, and a strip of each row, fit the first-level cache.
 pub(crate) const GROUP: usize = 32;
 
+/// How far in front of what is read a row is fetched into the first-level cache, in bytes.
+pub(crate) const AHEAD: usize = 256;
+
 /// Where results go.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Outputs<'a> {
@@ -46,7 +49,8 @@ pub(crate) struct Job<'a> {
 }
 
 /// Makes `run` out of a backend's operations on single vectors, which have to be in scope: the types `Vector`, `Split`,
-/// `Table`; `NO_TABLE`, `LANES`, `WIDE`; `zero`, `load`, `store`, `load_part`, `store_part`, `split`, `table`, `multiply_add`.
+/// `Table`; `NO_TABLE`, `LANES`, `WIDE`, `PAIRS`; `zero`, `load`, `store`, `load_part`, `store_part`, `split`, `table`, `multiply_add`, `multiply_add_two`,
+/// `prefetch`, which may be given any address.
 ///
 /// Four outputs are made at a time, in strips of `WIDE` vectors: each piece of a source that is loaded is used for four
 /// products, each table for `WIDE`, and sums stay in registers until all sources are in.
@@ -56,6 +60,10 @@ macro_rules! kernel {
         /// As [`Job`] says, and the machine has the instructions.
         #[target_feature(enable = $features)]
         pub(crate) unsafe fn run(job: &Job<'_>) {
+            if let [source] = job.sources {
+                // SAFETY: as this function's.
+                return unsafe { spread(job, *source) };
+            }
             let mut row = 0;
             while row < job.outputs.len() {
                 row += match job.outputs.len() - row {
@@ -68,6 +76,47 @@ macro_rules! kernel {
                     // SAFETY: as above.
                     _ => unsafe { tile::<4, WIDE>(job, row) },
                 };
+            }
+        }
+
+        /// One source into all outputs: elimination, mostly, in short rows, where tables are not worth keeping.
+        ///
+        /// # Safety
+        /// As [`run`]; the source is the only one.
+        #[target_feature(enable = $features)]
+        unsafe fn spread(job: &Job<'_>, source: *const u8) {
+            let mut at = 0;
+            while at < job.len {
+                let count = (job.len - at).min(LANES);
+                let place = source.wrapping_add(at);
+                let vector = if count == LANES {
+                    // SAFETY: a whole vector is left of the row.
+                    unsafe { load(place) }
+                } else {
+                    // SAFETY: `count` bytes are left of the row.
+                    unsafe { load_part(place, count) }
+                };
+                let piece = split(vector);
+                for row in 0..job.outputs.len() {
+                    let table = table(job.coefficients[row * job.stride]);
+                    let output = job.outputs.row(row, job.len).wrapping_add(at);
+                    let before = match (job.add, count == LANES) {
+                        (false, _) => zero(),
+                        // SAFETY: a whole vector is left of the row.
+                        (true, true) => unsafe { load(output) },
+                        // SAFETY: `count` bytes are left of the row.
+                        (true, false) => unsafe { load_part(output, count) },
+                    };
+                    let sum = multiply_add(before, piece, table);
+                    if count == LANES {
+                        // SAFETY: a whole vector is left of the row, which may be written.
+                        unsafe { store(output, sum) };
+                    } else {
+                        // SAFETY: `count` bytes are left of the row, which may be written.
+                        unsafe { store_part(output, count, sum) };
+                    }
+                }
+                at += count;
             }
         }
 
@@ -127,12 +176,24 @@ macro_rules! kernel {
                     }
                 }
             }
-            for (source, tables) in job.sources.iter().zip(tables) {
-                let mut pieces = [split(zero()); U];
-                for (u, piece) in pieces.iter_mut().enumerate() {
-                    // SAFETY: vector `u` from `at` on is in the row.
-                    *piece = split(unsafe { load(source.wrapping_add(at + u * LANES)) });
+            // Two sources at a time where three vectors can be added in one instruction.
+            let paired = if PAIRS { job.sources.len() & !1 } else { 0 };
+            let ((pairs, last), (table_pairs, last_tables)) =
+                (job.sources.split_at(paired), tables.split_at(paired));
+            let (pairs, table_pairs) = (pairs.as_chunks::<2>().0, table_pairs.as_chunks::<2>().0);
+            for (sources, tables) in pairs.iter().zip(table_pairs) {
+                // SAFETY: so many vectors from `at` on are in the rows.
+                let pieces = unsafe { [pieces::<U>(sources[0], at), pieces::<U>(sources[1], at)] };
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    for (u, sum) in sums.iter_mut().enumerate() {
+                        let both = [(pieces[0][u], tables[0][r]), (pieces[1][u], tables[1][r])];
+                        *sum = multiply_add_two(*sum, both);
+                    }
                 }
+            }
+            for (source, tables) in last.iter().zip(last_tables) {
+                // SAFETY: so many vectors from `at` on are in the row.
+                let pieces = unsafe { pieces::<U>(*source, at) };
                 for (sums, table) in sums.iter_mut().zip(tables) {
                     for (sum, piece) in sums.iter_mut().zip(&pieces) {
                         *sum = multiply_add(*sum, *piece, *table);
@@ -145,6 +206,22 @@ macro_rules! kernel {
                     unsafe { store(output.wrapping_add(at + u * LANES), *sum) };
                 }
             }
+        }
+
+        /// # Safety
+        /// From `at` on the row has `U` vectors.
+        #[inline]
+        #[target_feature(enable = $features)]
+        unsafe fn pieces<const U: usize>(source: *const u8, at: usize) -> [Split; U] {
+            let mut pieces = [split(zero()); U];
+            for (u, piece) in pieces.iter_mut().enumerate() {
+                let place = source.wrapping_add(at + u * LANES);
+                // SAFETY: vector `u` from `at` on is in the row.
+                *piece = split(unsafe { load(place) });
+                // Rows are far apart, and hardware does not see so many streams coming.
+                prefetch(place.wrapping_add(AHEAD));
+            }
+            pieces
         }
 
         /// # Safety

@@ -1,14 +1,16 @@
 //! AArch64: table look-ups in vectors of 16 bytes.
 
 use crate::field::HALVES;
-use crate::kernel::{GROUP, Job, kernel, parts};
+use crate::kernel::{AHEAD, GROUP, Job, kernel, parts};
 use core::arch::aarch64::*;
 
 const LANES: usize = 16;
+const PAIRS: bool = false;
 const WIDE: usize = 2;
 static NO_HALVES: [u8; 32] = [0; 32];
 const NO_TABLE: Table = &NO_HALVES;
 type Vector = uint8x16_t;
+type Split = (Vector, Vector);
 type Table = &'static [u8; 32];
 
 #[inline]
@@ -16,6 +18,10 @@ type Table = &'static [u8; 32];
 fn zero() -> Vector {
     vdupq_n_u8(0)
 }
+
+/// There is no hint for it outside of nightly toolchains.
+#[inline(always)]
+fn prefetch(_: *const u8) {}
 
 /// # Safety
 /// The pointer is to 16 bytes.
@@ -38,7 +44,7 @@ unsafe fn store(output: *mut u8, vector: Vector) {
 /// Low and high halves of the bytes.
 #[inline]
 #[target_feature(enable = "neon")]
-fn split(vector: Vector) -> (Vector, Vector) {
+fn split(vector: Vector) -> Split {
     (vandq_u8(vector, vdupq_n_u8(0x0f)), vshrq_n_u8::<4>(vector))
 }
 
@@ -49,12 +55,18 @@ fn table(factor: u8) -> Table {
 
 #[inline]
 #[target_feature(enable = "neon")]
-fn multiply_add(sum: Vector, (low, high): (Vector, Vector), table: Table) -> Vector {
+fn multiply_add(sum: Vector, (low, high): Split, table: Table) -> Vector {
     // SAFETY: the table is 32 bytes.
     let lows = unsafe { load(table.as_ptr()) };
     // SAFETY: the table is 32 bytes.
     let highs = unsafe { load(table.as_ptr().wrapping_add(16)) };
     veorq_u8(sum, veorq_u8(vqtbl1q_u8(lows, low), vqtbl1q_u8(highs, high)))
+}
+
+#[inline]
+#[target_feature(enable = "neon")]
+fn multiply_add_two(sum: Vector, [(a, by_a), (b, by_b)]: [(Split, Table); 2]) -> Vector {
+    multiply_add(multiply_add(sum, a, by_a), b, by_b)
 }
 
 parts!("neon");

@@ -1,20 +1,28 @@
 //! x86-64: GFNI in vectors of 64 and of 32 bytes, shuffles in vectors of 32 and of 16.
 
 use crate::field::{HALVES, MATRICES};
-use crate::kernel::{GROUP, Job, kernel, parts};
+use crate::kernel::{AHEAD, GROUP, Job, kernel, parts};
 use core::arch::x86_64::*;
 
 /// A factor's products with all low and all high halves of a byte.
 type Halves = &'static [u8; 32];
 static NO_HALVES: [u8; 32] = [0; 32];
 
+#[inline(always)]
+fn prefetch(address: *const u8) {
+    // SAFETY: a hint; an address that is not mapped is not fetched.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
+}
+
 pub(crate) mod gfni_avx512 {
     use super::*;
 
     const LANES: usize = 64;
+    const PAIRS: bool = true;
     const WIDE: usize = 2;
     const NO_TABLE: u64 = 0;
     type Vector = __m512i;
+    type Split = Vector;
     type Table = u64;
 
     #[inline]
@@ -60,7 +68,7 @@ pub(crate) mod gfni_avx512 {
     }
 
     #[inline]
-    fn split(vector: Vector) -> Vector {
+    fn split(vector: Vector) -> Split {
         vector
     }
 
@@ -71,9 +79,18 @@ pub(crate) mod gfni_avx512 {
 
     #[inline]
     #[target_feature(enable = "gfni,avx512f,avx512bw")]
-    fn multiply_add(sum: Vector, piece: Vector, table: Table) -> Vector {
+    fn multiply_add(sum: Vector, piece: Split, table: Table) -> Vector {
         let matrix = _mm512_set1_epi64(table.cast_signed());
         _mm512_xor_si512(sum, _mm512_gf2p8affine_epi64_epi8::<0>(piece, matrix))
+    }
+
+    #[inline]
+    #[target_feature(enable = "gfni,avx512f,avx512bw")]
+    fn multiply_add_two(sum: Vector, [(a, by_a), (b, by_b)]: [(Split, Table); 2]) -> Vector {
+        let a = _mm512_gf2p8affine_epi64_epi8::<0>(a, _mm512_set1_epi64(by_a.cast_signed()));
+        let b = _mm512_gf2p8affine_epi64_epi8::<0>(b, _mm512_set1_epi64(by_b.cast_signed()));
+        // 0x96: the exclusive or of all three.
+        _mm512_ternarylogic_epi64::<0x96>(sum, a, b)
     }
 
     kernel!("gfni,avx512f,avx512bw");
@@ -83,9 +100,11 @@ pub(crate) mod gfni_avx {
     use super::*;
 
     const LANES: usize = 32;
+    const PAIRS: bool = false;
     const WIDE: usize = 2;
     const NO_TABLE: u64 = 0;
     type Vector = __m256i;
+    type Split = Vector;
     type Table = u64;
 
     #[inline]
@@ -113,7 +132,7 @@ pub(crate) mod gfni_avx {
     }
 
     #[inline]
-    fn split(vector: Vector) -> Vector {
+    fn split(vector: Vector) -> Split {
         vector
     }
 
@@ -124,9 +143,15 @@ pub(crate) mod gfni_avx {
 
     #[inline]
     #[target_feature(enable = "gfni,avx2")]
-    fn multiply_add(sum: Vector, piece: Vector, table: Table) -> Vector {
+    fn multiply_add(sum: Vector, piece: Split, table: Table) -> Vector {
         let matrix = _mm256_set1_epi64x(table.cast_signed());
         _mm256_xor_si256(sum, _mm256_gf2p8affine_epi64_epi8::<0>(piece, matrix))
+    }
+
+    #[inline]
+    #[target_feature(enable = "gfni,avx2")]
+    fn multiply_add_two(sum: Vector, [(a, by_a), (b, by_b)]: [(Split, Table); 2]) -> Vector {
+        multiply_add(multiply_add(sum, a, by_a), b, by_b)
     }
 
     parts!("gfni,avx2");
@@ -137,10 +162,12 @@ pub(crate) mod avx2 {
     use super::*;
 
     const LANES: usize = 32;
+    const PAIRS: bool = false;
     // Sixteen registers: two sums for each of four outputs would leave too few for tables and halves.
     const WIDE: usize = 1;
     const NO_TABLE: Halves = &NO_HALVES;
     type Vector = __m256i;
+    type Split = (Vector, Vector);
     type Table = Halves;
 
     #[inline]
@@ -170,7 +197,7 @@ pub(crate) mod avx2 {
     /// Low and high halves of the bytes.
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn split(vector: Vector) -> (Vector, Vector) {
+    fn split(vector: Vector) -> Split {
         let low = _mm256_set1_epi8(0x0f);
         (_mm256_and_si256(vector, low), _mm256_and_si256(_mm256_srli_epi64::<4>(vector), low))
     }
@@ -182,13 +209,19 @@ pub(crate) mod avx2 {
 
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn multiply_add(sum: Vector, (low, high): (Vector, Vector), table: Table) -> Vector {
+    fn multiply_add(sum: Vector, (low, high): Split, table: Table) -> Vector {
         // SAFETY: the table is 32 bytes.
         let both = unsafe { load(table.as_ptr()) };
         let lows = _mm256_permute2x128_si256::<0x00>(both, both);
         let highs = _mm256_permute2x128_si256::<0x11>(both, both);
         let product = _mm256_xor_si256(_mm256_shuffle_epi8(lows, low), _mm256_shuffle_epi8(highs, high));
         _mm256_xor_si256(sum, product)
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn multiply_add_two(sum: Vector, [(a, by_a), (b, by_b)]: [(Split, Table); 2]) -> Vector {
+        multiply_add(multiply_add(sum, a, by_a), b, by_b)
     }
 
     parts!("avx2");
@@ -199,9 +232,11 @@ pub(crate) mod ssse3 {
     use super::*;
 
     const LANES: usize = 16;
+    const PAIRS: bool = false;
     const WIDE: usize = 1;
     const NO_TABLE: Halves = &NO_HALVES;
     type Vector = __m128i;
+    type Split = (Vector, Vector);
     type Table = Halves;
 
     #[inline]
@@ -231,7 +266,7 @@ pub(crate) mod ssse3 {
     /// Low and high halves of the bytes.
     #[inline]
     #[target_feature(enable = "ssse3")]
-    fn split(vector: Vector) -> (Vector, Vector) {
+    fn split(vector: Vector) -> Split {
         let low = _mm_set1_epi8(0x0f);
         (_mm_and_si128(vector, low), _mm_and_si128(_mm_srli_epi64::<4>(vector), low))
     }
@@ -243,13 +278,19 @@ pub(crate) mod ssse3 {
 
     #[inline]
     #[target_feature(enable = "ssse3")]
-    fn multiply_add(sum: Vector, (low, high): (Vector, Vector), table: Table) -> Vector {
+    fn multiply_add(sum: Vector, (low, high): Split, table: Table) -> Vector {
         // SAFETY: the table is 32 bytes.
         let lows = unsafe { load(table.as_ptr()) };
         // SAFETY: the table is 32 bytes.
         let highs = unsafe { load(table.as_ptr().wrapping_add(16)) };
         let product = _mm_xor_si128(_mm_shuffle_epi8(lows, low), _mm_shuffle_epi8(highs, high));
         _mm_xor_si128(sum, product)
+    }
+
+    #[inline]
+    #[target_feature(enable = "ssse3")]
+    fn multiply_add_two(sum: Vector, [(a, by_a), (b, by_b)]: [(Split, Table); 2]) -> Vector {
+        multiply_add(multiply_add(sum, a, by_a), b, by_b)
     }
 
     parts!("ssse3");
