@@ -16,10 +16,13 @@ use raptorq::{EncodingPacket, PayloadId, SourceBlockDecoder};
 /// Source symbols are put where they belong in the object as they come. If none is lost that is all there is to do;
 /// otherwise what is lost is computed from the repair symbols, and nothing else.
 ///
-/// Memory is bounded by `(2K + 32) · T` bytes: `K` source symbols and at most `K + 32` repair symbols are held; while the lost
-/// ones are computed, up to 160 kB more.
+/// Memory is bounded by `(2K + 32) · T` bytes: `K` source symbols and at most `K + 32` repair symbols are held, with room for
+/// 31 more at most; while the lost ones are computed, up to 160 kB more.
 pub struct ObjectDecoder {
     shape: BlockShape,
+    /// Ids below this need nothing but to be put in place when they come in order: those of all source symbols but the last, as
+    /// long as there is no repair symbol.
+    plain_below: u32,
     collecting: Collecting,
     /// The object is out, and this is how many distinct symbols that took.
     done: Option<u32>,
@@ -48,7 +51,8 @@ impl ObjectDecoder {
     pub fn with_buffer(shape: BlockShape, mut buffer: Vec<u8>) -> Self {
         buffer.clear();
         buffer.reserve_exact(shape.padded_len());
-        Self { shape, collecting: Collecting::new(buffer), done: None }
+        let plain_below = shape.source_symbols() - 1;
+        Self { shape, plain_below, collecting: Collecting::new(buffer), done: None }
     }
 
     /// The object's shape.
@@ -63,10 +67,32 @@ impl ObjectDecoder {
     ///
     /// # Errors
     /// [`Error::SymbolLength`] when the symbol does not have the stream's symbol size; the decoder is unchanged.
+    #[inline]
     pub fn push(&mut self, id: SymbolId, data: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        if self.push_next(id, data) { Ok(None) } else { self.push_any(id, data) }
+    }
+
+    /// Takes a symbol if it is the next of those that came in order so far, and not the last. So are most symbols of most
+    /// objects, and what counts with them is the copy. Bytes held stay as they are.
+    #[inline]
+    pub(crate) fn push_next(&mut self, id: SymbolId, data: &[u8]) -> bool {
+        let is_next = id.value() < self.plain_below
+            && self.collecting.arrived.is_next(id.value())
+            && data.len() == self.shape.symbol_size().bytes();
+        if is_next {
+            self.collecting.source.extend_from_slice(data);
+            self.collecting.arrived.insert_next();
+        }
+        is_next
+    }
+
+    fn push_any(&mut self, id: SymbolId, data: &[u8]) -> Result<Option<Vec<u8>>, Error> {
         let expected = self.shape.symbol_size().bytes();
         if data.len() != expected {
             return Err(Error::SymbolLength { id, expected, actual: data.len() });
+        }
+        if id.value() >= self.plain_below {
+            self.plain_below = 0;
         }
         let collecting = &mut self.collecting;
         let is_whole = self.done.is_none()
@@ -148,6 +174,13 @@ impl Collecting {
                 let places = &mut self.repair.places;
                 let is_new = places.len() < most as usize && !places.contains(&place);
                 if is_new {
+                    if places.len() == places.capacity() {
+                        // As many as are missing now are enough, most likely.
+                        let missing = shape.source_symbols() - self.arrived.count();
+                        let more = missing.clamp(1, ObjectDecoder::MAX_EXTRA_REPAIR) as usize;
+                        places.reserve_exact(more);
+                        self.repair.bytes.reserve_exact(more * data.len());
+                    }
                     places.push(place);
                     self.repair.bytes.extend_from_slice(data);
                 }
@@ -197,9 +230,10 @@ impl Collecting {
     /// source symbols, of which only the lost ones are unknown, are its bytes.
     fn multiply(&mut self, shape: BlockShape, generator: &Generator) -> bool {
         let (k, size) = (shape.source_symbols(), shape.symbol_size().bytes());
-        let lost: Vec<usize> =
-            (0..k).filter(|id| !self.arrived.contains(*id)).map(|id| id as usize).collect();
-        let here: Vec<usize> = (0..k).filter(|id| self.arrived.contains(*id)).map(|id| id as usize).collect();
+        let (mut lost, mut here) = (Vec::with_capacity(k as usize), Vec::with_capacity(k as usize));
+        for id in 0..k {
+            (if self.arrived.contains(id) { &mut here } else { &mut lost }).push(id as usize);
+        }
         let repair = &self.repair;
         let count = repair.places.len();
         let mut system = System::new(count, k as usize + count, lost.len());

@@ -27,7 +27,7 @@ impl fmt::Debug for Symbol {
 /// Cuts objects of one stream into symbols. Not shared between streams with different symbol sizes.
 ///
 /// What depends on `K` alone is computed for the first object of a length and kept: up to 256 source symbols the factors
-/// of the repair symbols, for the whole process, in half a millisecond at most; above, the solution of RFC 6330's constraint
+/// of the repair symbols, for the whole process, in a millisecond at most; above, the solution of RFC 6330's constraint
 /// system, for this encoder. [`Encoder::prepare`] does it beforehand.
 #[derive(Debug)]
 pub struct Encoder {
@@ -96,8 +96,8 @@ impl Encoder {
         self.symbol_size
     }
 
-    /// Does now what the first object of `object_len` bytes, and of those that have as many symbols, would have to wait for: half
-    /// a millisecond up to 256 symbols, about two for 1,024.
+    /// Does now what the first object of `object_len` bytes, and of those that have as many symbols, would have to wait for: a
+    /// tenth of a millisecond to one up to 256 symbols, two for 1,024 (example `first_use`).
     ///
     /// # Errors
     /// [`Error::ObjectLength`] when no object is that long.

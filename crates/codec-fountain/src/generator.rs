@@ -18,7 +18,7 @@ const RUN: usize = 16;
 
 /// The factors of all blocks that are extended to the same number of source symbols.
 ///
-/// Making one takes half a millisecond at most (`raptorq` solves the constraint system once), and a run of rows some
+/// Making one takes a millisecond at most (`raptorq` solves the constraint system once), and a run of rows some
 /// microseconds; both are kept as long as the process lives. There are 46, whose intermediate symbols take 2.3 MB in all, and
 /// whose rows, should all be asked for, another 1.7 MB.
 pub(crate) struct Generator {

@@ -51,6 +51,7 @@ mod encoder;
 mod error;
 mod first_repair;
 mod generator;
+mod open;
 mod partial;
 mod reassembler;
 mod shape;

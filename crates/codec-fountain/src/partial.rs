@@ -5,11 +5,12 @@ use core::fmt;
 use core::ops::Range;
 use core_types::SymbolId;
 
-/// Which source symbols have come: a bit for each that there can be.
+/// Which source symbols have come: those in front that came in order, and a bit for each other that there can be.
 #[derive(Clone, Default)]
 pub(crate) struct Arrived {
-    bits: [u64; (BlockShape::MAX_SOURCE_SYMBOLS / u64::BITS) as usize],
+    in_order: u32,
     count: u32,
+    bits: [u64; (BlockShape::MAX_SOURCE_SYMBOLS / u64::BITS) as usize],
 }
 
 impl Arrived {
@@ -18,7 +19,19 @@ impl Arrived {
     }
 
     pub(crate) fn contains(&self, id: u32) -> bool {
-        self.bits.get((id / u64::BITS) as usize).is_some_and(|bits| bits >> (id % u64::BITS) & 1 != 0)
+        let bits = self.bits.get((id / u64::BITS) as usize);
+        id < self.in_order || bits.is_some_and(|bits| bits >> (id % u64::BITS) & 1 != 0)
+    }
+
+    /// True if all that has come is what is in front of `id`.
+    pub(crate) const fn is_next(&self, id: u32) -> bool {
+        id == self.in_order && id == self.count
+    }
+
+    /// Inserts the symbol for which [`is_next`](Self::is_next) is true.
+    pub(crate) const fn insert_next(&mut self) {
+        self.in_order += 1;
+        self.count += 1;
     }
 
     /// False when it was there already.
@@ -27,7 +40,7 @@ impl Arrived {
             return false;
         };
         let bit = 1 << (id % u64::BITS);
-        let is_new = *bits & bit == 0;
+        let is_new = *bits & bit == 0 && id >= self.in_order;
         *bits |= bit;
         self.count += u32::from(is_new);
         is_new

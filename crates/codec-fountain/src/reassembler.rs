@@ -1,9 +1,10 @@
 //! Symbols to the many objects of a stream.
 
+use crate::open::OpenObjects;
 use crate::{BlockShape, Error, ObjectDecoder, Partial, Progress};
 use core::fmt;
 use core_types::{ObjectSeq, SymbolId, SymbolSize};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 /// How much a [`Reassembler`] holds at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,10 +40,12 @@ pub struct Evicted {
 pub struct Reassembler {
     symbol_size: SymbolSize,
     limits: ReassemblyLimits,
-    open: BTreeMap<ObjectSeq, ObjectDecoder>,
+    open: OpenObjects,
     /// The open objects, first opened first.
     opened: VecDeque<ObjectSeq>,
     held_bytes: usize,
+    /// Memory of an object that nobody needs any more.
+    spare: Vec<u8>,
     closed: RecentSet,
     evicted: VecDeque<Evicted>,
     evicted_total: u64,
@@ -67,9 +70,10 @@ impl Reassembler {
         Ok(Self {
             symbol_size,
             limits,
-            open: BTreeMap::new(),
+            open: OpenObjects::default(),
             opened: VecDeque::new(),
             held_bytes: 0,
+            spare: Vec::new(),
             closed: RecentSet::default(),
             evicted: VecDeque::new(),
             evicted_total: 0,
@@ -83,6 +87,7 @@ impl Reassembler {
     /// All are the peer's fault and leave the state as it was: [`Error::AnnouncedLength`] for an impossible length,
     /// [`Error::LengthChanged`] for a length unlike the one that opened the object, [`Error::SymbolLength`] for a symbol
     /// of the wrong size.
+    #[inline]
     pub fn push(
         &mut self,
         object: ObjectSeq,
@@ -90,10 +95,21 @@ impl Reassembler {
         id: SymbolId,
         data: &[u8],
     ) -> Result<Option<Vec<u8>>, Error> {
-        if self.closed.contains(object) {
+        let last = self.open.last_mut(object).filter(|last| last.shape().object_len() == object_len);
+        if last.is_some_and(|last| last.push_next(id, data)) {
             return Ok(None);
         }
-        if let Some(decoder) = self.open.get_mut(&object) {
+        self.push_any(object, object_len, id, data)
+    }
+
+    fn push_any(
+        &mut self,
+        object: ObjectSeq,
+        object_len: usize,
+        id: SymbolId,
+        data: &[u8],
+    ) -> Result<Option<Vec<u8>>, Error> {
+        if let Some(decoder) = self.open.get_mut(object) {
             let first = decoder.shape().object_len();
             if first != object_len {
                 return Err(Error::LengthChanged { object, first, now: object_len });
@@ -108,6 +124,9 @@ impl Reassembler {
             }
             return Ok(complete);
         }
+        if self.closed.contains(object) {
+            return Ok(None);
+        }
         // The symbol is checked, and tried, before anything is opened: garbage must not push a good object out, and an
         // object of one symbol needs no room.
         let shape = BlockShape::new(object_len, self.symbol_size).map_err(|_| Error::AnnouncedLength {
@@ -115,7 +134,7 @@ impl Reassembler {
             len: object_len,
             max: BlockShape::max_object_len(self.symbol_size),
         })?;
-        let mut decoder = ObjectDecoder::new(shape);
+        let mut decoder = ObjectDecoder::with_buffer(shape, core::mem::take(&mut self.spare));
         let complete = decoder.push(id, data)?;
         if complete.is_some() {
             self.closed.insert(object);
@@ -128,14 +147,21 @@ impl Reassembler {
         Ok(complete)
     }
 
+    /// Takes memory back, that of an object which is no longer needed, for the next. One piece is kept, at most 1 MiB.
+    pub fn recycle(&mut self, object: Vec<u8>) {
+        if (self.spare.capacity()..=BlockShape::MAX_OBJECT_LEN).contains(&object.capacity()) {
+            self.spare = object;
+        }
+    }
+
     /// How far `object` has come; `None` when none of its symbols is held.
     pub fn progress(&self, object: ObjectSeq) -> Option<Progress> {
-        self.open.get(&object).map(ObjectDecoder::progress)
+        self.open.get(object).map(ObjectDecoder::progress)
     }
 
     /// The open objects with their progress, lowest sequence number first.
     pub fn open_objects(&self) -> impl Iterator<Item = (ObjectSeq, Progress)> {
-        self.open.iter().map(|(object, decoder)| (*object, decoder.progress()))
+        self.open.iter().map(|(object, decoder)| (object, decoder.progress()))
     }
 
     /// Bytes held for open objects.
@@ -145,7 +171,7 @@ impl Reassembler {
 
     /// Gives up every open object below `object`, for a player that has moved on. They count as evicted.
     pub fn give_up_before(&mut self, object: ObjectSeq) {
-        let late: Vec<_> = self.open.range(..object).map(|(late, _)| *late).collect();
+        let late: Vec<_> = self.open.iter().map(|(late, _)| late).take_while(|late| *late < object).collect();
         for late in late {
             self.evict(late);
         }
@@ -195,7 +221,7 @@ impl Reassembler {
 
     /// Closes an open object.
     fn forget(&mut self, object: ObjectSeq) -> Option<ObjectDecoder> {
-        let decoder = self.open.remove(&object)?;
+        let decoder = self.open.remove(object)?;
         self.held_bytes -= decoder.held_bytes();
         self.opened.retain(|other| *other != object);
         self.closed.insert(object);

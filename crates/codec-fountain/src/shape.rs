@@ -9,6 +9,8 @@ use core_types::{SymbolId, SymbolSize};
 pub struct BlockShape {
     object_len: usize,
     symbol_size: SymbolSize,
+    /// Follows from the two, and is asked for with each symbol.
+    source_symbols: u32,
 }
 
 impl BlockShape {
@@ -27,7 +29,8 @@ impl BlockShape {
         if object_len == 0 || object_len > max {
             return Err(Error::ObjectLength { len: object_len, max });
         }
-        Ok(Self { object_len, symbol_size })
+        let source_symbols = object_len.div_ceil(symbol_size.bytes()) as u32;
+        Ok(Self { object_len, symbol_size, source_symbols })
     }
 
     /// The longest object in bytes at a symbol size: what [`BlockShape::MAX_OBJECT_LEN`] and
@@ -49,7 +52,7 @@ impl BlockShape {
 
     /// Number of source symbols, `K`: 1 to [`BlockShape::MAX_SOURCE_SYMBOLS`].
     pub const fn source_symbols(self) -> u32 {
-        self.object_len.div_ceil(self.symbol_size.bytes()) as u32
+        self.source_symbols
     }
 
     /// RFC 6330's encoding symbol id of the symbol `id`: the same for source symbols; for repair symbols higher by a number that
