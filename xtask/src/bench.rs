@@ -37,7 +37,7 @@ struct Group {
 }
 
 const RELAY: &str = "relay";
-const GROUPS: [Group; 4] = [
+const GROUPS: [Group; 5] = [
     Group {
         name: "path",
         says: "CPU time of each stage that a frame passes on its way",
@@ -47,6 +47,11 @@ const GROUPS: [Group; 4] = [
         name: "keys",
         says: "seals and headers, the link handshake, group keys",
         run: &["--package", "benches-keys", "--", "all"],
+    },
+    Group {
+        name: "codecs",
+        says: "fountain symbols, beside raptorq and reed-solomon-simd",
+        run: &["--package", "benches-codecs", "--"],
     },
     Group {
         name: "mesh",
