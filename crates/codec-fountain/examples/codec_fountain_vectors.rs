@@ -1,7 +1,7 @@
 //! Writes the conformance vectors of fountain symbols as JSON: `codec_fountain_vectors OUTDIR`.
 //!
-//! `raptorq` makes all of them, and which repair symbols are left out follows from the rule, so that nothing here is
-//! this crate's own word.
+//! `raptorq` makes all symbols, and which repair symbols are left out follows from the rule; units over windows are computed one
+//! element at a time. So nothing here is this crate's own word.
 
 use raptorq::{
     EncodingPacket, ObjectTransmissionInformation, PayloadId, SourceBlockDecoder, SourceBlockEncoder,
@@ -10,6 +10,9 @@ use raptorq::{
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use vector_kit::write::{hex, write};
+
+#[path = "vectors/window.rs"]
+mod window;
 
 const T: u32 = 64;
 
@@ -22,7 +25,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         &json!({ "note": note, "symbol_size": T, "blocks": blocks, "sets": sets }),
     )?;
     let note = "Spec 60 section 2 rule 2, for every number of source symbols that a block is extended to.";
-    write("fountain/left_out.json", &json!({ "note": note, "extended": all_left_out() }))
+    write("fountain/left_out.json", &json!({ "note": note, "extended": all_left_out() }))?;
+    write("fountain/window.json", &window::vectors())
 }
 
 fn object_len(k: u32) -> usize {

@@ -13,6 +13,7 @@
 //! | [`Encoder`] | object to symbols: [`EncodedBlock`] |
 //! | [`ObjectDecoder`] | symbols to one object |
 //! | [`Partial`] | what came of an object that did not become whole |
+//! | [`WindowEncoder`], [`WindowDecoder`] | objects too small to be cut, protected by those that follow them |
 //! | [`Reassembler`] | symbols to the many objects of a stream, bounded, oldest given up first |
 //!
 //! RaptorQ corrects loss, not corruption: a symbol with wrong bytes gives a wrong object. Symbols must be authenticated
@@ -56,6 +57,7 @@ mod partial;
 mod reassembler;
 mod shape;
 mod solve;
+mod window;
 
 pub use decoder::{ObjectDecoder, Progress};
 pub use encoder::{EncodedBlock, Encoder, Symbol};
@@ -63,3 +65,4 @@ pub use error::Error;
 pub use partial::Partial;
 pub use reassembler::{Evicted, Reassembler, ReassemblyLimits};
 pub use shape::{BlockShape, repair_symbols};
+pub use window::{Pace, WindowConfig, WindowDecoder, WindowEncoder};

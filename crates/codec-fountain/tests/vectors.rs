@@ -1,8 +1,10 @@
 //! The committed vectors, which another implementation of RFC 6330 made.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use codec_fountain::{BlockShape, Encoder, ObjectDecoder, Symbol};
-use core_types::{SymbolId, SymbolSize};
+use codec_fountain::{
+    BlockShape, Encoder, ObjectDecoder, Pace, Symbol, WindowConfig, WindowDecoder, WindowEncoder,
+};
+use core_types::{ObjectSeq, SymbolId, SymbolSize};
 use serde_json::Value;
 use vector_kit::read::{hex, list, load};
 
@@ -106,4 +108,53 @@ fn as_many_repair_symbols_are_left_out_as_the_rule_says() {
         shortest = extended + 1;
     }
     assert!(shortest > BlockShape::MAX_SOURCE_SYMBOLS);
+}
+
+/// The chunks of a stream: number, object (empty if there is none), body.
+fn chunks(stream: &Value) -> Vec<(ObjectSeq, Vec<u8>, Vec<u8>)> {
+    let chunk = |chunk: &Value| {
+        let number = chunk["number"].as_u64().unwrap();
+        let byte = |n: usize| (17 * number + (5 * n + n * n) as u64) as u8;
+        let object = (0..number_of(&chunk["object_len"])).map(byte).collect();
+        (ObjectSeq(number), object, hex(&chunk["body"]))
+    };
+    list(stream, "chunks").iter().map(chunk).collect()
+}
+
+fn number_of(value: &Value) -> usize {
+    number(value) as usize
+}
+
+#[test]
+fn objects_with_units_are_what_the_specification_says() {
+    for stream in list(&load("fountain/window.json"), "streams") {
+        let mut encoder = WindowEncoder::new(WindowConfig::new(4, Pace::FAST).unwrap());
+        for (number, object, body) in chunks(stream) {
+            if object.is_empty() {
+                assert_eq!(encoder.flush(), Some((number, &body[..])));
+            } else {
+                assert_eq!(encoder.push(number, &object).unwrap(), body, "object {number}");
+            }
+        }
+    }
+}
+
+/// Each pair of objects in a row is lost once, the last one too.
+#[test]
+fn units_of_the_specification_make_up_for_lost_objects() {
+    for stream in list(&load("fountain/window.json"), "streams") {
+        let chunks = chunks(stream);
+        let objects = chunks.iter().filter(|(_, object, _)| !object.is_empty()).count();
+        for lost in 0..objects - 1 {
+            let mut decoder = WindowDecoder::new();
+            for (number, object, body) in [&chunks[..lost], &chunks[lost + 2..]].concat() {
+                let own = decoder.push(number, &body).unwrap();
+                assert_eq!(own.unwrap_or_default(), object);
+            }
+            let recovered: Vec<_> = std::iter::from_fn(|| decoder.poll_recovered()).collect();
+            let expected: Vec<_> =
+                chunks[lost..lost + 2].iter().map(|chunk| (chunk.0, chunk.1.clone())).collect();
+            assert_eq!(recovered, expected, "from the {lost}th on");
+        }
+    }
 }
