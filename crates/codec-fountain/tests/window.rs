@@ -216,30 +216,4 @@ proptest! {
         }
         prop_assert!(units > 0 || out.values().all(|(_, recovered)| !recovered));
     }
-
-    /// A sender that means harm: no panic, and what is held stays bounded.
-    #[test]
-    fn garbage_never_panics(
-        bodies in prop::collection::vec(
-            (prop_oneof![0u64..80, Just(u64::MAX), any::<u64>()], 0u8..=9, 0u8..=17, 2u16..40, any::<u8>(), 0usize..80), 1..200,
-        ),
-    ) {
-        let mut decoder = WindowDecoder::new();
-        for (number, count, span, unit_len, fill, object_len) in bodies {
-            let mut body = vec![count];
-            if count > 0 {
-                body.push(span);
-                body.extend(unit_len.to_be_bytes());
-                body.extend(vec![fill; usize::from(count) * usize::from(unit_len)]);
-            }
-            body.extend((0..object_len).map(|n| (n as u8).wrapping_mul(fill)));
-            if let Err(error) = decoder.push(ObjectSeq(number), &body) {
-                prop_assert!(error.is_peer_fault());
-            }
-            while let Some((_, bytes)) = decoder.poll_recovered() {
-                prop_assert!(!bytes.is_empty() && bytes.len() <= WindowConfig::MAX_OBJECT_LEN);
-            }
-            prop_assert!(decoder.waiting_units() <= WindowDecoder::MAX_UNITS);
-        }
-    }
 }

@@ -46,7 +46,8 @@ impl Unit {
 }
 
 impl WindowDecoder {
-    /// Units kept at most. The oldest goes first.
+    /// Units kept at most. The oldest goes first. Honest ones tell something before they are so many: they are independent of one
+    /// another, and there are no more than 31 objects that can be missing.
     pub const MAX_UNITS: usize = 32;
 
     /// A decoder for a stream, from whatever object on.
@@ -67,9 +68,6 @@ impl WindowDecoder {
         let number = number.0;
         // Units alone say that what is in front of their number was there.
         let end = if body.object.is_empty() { number } else { number.saturating_add(1) };
-        if number.saturating_add(HORIZON) < self.end {
-            return Ok(Some(body.object).filter(|object| !object.is_empty()));
-        }
         self.advance(end);
         let is_new = !body.object.is_empty() && self.object(number).is_none();
         if is_new && self.is_within(number) {
