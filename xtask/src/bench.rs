@@ -50,7 +50,7 @@ const GROUPS: [Group; 5] = [
     },
     Group {
         name: "codecs",
-        says: "fountain symbols, beside raptorq and reed-solomon-simd",
+        says: "fountain symbols beside raptorq and reed-solomon-simd, sound with units of repair",
         run: &["--package", "benches-codecs", "--"],
     },
     Group {

@@ -3,6 +3,7 @@
 //! A part is a module that has a function for its rows, and a line in [`PARTS`].
 
 mod fountain;
+mod window;
 
 use anyhow::{Context, Result};
 use bench_harness::{Row, print_table, write_json};
@@ -10,7 +11,8 @@ use clap::Parser;
 use std::path::PathBuf;
 
 /// The parts of the group, in the order of their rows.
-const PARTS: [Part; 1] = [Part { name: "fountain", rows: fountain::rows }];
+const PARTS: [Part; 2] =
+    [Part { name: "fountain", rows: fountain::rows }, Part { name: "window", rows: window::rows }];
 
 struct Part {
     name: &'static str,
@@ -21,7 +23,7 @@ struct Part {
 #[derive(Debug, Parser)]
 #[command(name = "benches-codecs")]
 struct Options {
-    /// One part alone: fountain. All if nothing is said.
+    /// One part alone: fountain or window. All if nothing is said.
     part: Option<String>,
     /// Where to write the rows as JSON.
     #[arg(long, value_name = "PATH")]
