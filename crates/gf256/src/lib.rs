@@ -16,7 +16,8 @@
 //! is touched little more often than it has to be. Rows may have any length and lie at any address.
 //!
 //! Unsafe code is in this crate for the sake of the vector instructions alone. Every backend is tested against the same
-//! computation on single elements, for every length up to 300 bytes and at every alignment.
+//! computation on single elements, for every length up to 300 bytes and at every alignment, and next to memory that may
+//! not be touched.
 //!
 //! ```
 //! use gf256::{Backend, Coefficients, multiply};
