@@ -281,3 +281,38 @@ impl fmt::Debug for ObjectDecoder {
         write!(f, "ObjectDecoder({received} of {needed} symbols, done: {})", self.is_complete())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Encoder;
+    use core_types::SymbolSize;
+
+    /// Which of the two ways is taken depends on the machine.
+    #[test]
+    fn solving_and_multiplying_give_the_same() {
+        let size = SymbolSize::new(64).unwrap();
+        for k in [2u32, 10, 17, 55, 64, 200, 256] {
+            let object: Vec<u8> = (0..k * 64 - 3).map(|n| (n * n / 3) as u8).collect();
+            let shape = BlockShape::new(object.len(), size).unwrap();
+            let symbols = Encoder::new(size).encode(&object, k + 1).unwrap();
+            let collect = || {
+                let mut collecting = Collecting::new(Vec::new());
+                // Two of three are lost; one repair symbol more than needed.
+                let kept =
+                    symbols.iter().filter(|symbol| symbol.id.value() % 3 == 0 || symbol.id.value() >= k);
+                for symbol in kept.take(k as usize + 1) {
+                    assert!(collecting.take(shape, symbol.id, &symbol.data));
+                }
+                collecting
+            };
+            let (mut solved, mut multiplied) = (collect(), collect());
+            assert!(solved.solve(shape), "{k} symbols");
+            assert_eq!(solved.source[..object.len()], object);
+            if let Some(generator) = Generator::of(k) {
+                assert!(multiplied.multiply(shape, generator), "{k} symbols");
+                assert_eq!(multiplied.source, solved.source);
+            }
+        }
+    }
+}

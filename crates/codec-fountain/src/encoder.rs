@@ -264,6 +264,21 @@ mod tests {
         assert!(!cache.plans.contains_key(&1), "the oldest went first");
     }
 
+    /// Which of the two ways is taken depends on the machine.
+    #[test]
+    fn solving_and_multiplying_give_the_same() {
+        let size = SymbolSize::new(64).unwrap();
+        let mut plans = PlanCache::default();
+        for k in [1, 9, 10, 17, 55, 64, 200, 256] {
+            let object: Vec<u8> = (0..k * 64 - 3).map(|n| (n * n / 3) as u8).collect();
+            let shape = BlockShape::new(object.len(), size).unwrap();
+            let mut solved = vec![0; 5 * 64];
+            solve(plans.plan(k as u32), shape, &object, &mut solved);
+            let mut encoder = Encoder::new(size);
+            assert_eq!(encoder.encode_block(&object, 5).unwrap().repair, solved, "{k} symbols");
+        }
+    }
+
     #[test]
     fn buffers_are_not_allocated_anew() {
         let mut encoder = Encoder::new(SymbolSize::DEFAULT);
