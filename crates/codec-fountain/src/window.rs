@@ -1,20 +1,5 @@
 //! Small objects protected across time: what a packet of sound carries besides itself makes up for those before it.
 //!
-//! A packet of sound is a single chunk, so a fountain over one object has nothing to spread over. Here each object may bring *units* of
-//! repair: linear combinations over GF(256) of the objects before it, as many as its window spans. They travel in the object's own
-//! chunk, so there are no more chunks than before, and a burst of losses is made good by the chunks that follow it: as many
-//! units as objects are missing, whichever they are.
-//!
-//! How soon, and at what cost, is the [`Pace`]. With objects every 20 ms, and three of them lost one after another (60 ms):
-//!
-//! | pace | repaired with | after the last lost | after the first that came | bytes more |
-//! |---|---|---|---|---|
-//! | [`Pace::EACH`], one unit with each object | the third chunk | 60 ms | 40 ms | 100 % + 6 bytes |
-//! | [`Pace::FAST`], three with two objects | the second | 40 ms | 20 ms | 150 % + 7 bytes |
-//! | [`Pace::HALF`], one with two objects | the sixth at the latest | 120 ms | 100 ms | 50 % + 3.5 bytes |
-//!
-//! The percentages are of the longest object in the window: with objects of very different lengths it is more.
-//!
 //! Spec 62.
 
 mod body;
@@ -27,7 +12,17 @@ pub use encoder::WindowEncoder;
 use crate::Error;
 use gf256::inverse;
 
-/// How many units come with how many objects.
+/// How many units come with how many objects: how soon what is lost is here again, and at what cost.
+///
+/// With objects every 20 ms, and three of them lost one after another (60 ms):
+///
+/// | pace | repaired with | after the last lost | after the first that came | bytes more |
+/// |---|---|---|---|---|
+/// | [`Pace::EACH`], one unit with each object | the third chunk | 60 ms | 40 ms | 100 % + 6 bytes |
+/// | [`Pace::FAST`], three with two objects | the second | 40 ms | 20 ms | 150 % + 7 bytes |
+/// | [`Pace::HALF`], one with two objects | the sixth at the latest | 120 ms | 100 ms | 50 % + 3.5 bytes |
+///
+/// The percentages are of the longest object in the window: with objects of very different lengths it is more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Pace {
     units: u8,

@@ -10,7 +10,34 @@ use gf256::{Backend, Coefficients};
 /// Room for an object of any length with its length in front, and zeros behind.
 const SLOT: usize = LENGTH + WindowConfig::MAX_OBJECT_LEN;
 
-/// Adds units of repair to the objects of one stream. Holds 24 kB.
+/// Adds units of repair to the small objects of one stream, which are not cut into symbols. Holds 24 kB.
+///
+/// A packet of sound is a single chunk, so a fountain over one object has nothing to spread over. Here each object may bring *units* of
+/// repair: linear combinations over GF(256) of the objects before it, as many as its window spans. They travel in the object's
+/// own chunk, so there are no more chunks than before, and a burst of losses is made good by the chunks that follow it: as
+/// many units as objects are missing, whichever they are. [`Pace`] says how many, and what it costs.
+///
+/// Spec 62.
+///
+/// ```
+/// use codec_fountain::{WindowConfig, WindowDecoder, WindowEncoder};
+/// use core_types::ObjectSeq;
+///
+/// let mut encoder = WindowEncoder::new(WindowConfig::default());
+/// let mut decoder = WindowDecoder::new();
+/// for number in 0..20u8 {
+///     let body = encoder.push(ObjectSeq(number.into()), &[number; 80])?;
+///     // A burst takes three packets; the third that comes after it brings them back.
+///     if !(7..10).contains(&number) {
+///         decoder.push(ObjectSeq(number.into()), body)?;
+///     }
+///     if number == 12 {
+///         assert_eq!(decoder.poll_recovered(), Some((ObjectSeq(7), vec![7; 80])));
+///     }
+/// }
+/// assert_eq!(decoder.poll_recovered(), Some((ObjectSeq(8), vec![8; 80])));
+/// # Ok::<(), codec_fountain::Error>(())
+/// ```
 pub struct WindowEncoder {
     config: WindowConfig,
     /// The last objects, as they go into units: object `n` at place `n % MAX_SPAN`.
