@@ -288,6 +288,21 @@ mod tests {
     use crate::Encoder;
     use core_types::SymbolSize;
 
+    /// Repair symbols in which the only source symbol has factor 0 never give it back; trying each of them would be dear.
+    #[test]
+    fn attempts_get_rarer() {
+        let size = SymbolSize::new(64).unwrap();
+        let shape = BlockShape::new(64, size).unwrap();
+        let generator = Generator::of(1).unwrap();
+        let mut decoder = ObjectDecoder::new(shape);
+        let useless = (0..).filter(|place| generator.rows(*place, 1, &mut Vec::new()).bytes[0] == 0);
+        for place in useless.take(33) {
+            assert_eq!(decoder.push(SymbolId::new(1 + place).unwrap(), &[0; 64]).unwrap(), None);
+        }
+        assert_eq!(decoder.progress().received, 33);
+        assert_eq!(decoder.collecting.failed_attempts, 6, "with 1, 2, 4, 8, 16 and 32 symbols");
+    }
+
     /// Which of the two ways is taken depends on the machine.
     #[test]
     fn solving_and_multiplying_give_the_same() {

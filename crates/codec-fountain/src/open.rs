@@ -51,7 +51,7 @@ impl OpenObjects {
 
     pub(crate) fn remove(&mut self, object: ObjectSeq) -> Option<ObjectDecoder> {
         let place = self.places.remove(&object)?;
-        self.last = None;
+        // `last` may go on naming the place: it is empty until `insert` names another.
         self.free.push(place);
         self.decoders[place].take()
     }
