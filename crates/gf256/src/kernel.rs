@@ -257,9 +257,34 @@ macro_rules! kernel {
     };
 }
 
-/// Makes `load_part` and `store_part` for machines that can't leave lanes out: by way of a vector on the stack.
-macro_rules! parts {
-    ($features:literal) => {
+/// Makes what is the same on all machines that have no better: `zero`, `load` and `store` by the instructions named, `load_part` and
+/// `store_part` by way of a vector on the stack, `multiply_add_two` one after the other.
+macro_rules! plain {
+    ($features:literal, $zero:expr, $load:path, $store:path) => {
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn zero() -> Vector {
+            $zero
+        }
+
+        /// # Safety
+        /// The pointer is to a vector.
+        #[inline]
+        #[target_feature(enable = $features)]
+        unsafe fn load(source: *const u8) -> Vector {
+            // SAFETY: as this function's; it may lie at any address.
+            unsafe { $load(source.cast()) }
+        }
+
+        /// # Safety
+        /// The pointer is to a vector that may be written.
+        #[inline]
+        #[target_feature(enable = $features)]
+        unsafe fn store(output: *mut u8, vector: Vector) {
+            // SAFETY: as this function's; it may lie at any address.
+            unsafe { $store(output.cast(), vector) }
+        }
+
         /// # Safety
         /// `source` is to `count` bytes, at most as many as a vector has.
         #[inline]
@@ -283,7 +308,13 @@ macro_rules! parts {
             // SAFETY: both have room for `count` bytes, and one is on the stack.
             unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), output, count) };
         }
+
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn multiply_add_two(sum: Vector, [(a, by_a), (b, by_b)]: [(Split, Table); 2]) -> Vector {
+            multiply_add(multiply_add(sum, a, by_a), b, by_b)
+        }
     };
 }
 
-pub(crate) use {kernel, parts};
+pub(crate) use {kernel, plain};

@@ -1,7 +1,7 @@
 //! AArch64: table look-ups in vectors of 16 bytes.
 
 use crate::field::HALVES;
-use crate::kernel::{AHEAD, GROUP, Job, kernel, parts};
+use crate::kernel::{AHEAD, GROUP, Job, kernel, plain};
 use core::arch::aarch64::*;
 
 const LANES: usize = 16;
@@ -13,33 +13,9 @@ type Vector = uint8x16_t;
 type Split = (Vector, Vector);
 type Table = &'static [u8; 32];
 
-#[inline]
-#[target_feature(enable = "neon")]
-fn zero() -> Vector {
-    vdupq_n_u8(0)
-}
-
 /// There is no hint for it outside of nightly toolchains.
 #[inline(always)]
 fn prefetch(_: *const u8) {}
-
-/// # Safety
-/// The pointer is to 16 bytes.
-#[inline]
-#[target_feature(enable = "neon")]
-unsafe fn load(source: *const u8) -> Vector {
-    // SAFETY: as this function's.
-    unsafe { vld1q_u8(source) }
-}
-
-/// # Safety
-/// The pointer is to 16 bytes that may be written.
-#[inline]
-#[target_feature(enable = "neon")]
-unsafe fn store(output: *mut u8, vector: Vector) {
-    // SAFETY: as this function's.
-    unsafe { vst1q_u8(output, vector) }
-}
 
 /// Low and high halves of the bytes.
 #[inline]
@@ -63,11 +39,5 @@ fn multiply_add(sum: Vector, (low, high): Split, table: Table) -> Vector {
     veorq_u8(sum, veorq_u8(vqtbl1q_u8(lows, low), vqtbl1q_u8(highs, high)))
 }
 
-#[inline]
-#[target_feature(enable = "neon")]
-fn multiply_add_two(sum: Vector, [(a, by_a), (b, by_b)]: [(Split, Table); 2]) -> Vector {
-    multiply_add(multiply_add(sum, a, by_a), b, by_b)
-}
-
-parts!("neon");
+plain!("neon", vdupq_n_u8(0), vld1q_u8, vst1q_u8);
 kernel!("neon");

@@ -1,7 +1,7 @@
 //! x86-64: GFNI in vectors of 64 and of 32 bytes, shuffles in vectors of 32 and of 16.
 
 use crate::field::{HALVES, MATRICES};
-use crate::kernel::{AHEAD, GROUP, Job, kernel, parts};
+use crate::kernel::{AHEAD, GROUP, Job, kernel, plain};
 use core::arch::x86_64::*;
 
 /// A factor's products with all low and all high halves of a byte.
@@ -108,30 +108,6 @@ pub(crate) mod gfni_avx {
     type Table = u64;
 
     #[inline]
-    #[target_feature(enable = "gfni,avx2")]
-    fn zero() -> Vector {
-        _mm256_setzero_si256()
-    }
-
-    /// # Safety
-    /// The pointer is to 32 bytes.
-    #[inline]
-    #[target_feature(enable = "gfni,avx2")]
-    unsafe fn load(source: *const u8) -> Vector {
-        // SAFETY: as this function's.
-        unsafe { _mm256_loadu_si256(source.cast()) }
-    }
-
-    /// # Safety
-    /// The pointer is to 32 bytes that may be written.
-    #[inline]
-    #[target_feature(enable = "gfni,avx2")]
-    unsafe fn store(output: *mut u8, vector: Vector) {
-        // SAFETY: as this function's.
-        unsafe { _mm256_storeu_si256(output.cast(), vector) }
-    }
-
-    #[inline]
     fn split(vector: Vector) -> Split {
         vector
     }
@@ -148,13 +124,7 @@ pub(crate) mod gfni_avx {
         _mm256_xor_si256(sum, _mm256_gf2p8affine_epi64_epi8::<0>(piece, matrix))
     }
 
-    #[inline]
-    #[target_feature(enable = "gfni,avx2")]
-    fn multiply_add_two(sum: Vector, [(a, by_a), (b, by_b)]: [(Split, Table); 2]) -> Vector {
-        multiply_add(multiply_add(sum, a, by_a), b, by_b)
-    }
-
-    parts!("gfni,avx2");
+    plain!("gfni,avx2", _mm256_setzero_si256(), _mm256_loadu_si256, _mm256_storeu_si256);
     kernel!("gfni,avx2");
 }
 
@@ -169,30 +139,6 @@ pub(crate) mod avx2 {
     type Vector = __m256i;
     type Split = (Vector, Vector);
     type Table = Halves;
-
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    fn zero() -> Vector {
-        _mm256_setzero_si256()
-    }
-
-    /// # Safety
-    /// The pointer is to 32 bytes.
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    unsafe fn load(source: *const u8) -> Vector {
-        // SAFETY: as this function's.
-        unsafe { _mm256_loadu_si256(source.cast()) }
-    }
-
-    /// # Safety
-    /// The pointer is to 32 bytes that may be written.
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    unsafe fn store(output: *mut u8, vector: Vector) {
-        // SAFETY: as this function's.
-        unsafe { _mm256_storeu_si256(output.cast(), vector) }
-    }
 
     /// Low and high halves of the bytes.
     #[inline]
@@ -218,13 +164,7 @@ pub(crate) mod avx2 {
         _mm256_xor_si256(sum, product)
     }
 
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    fn multiply_add_two(sum: Vector, [(a, by_a), (b, by_b)]: [(Split, Table); 2]) -> Vector {
-        multiply_add(multiply_add(sum, a, by_a), b, by_b)
-    }
-
-    parts!("avx2");
+    plain!("avx2", _mm256_setzero_si256(), _mm256_loadu_si256, _mm256_storeu_si256);
     kernel!("avx2");
 }
 
@@ -238,30 +178,6 @@ pub(crate) mod ssse3 {
     type Vector = __m128i;
     type Split = (Vector, Vector);
     type Table = Halves;
-
-    #[inline]
-    #[target_feature(enable = "ssse3")]
-    fn zero() -> Vector {
-        _mm_setzero_si128()
-    }
-
-    /// # Safety
-    /// The pointer is to 16 bytes.
-    #[inline]
-    #[target_feature(enable = "ssse3")]
-    unsafe fn load(source: *const u8) -> Vector {
-        // SAFETY: as this function's.
-        unsafe { _mm_loadu_si128(source.cast()) }
-    }
-
-    /// # Safety
-    /// The pointer is to 16 bytes that may be written.
-    #[inline]
-    #[target_feature(enable = "ssse3")]
-    unsafe fn store(output: *mut u8, vector: Vector) {
-        // SAFETY: as this function's.
-        unsafe { _mm_storeu_si128(output.cast(), vector) }
-    }
 
     /// Low and high halves of the bytes.
     #[inline]
@@ -287,12 +203,6 @@ pub(crate) mod ssse3 {
         _mm_xor_si128(sum, product)
     }
 
-    #[inline]
-    #[target_feature(enable = "ssse3")]
-    fn multiply_add_two(sum: Vector, [(a, by_a), (b, by_b)]: [(Split, Table); 2]) -> Vector {
-        multiply_add(multiply_add(sum, a, by_a), b, by_b)
-    }
-
-    parts!("ssse3");
+    plain!("ssse3", _mm_setzero_si128(), _mm_loadu_si128, _mm_storeu_si128);
     kernel!("ssse3");
 }
