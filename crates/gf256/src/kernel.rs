@@ -3,6 +3,10 @@
 /// Sources that are looked at in one go. Their pointers and tables, and a strip of each row, fit the first-level cache.
 pub(crate) const GROUP: usize = 32;
 
+/// Vectors of each of four rows whose sums are in registers at a time. With 16 registers some spill, and it is faster all the same than
+/// with one vector; four are slower with 16 and with 32.
+pub(crate) const WIDE: usize = 2;
+
 /// How far in front of what is read a row is fetched into the first-level cache, in bytes.
 pub(crate) const AHEAD: usize = 256;
 
@@ -49,7 +53,7 @@ pub(crate) struct Job<'a> {
 }
 
 /// Makes `run` out of a backend's operations on single vectors, which have to be in scope: the types `Vector`, `Split`,
-/// `Table`; `NO_TABLE`, `LANES`, `WIDE`, `PAIRS`; `zero`, `load`, `store`, `load_part`, `store_part`, `split`, `table`, `multiply_add`, `multiply_add_two`,
+/// `Table`; `NO_TABLE`, `LANES`, `PAIRS`; `zero`, `load`, `store`, `load_part`, `store_part`, `split`, `table`, `multiply_add`, `multiply_add_two`,
 /// `prefetch`, which may be given any address.
 ///
 /// Four outputs are made at a time, in strips of `WIDE` vectors: each piece of a source that is loaded is used for four

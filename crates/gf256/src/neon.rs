@@ -1,12 +1,11 @@
 //! AArch64: table look-ups in vectors of 16 bytes.
 
 use crate::field::HALVES;
-use crate::kernel::{AHEAD, GROUP, Job, kernel, plain};
+use crate::kernel::{AHEAD, GROUP, Job, WIDE, kernel, plain};
 use core::arch::aarch64::*;
 
 const LANES: usize = 16;
 const PAIRS: bool = false;
-const WIDE: usize = 2;
 static NO_HALVES: [u8; 32] = [0; 32];
 const NO_TABLE: Table = &NO_HALVES;
 type Vector = uint8x16_t;

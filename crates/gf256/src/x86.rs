@@ -1,7 +1,7 @@
 //! x86-64: GFNI in vectors of 64 and of 32 bytes, shuffles in vectors of 32 and of 16.
 
 use crate::field::{HALVES, MATRICES};
-use crate::kernel::{AHEAD, GROUP, Job, kernel, plain};
+use crate::kernel::{AHEAD, GROUP, Job, WIDE, kernel, plain};
 use core::arch::x86_64::*;
 
 /// A factor's products with all low and all high halves of a byte.
@@ -19,7 +19,6 @@ pub(crate) mod gfni_avx512 {
 
     const LANES: usize = 64;
     const PAIRS: bool = true;
-    const WIDE: usize = 2;
     const NO_TABLE: u64 = 0;
     type Vector = __m512i;
     type Split = Vector;
@@ -101,7 +100,6 @@ pub(crate) mod gfni_avx {
 
     const LANES: usize = 32;
     const PAIRS: bool = false;
-    const WIDE: usize = 2;
     const NO_TABLE: u64 = 0;
     type Vector = __m256i;
     type Split = Vector;
@@ -133,8 +131,6 @@ pub(crate) mod avx2 {
 
     const LANES: usize = 32;
     const PAIRS: bool = false;
-    // Sixteen registers: two sums for each of four outputs would leave too few for tables and halves.
-    const WIDE: usize = 1;
     const NO_TABLE: Halves = &NO_HALVES;
     type Vector = __m256i;
     type Split = (Vector, Vector);
@@ -156,10 +152,12 @@ pub(crate) mod avx2 {
     #[inline]
     #[target_feature(enable = "avx2")]
     fn multiply_add(sum: Vector, (low, high): Split, table: Table) -> Vector {
+        // Each half of the table twice, straight from memory: shuffles are what there is too little of.
         // SAFETY: the table is 32 bytes.
-        let both = unsafe { load(table.as_ptr()) };
-        let lows = _mm256_permute2x128_si256::<0x00>(both, both);
-        let highs = _mm256_permute2x128_si256::<0x11>(both, both);
+        let lows = _mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(table.as_ptr().cast()) });
+        let highs = table.as_ptr().wrapping_add(16);
+        // SAFETY: the table is 32 bytes.
+        let highs = _mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(highs.cast()) });
         let product = _mm256_xor_si256(_mm256_shuffle_epi8(lows, low), _mm256_shuffle_epi8(highs, high));
         _mm256_xor_si256(sum, product)
     }
@@ -173,7 +171,6 @@ pub(crate) mod ssse3 {
 
     const LANES: usize = 16;
     const PAIRS: bool = false;
-    const WIDE: usize = 1;
     const NO_TABLE: Halves = &NO_HALVES;
     type Vector = __m128i;
     type Split = (Vector, Vector);
