@@ -38,7 +38,7 @@ struct Group {
 
 const RELAY: &str = "relay";
 const MESH: &str = "mesh";
-const GROUPS: [Group; 4] = [
+const GROUPS: [Group; 5] = [
     Group {
         name: "path",
         says: "CPU time of each stage that a frame passes on its way",
@@ -48,6 +48,11 @@ const GROUPS: [Group; 4] = [
         name: "keys",
         says: "seals and headers, the link handshake, group keys",
         run: &["--package", "benches-keys", "--", "all"],
+    },
+    Group {
+        name: "codecs",
+        says: "fountain symbols beside raptorq and reed-solomon-simd, sound with units of repair",
+        run: &["--package", "benches-codecs", "--"],
     },
     Group {
         name: MESH,
