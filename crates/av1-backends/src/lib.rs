@@ -26,12 +26,20 @@
 //! # Ok::<(), Error>(())
 //! ```
 
+#[cfg(feature = "libaom")]
+mod aom;
+#[cfg(feature = "libaom")]
+mod aom_settings;
 mod decoder;
 mod error;
 mod obu;
 mod picture;
 
+#[cfg(feature = "libaom")]
+pub use aom::Encoder;
+#[cfg(feature = "libaom")]
+pub use aom_settings::{EncoderSettings, FrameOrder, LayerRate};
 pub use decoder::{Decoder, Settings};
 pub use error::Error;
-pub use obu::{MAX_TEMPORAL_UNIT, Obu, ObuKind, Obus, obus};
+pub use obu::{MAX_TEMPORAL_UNIT, Obu, ObuKind, ObuLayer, Obus, obus};
 pub use picture::{Layout, Picture, Plane};

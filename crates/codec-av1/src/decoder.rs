@@ -93,6 +93,10 @@ impl VideoDecoder for Rav1dDecoder {
         self.backend.reset();
         self.awaiting_key_frame = true;
     }
+
+    fn needs_key_frame(&self) -> bool {
+        self.awaiting_key_frame
+    }
 }
 
 fn picture_size(width: u32, height: u32) -> Result<FrameSize, Error> {

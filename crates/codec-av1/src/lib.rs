@@ -40,16 +40,28 @@
 
 mod bits;
 mod codec;
+mod config;
 mod decoder;
-mod encoder;
 mod error;
 mod frame;
+mod join;
+mod layers;
+#[cfg(feature = "libaom")]
+mod libaom;
+#[cfg(feature = "rav1e")]
+mod rav1e;
 mod sequence;
 mod unit;
 
 pub use codec::{DecodedFrame, Packet, VideoDecoder, VideoEncoder};
+pub use config::EncoderConfig;
 pub use decoder::Rav1dDecoder;
-pub use encoder::{EncoderConfig, Rav1eEncoder};
 pub use error::Error;
 pub use frame::Frame;
+pub use join::{LayerPart, join_layers, split_layers};
+pub use layers::Structure;
+#[cfg(feature = "libaom")]
+pub use libaom::LibaomEncoder;
+#[cfg(feature = "rav1e")]
+pub use rav1e::Rav1eEncoder;
 pub use unit::{configuration_record, is_key_frame, strip_temporal_delimiters};

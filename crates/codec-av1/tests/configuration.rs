@@ -1,4 +1,5 @@
 //! The codec configuration record against the layout in the specification, and what it says about unusual streams.
+#![cfg(feature = "rav1e")]
 #![allow(clippy::unwrap_used, reason = "the helpers of a test may panic as the test may")]
 
 mod support;
