@@ -217,7 +217,7 @@ impl Encoder {
 
     /// The tools that are worth their time in live video; what libaom's own example and browsers choose.
     fn set_tools(&mut self) -> Result<(), Error> {
-        let threads = c_int::from(self.settings.threads);
+        let threads = self.settings.used_threads();
         let tools: &[(aom::aome_enc_control_id, c_int)] = &[
             (aom::AOME_SET_CPUUSED, SPEED),
             (aom::AV1E_SET_ENABLE_CDEF, 1),
@@ -241,8 +241,8 @@ impl Encoder {
             (aom::AV1E_SET_INTRA_DEFAULT_TX_ONLY, 1),
             (aom::AV1E_SET_ENABLE_PALETTE, 0),
             (aom::AV1E_SET_DISABLE_TRELLIS_QUANT, 1),
-            // Tiles are what threads share out: log2 of their number.
-            (aom::AV1E_SET_TILE_COLUMNS, threads.ilog2() as c_int),
+            // Tiles are what threads share out, and the rows of each.
+            (aom::AV1E_SET_TILE_COLUMNS, self.settings.tile_columns_log2() as c_int),
             (aom::AV1E_SET_ROW_MT, c_int::from(threads > 1)),
         ];
         for (control, value) in tools {
@@ -323,7 +323,7 @@ impl EncoderSettings {
     fn fill(&self, config: &mut aom::aom_codec_enc_cfg_t, kbit: u32) {
         config.g_w = self.width.into();
         config.g_h = self.height.into();
-        config.g_threads = self.threads.into();
+        config.g_threads = self.used_threads().into();
         config.g_timebase = aom::aom_rational { num: 1, den: TIMEBASE };
         config.g_bit_depth = aom::AOM_BITS_8;
         config.g_input_bit_depth = 8;

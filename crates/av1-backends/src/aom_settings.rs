@@ -9,7 +9,7 @@ pub struct EncoderSettings {
     pub width: u16,
     /// Height in pixels, likewise.
     pub height: u16,
-    /// Threads that libaom may use: 1 to 64. One is the calling thread alone.
+    /// Threads that libaom may use: 1 to 64. One is the calling thread alone, and so it is for several spatial layers above 4096x2304.
     pub threads: u8,
     /// What each spatial layer's sides are divided by, from the lowest up: one to three of them; the last has to be 1.
     pub spatial: Vec<u8>,
@@ -49,6 +49,19 @@ impl EncoderSettings {
     /// True if there is more than one layer.
     pub fn is_layered(&self) -> bool {
         self.spatial.len() > 1 || self.temporal > 1
+    }
+
+    /// Pictures of several sizes have to have the same number of tiles, or libaom's threads use memory that was not allocated for them
+    /// (`allocated_tile_cols` in 3.11 is not that of the last allocation). So there is one tile then, whose rows are shared out.
+    pub(crate) const fn tile_columns_log2(&self) -> u32 {
+        if self.spatial.len() > 1 { 0 } else { self.threads.ilog2() }
+    }
+
+    /// Larger pictures than this have several tiles by specification (section 5.9.15).
+    pub(crate) fn used_threads(&self) -> u8 {
+        const MAX_TILE_AREA: usize = 4096 * 2304;
+        let one_tile = usize::from(self.width) * usize::from(self.height) <= MAX_TILE_AREA;
+        if self.spatial.len() > 1 && !one_tile { 1 } else { self.threads }
     }
 
     /// Bytes of a picture.

@@ -25,8 +25,8 @@ pub enum Error {
         /// The limit in force.
         max_pixels: u32,
     },
-    /// A picture of another depth than 8 bits a sample.
-    #[error("unsupported bit depth: only 8 bits a sample are decoded")]
+    /// A picture of another depth than 8 or 10 bits a sample.
+    #[error("unsupported bit depth: only 8 and 10 bits a sample are decoded")]
     UnsupportedDepth,
     /// Well framed, but not decodable: damaged, or it refers to pictures that the decoder does not hold.
     #[error("AV1 data can't be decoded; reset the decoder and go on at the next key frame")]

@@ -92,6 +92,25 @@ pub fn split_layers(temporal_unit: &[u8]) -> Result<Vec<LayerPart<'_>>, Error> {
     Ok(parts)
 }
 
+/// The temporal unit without the layers above `highest`; `None` if that is all of it.
+pub(crate) fn up_to(temporal_unit: &[u8], highest: ObuLayer) -> Result<Option<Vec<u8>>, Error> {
+    let stays = |obu: &Obu<'_>| {
+        let says = obu.layer.filter(|_| is_of_a_layer(obu));
+        says.is_none_or(|layer| layer.spatial <= highest.spatial && layer.temporal <= highest.temporal)
+    };
+    let mut kept = Vec::new();
+    let mut is_all = true;
+    for obu in checked(temporal_unit) {
+        let obu = obu?;
+        if stays(&obu) {
+            kept.extend_from_slice(obu.bytes);
+        } else {
+            is_all = false;
+        }
+    }
+    Ok((!is_all).then_some(kept))
+}
+
 /// True if the packet stands alone. Its headers must not belie the layer that it came with.
 fn check_part(layer: Layer, data: &[u8]) -> Result<bool, Error> {
     let mut stands_alone = false;

@@ -265,7 +265,7 @@ proptest! {
         let (packet, _) = packet(&sequence);
         let refused = Rav1dDecoder::new(size(4096, 4096)).unwrap().decode(&packet, MediaTime(0));
         let expected = sequence.expected();
-        let fits = expected.high_bit_depth == 0 && expected.monochrome == 0 && expected.subsampling == (1, 1)
+        let fits = expected.twelve_bit == 0 && expected.monochrome == 0 && expected.subsampling == (1, 1)
             && [sequence.width, sequence.height].iter().all(|side| (16..=4096).contains(side) && side % 2 == 0);
         // The key frame is a stub, so even a stream that fits ends in an error, but in another one.
         prop_assert_eq!(matches!(refused, Err(Error::Unsupported(_))), !fits);
