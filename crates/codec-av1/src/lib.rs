@@ -45,12 +45,15 @@ mod decoder;
 mod error;
 mod frame;
 mod join;
+mod layered;
 mod layers;
 #[cfg(feature = "libaom")]
 mod libaom;
 #[cfg(feature = "rav1e")]
 mod rav1e;
 mod sequence;
+#[cfg(feature = "rav1e")]
+mod simulcast;
 mod unit;
 
 pub use codec::{DecodedFrame, Packet, VideoDecoder, VideoEncoder};
@@ -59,9 +62,12 @@ pub use decoder::Rav1dDecoder;
 pub use error::Error;
 pub use frame::Frame;
 pub use join::{LayerPart, join_layers, split_layers};
+pub use layered::LayeredDecoder;
 pub use layers::Structure;
 #[cfg(feature = "libaom")]
 pub use libaom::LibaomEncoder;
 #[cfg(feature = "rav1e")]
 pub use rav1e::Rav1eEncoder;
+#[cfg(feature = "rav1e")]
+pub use simulcast::SimulcastEncoder;
 pub use unit::{configuration_record, is_key_frame, strip_temporal_delimiters};
