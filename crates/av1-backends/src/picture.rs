@@ -83,9 +83,7 @@ impl Picture<'_> {
             _ => Layout::I444,
         };
         let depth = u8::try_from(parameters.bpc).ok().filter(|depth| matches!(depth, 8 | 10))?;
-        if raw.0.data[0].is_none() {
-            return None;
-        }
+        let _luma = raw.0.data[0]?;
         Some(Self { raw, width, height, layout, depth, decoder: PhantomData })
     }
 

@@ -2,6 +2,7 @@
 
 use core_types::{BitRate, FrameRate, FrameSize};
 
+#[cfg(any(feature = "libaom", feature = "rav1e"))]
 use crate::Error;
 
 /// What to make.
@@ -26,6 +27,7 @@ impl EncoderConfig {
     /// The highest target: 200 Mbit/s.
     pub const MAX_BIT_RATE: BitRate = BitRate::from_kbit(200_000);
 
+    #[cfg(any(feature = "libaom", feature = "rav1e"))]
     pub(crate) fn check(&self) -> Result<(), Error> {
         let setting = |what: String| Err(Error::Config(what));
         if !(Self::MIN_BIT_RATE..=Self::MAX_BIT_RATE).contains(&self.bit_rate) {

@@ -1,5 +1,7 @@
 //! A decoder for packets in layers, whether they build on one another or not.
 
+use core::ops::Range;
+
 use core_types::{FrameSize, Layer, MediaTime};
 
 use av1_backends::ObuKind;
@@ -42,6 +44,7 @@ impl LayeredDecoder {
         let mut failed = None;
         let mut fed = [false; MAX_STREAMS];
         for group in groups(packets)? {
+            let group = packets.get(group).unwrap_or_default();
             let spatial = group.first().map_or(0, |(layer, _)| usize::from(layer.spatial));
             let (Some(slot), Some(fed)) = (self.decoders.get_mut(spatial), fed.get_mut(spatial)) else {
                 return Err(Error::Malformed("a spatial layer above 3"));
@@ -80,8 +83,8 @@ impl LayeredDecoder {
     }
 }
 
-/// The packets that build on one another, lowest first.
-fn groups<'p, 'a>(packets: &'p [(Layer, &'a [u8])]) -> Result<Vec<&'p [(Layer, &'a [u8])]>, Error> {
+/// Which packets build on one another, lowest first.
+fn groups(packets: &[(Layer, &[u8])]) -> Result<Vec<Range<usize>>, Error> {
     let mut starts = Vec::new();
     for (index, (_, data)) in packets.iter().enumerate() {
         let first = checked(data).next().transpose()?;
@@ -90,5 +93,5 @@ fn groups<'p, 'a>(packets: &'p [(Layer, &'a [u8])]) -> Result<Vec<&'p [(Layer, &
         }
     }
     let ends = starts.iter().skip(1).copied().chain([packets.len()]);
-    Ok(starts.iter().zip(ends).filter_map(|(start, end)| packets.get(*start..end)).collect())
+    Ok(starts.iter().copied().zip(ends).map(|(start, end)| start..end).collect())
 }

@@ -49,6 +49,8 @@ mod layered;
 mod layers;
 #[cfg(feature = "libaom")]
 mod libaom;
+#[cfg(feature = "libaom")]
+mod pattern;
 #[cfg(feature = "rav1e")]
 mod rav1e;
 mod sequence;

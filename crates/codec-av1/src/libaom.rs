@@ -4,7 +4,7 @@ use core_types::{BitRate, FrameRate, FrameSize, LayerPolicy, MediaTime, ObjectCl
 
 use av1_backends::{Encoder, EncoderSettings, FrameOrder, LayerRate};
 
-use crate::layers::{Pattern, Step};
+use crate::pattern::{Pattern, Step};
 use crate::{EncoderConfig, Error, Frame, Packet, Structure, VideoEncoder};
 
 /// libaom in its real-time mode: no delay, and every change holds from the next frame on without a key frame.
