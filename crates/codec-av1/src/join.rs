@@ -11,14 +11,15 @@ use crate::unit::checked;
 const MAX_PARTS: usize = 4;
 
 /// Puts the packets of one time together for a decoder. They come in the order of their layers, the lowest first; those that are missing
-/// at the top don't matter.
+/// at the top don't matter. Whether those that are there refer to something missing it does not look at; that is what
+/// [`LayeredDecoder`](crate::LayeredDecoder) does.
 ///
 /// A packet that begins with a temporal delimiter stands for itself, and takes the place of those before it: so it is with the lowest
 /// layer, and with every layer of a simulcast.
 ///
 /// # Errors
-/// [`Error::Malformed`] when that order is broken, when the first packet does not begin with a temporal delimiter, when a packet's own
-/// headers say another layer than it came with, for more than four packets, and for more than
+/// [`Error::MissingLayer`] when the first packet does not begin with a temporal delimiter; [`Error::Malformed`] when the order is broken,
+/// when a packet's own headers say another layer than it came with, for more than four packets, and for more than
 /// [`MAX_TEMPORAL_UNIT`] bytes.
 pub fn join_layers<'a>(packets: impl IntoIterator<Item = (Layer, &'a [u8])>) -> Result<Vec<u8>, Error> {
     let mut unit: Vec<u8> = Vec::new();
@@ -35,7 +36,7 @@ pub fn join_layers<'a>(packets: impl IntoIterator<Item = (Layer, &'a [u8])>) -> 
         if stands_alone {
             unit.clear();
         } else if unit.is_empty() {
-            return Err(Error::Malformed("a layer without the one below it"));
+            return Err(Error::MissingLayer);
         }
         if unit.len() + data.len() > MAX_TEMPORAL_UNIT {
             return Err(Error::Malformed("a temporal unit of more than 16 MiB"));

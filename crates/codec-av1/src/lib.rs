@@ -54,6 +54,7 @@ mod config;
 mod decoder;
 mod error;
 mod frame;
+mod gate;
 mod join;
 mod layered;
 mod layers;
@@ -74,7 +75,7 @@ pub use decoder::Rav1dDecoder;
 pub use error::Error;
 pub use frame::Frame;
 pub use join::{LayerPart, join_layers, split_layers};
-pub use layered::LayeredDecoder;
+pub use layered::{LayerPacket, LayeredDecoder};
 pub use layers::Structure;
 #[cfg(feature = "libaom")]
 pub use libaom::LibaomEncoder;

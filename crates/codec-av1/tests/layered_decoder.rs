@@ -94,11 +94,12 @@ fn packets_that_do_not_go_together_are_refused() {
     let join = |parts: &[(Layer, Vec<u8>)]| join_layers(parts.iter().map(|(l, d)| (*l, &d[..])));
     assert!(join(&[part(low), part(middle), part(high)]).is_ok());
     assert!(join(&[part(low), part(high)]).is_ok(), "a gap is the relay's business");
+    assert_eq!(join(&[part(middle)]), Err(Error::MissingLayer));
+    assert_eq!(join(&[part(middle), part(low)]), Err(Error::MissingLayer));
+    assert!(!Error::MissingLayer.is_peer_fault());
     let wrong = Layer { temporal: 1, ..low.layer };
     for (parts, why) in [
         (vec![], "no packets"),
-        (vec![part(middle)], "without the one below"),
-        (vec![part(middle), part(low)], "without the one below"),
         (vec![part(low), part(high), part(middle)], "out of order"),
         (vec![part(low), part(low)], "out of order"),
         (vec![part(low), part(&next[1])], "out of order"),

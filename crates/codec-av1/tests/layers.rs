@@ -5,8 +5,8 @@
 mod support;
 
 use codec_av1::{
-    Error, Frame, LibaomEncoder, Packet, Rav1dDecoder, Structure, VideoDecoder, VideoEncoder, join_layers,
-    split_layers,
+    Error, Frame, LayerPacket, LayeredDecoder, LibaomEncoder, Packet, Rav1dDecoder, Structure, VideoDecoder,
+    VideoEncoder, join_layers, split_layers,
 };
 use core_types::{BitRate, Layer, LayerPolicy, ObjectClass};
 use proptest::prelude::*;
@@ -371,6 +371,61 @@ proptest! {
                 show(&mut decoder, &taken);
             }
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+    /// Whatever is lost, nothing is shown that is not as the encoder has it, and what is lost costs no more than it has to.
+    #[test]
+    fn losses_cost_pictures_and_never_show_wrong_ones(
+        structure in prop::sample::select(&STRUCTURES[..]),
+        asks in prop::collection::vec((0usize..32, ask()), 0..4),
+        lost in prop::collection::btree_set((0usize..24, 0usize..3), 0..16),
+        whole in prop::collection::btree_set(0usize..24, 0..3),
+    ) {
+        let mut asks = asks;
+        asks.push((24, Ask::Key));
+        let frames = encode(structure, 32, &asks);
+        let mut decoder = LayeredDecoder::new(size(192, 112));
+        let mut harmed = false;
+        for (index, frame) in frames.iter().enumerate() {
+            let is_lost = |step: &usize| whole.contains(&index) || lost.contains(&(index, *step));
+            let received: Vec<&Coded> =
+                (0..frame.len()).filter(|step| !is_lost(step)).map(|step| &frame[step]).collect();
+            let pts = steady(32)[index];
+            harmed &= !frame.first().is_some_and(|coded| coded.packet.key_frame);
+            harmed |= received.len() < frame.len();
+            if received.is_empty() {
+                if frame.first().is_some_and(|coded| coded.packet.class != ObjectClass::Discardable) {
+                    decoder.missed(frame[0].packet.layer);
+                }
+                continue;
+            }
+            let packets: Vec<LayerPacket<'_>> = received.iter().map(|c| LayerPacket::from(&c.packet)).collect();
+            match decoder.decode(&packets, pts) {
+                Ok(Some(shown)) => {
+                    prop_assert_eq!(shown.pts, pts);
+                    prop_assert!(frame.iter().any(|coded| coded.picture == shown.frame), "frame {}", index);
+                    if !harmed {
+                        prop_assert!(frame[frame.len() - 1].picture == shown.frame, "frame {}", index);
+                    }
+                }
+                Ok(None) => prop_assert!(harmed, "frame {}", index),
+                Err(error) => {
+                    prop_assert_eq!(error, Error::AwaitingKeyFrame);
+                    prop_assert!(harmed, "frame {}", index);
+                }
+            }
+            // What is lost above the base, or above its lowest picture rate, never needs a key frame.
+            let base_lost = frames[..=index].iter().enumerate().any(|(at, earlier)| {
+                let is_base = earlier.first().is_some_and(|coded| coded.packet.layer == Layer::BASE);
+                is_base && (whole.contains(&at) || lost.contains(&(at, 0)))
+            });
+            prop_assert!(base_lost || !decoder.needs_key_frame(), "frame {}", index);
+        }
+        prop_assert!(!decoder.needs_key_frame(), "the last key frame was whole");
     }
 }
 

@@ -5,10 +5,10 @@
 mod support;
 
 use codec_av1::{
-    EncoderConfig, Error, LayeredDecoder, Packet, Rav1dDecoder, SimulcastEncoder, Structure, VideoDecoder,
-    VideoEncoder, join_layers,
+    EncoderConfig, Error, LayerPacket, LayeredDecoder, Packet, Rav1dDecoder, SimulcastEncoder, Structure,
+    VideoDecoder, VideoEncoder, join_layers,
 };
-use core_types::{BitRate, Layer, LayerPolicy, ObjectClass};
+use core_types::{BitRate, LayerPolicy, ObjectClass};
 use support::{config, pattern, size, steady};
 
 const L3T1: &str = "L3T1";
@@ -33,8 +33,12 @@ fn encode() -> Vec<Vec<Packet>> {
     steady(24).into_iter().map(|pts| packets.iter().filter(|p| p.pts == pts).cloned().collect()).collect()
 }
 
-fn parts(frame: &[Packet]) -> Vec<(Layer, &[u8])> {
-    frame.iter().map(|packet| (packet.layer, &packet.data[..])).collect()
+fn parts(frame: &[Packet]) -> Vec<LayerPacket<'_>> {
+    frame.iter().map(LayerPacket::from).collect()
+}
+
+fn join(frame: &[Packet]) -> Vec<u8> {
+    join_layers(frame.iter().map(|packet| (packet.layer, &packet.data[..]))).unwrap()
 }
 
 #[test]
@@ -64,7 +68,7 @@ fn each_resolution_is_a_stream_and_the_best_one_is_shown() {
         assert_eq!(shown, alone.pop());
         assert!(!decoder.needs_key_frame());
         // Without the rest, the highest one is the temporal unit.
-        assert_eq!(join_layers(parts(frame)).unwrap(), frame[frame.len() - 1].data);
+        assert_eq!(join(frame), frame[frame.len() - 1].data);
     }
 }
 
@@ -87,7 +91,8 @@ fn a_missing_resolution_is_taken_up_at_its_key_frame_and_the_others_go_on() {
     assert!(decoder.needs_key_frame());
     let refused = decoder.decode(&parts(&frames[5]), frames[5][0].pts);
     assert_eq!(refused, Err(Error::AwaitingKeyFrame));
-    let damaged = vec![(Layer::BASE, &frames[0][0].data[..9])];
+    let cut = LayerPacket { data: &frames[0][0].data[..9], ..LayerPacket::from(&frames[0][0]) };
+    let damaged = [cut];
     assert!(decoder.decode(&damaged, frames[0][0].pts).unwrap_err().is_peer_fault());
     assert!(decoder.needs_key_frame());
     assert!(decoder.decode(&parts(&frames[20]), frames[20][0].pts).unwrap().is_some());
@@ -102,7 +107,7 @@ fn layers_that_build_on_one_another_have_one_decoder() {
         let mut plain = Rav1dDecoder::new(full().size).unwrap();
         for (index, pts) in steady(9).into_iter().enumerate() {
             let packets = encoder.encode(&pattern(full().size, index), pts, false).unwrap();
-            let unit = join_layers(parts(&packets)).unwrap();
+            let unit = join(&packets);
             let shown = layered.decode(&parts(&packets), pts).unwrap();
             assert_eq!(shown, plain.decode(&unit, pts).unwrap().pop());
         }
