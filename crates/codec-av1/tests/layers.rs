@@ -233,6 +233,18 @@ fn layers_go_with_the_next_frame_and_come_back_with_a_switch_point() {
 }
 
 #[test]
+fn a_switch_point_leans_on_nothing_that_a_receiver_may_lack() {
+    // Its size was told as that of the picture that it replaces, of which a receiver without the layer has another one.
+    for structure in [Structure::L2T1, Structure::L2T3, Structure::L3T3, Structure::L1T3Q2] {
+        let frames = encode(structure, 16, &[(8, Ask::Switch)]);
+        let mut decoder = decoder();
+        for (index, frame) in frames.iter().enumerate() {
+            show(&mut decoder, if index < 8 { &frame[..1] } else { frame });
+        }
+    }
+}
+
+#[test]
 fn the_highest_layers_may_be_left_out_from_the_start() {
     // Here libaom wrote past the end of its memory: what it allocates by the highest layer's size before it knows it.
     let cap = |max_spatial, max_quality| LayerPolicy { max_spatial, max_temporal: 2, max_quality };
