@@ -13,8 +13,9 @@ use crate::setup::{self, Purpose};
 use crate::shell::{self, cargo};
 
 /// Each is a binary of the package in `fuzz/`, and a folder of seeds in `fuzz/corpus/`.
-const TARGETS: [(&str, &str); 19] = [
+const TARGETS: [(&str, &str); 20] = [
     ("announce", "a stream's announcement, signed by a publisher that means harm"),
+    ("av1_unit", "AV1 packets of a hostile publisher, up to the decoder"),
     ("chunk", "chunk header and what is inside the seal"),
     ("claim", "capacity claims, from anybody and from an advertiser that means harm"),
     ("commit", "group commits, group infos and leave requests from nobody in the group"),

@@ -64,7 +64,7 @@ struct Tool {
 const BUILD: [Tool; 5] = [
     Tool { command: "cc", package: "build-essential", why: "to link, and to build C dependencies" },
     Tool { command: "c++", package: "build-essential", why: "to build C++ dependencies" },
-    Tool { command: "cmake", package: "cmake", why: "to build libopus and AWS-LC" },
+    Tool { command: "cmake", package: "cmake", why: "to build libaom, libopus and AWS-LC" },
     Tool { command: "nasm", package: "nasm", why: "to assemble the AV1 encoder and decoder" },
     Tool { command: "pkg-config", package: "pkg-config", why: "to find system libraries" },
 ];

@@ -1,7 +1,7 @@
 //! The one error type of this crate.
 
-/// Why a stream could not be decoded. All but [`Error::Undrained`], [`Error::OutOfMemory`] and [`Error::Backend`] are
-/// the fault of whoever made the stream.
+/// Why a stream could not be decoded, or a picture not be coded. [`Error::is_stream_fault`] tells which are the fault of whoever
+/// made the stream.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -25,8 +25,8 @@ pub enum Error {
         /// The limit in force.
         max_pixels: u32,
     },
-    /// A picture of another depth than 8 bits a sample.
-    #[error("unsupported bit depth: only 8 bits a sample are decoded")]
+    /// A picture of another depth than 8 or 10 bits a sample.
+    #[error("unsupported bit depth: only 8 and 10 bits a sample are decoded")]
     UnsupportedDepth,
     /// Well framed, but not decodable: damaged, or it refers to pictures that the decoder does not hold.
     #[error("AV1 data can't be decoded; reset the decoder and go on at the next key frame")]
@@ -36,9 +36,20 @@ pub enum Error {
         "pictures of the previous temporal unit are still waiting: call next_picture until it gives None"
     )]
     Undrained,
-    /// The decoder could not get the memory it needs.
-    #[error("the AV1 decoder ran out of memory")]
+    /// The decoder or encoder could not get the memory it needs.
+    #[error("the AV1 codec ran out of memory")]
     OutOfMemory,
+    /// The encoder was asked for something that there is not.
+    #[error("AV1 encoder setting: {0}")]
+    Setting(&'static str),
+    /// The encoder gave up.
+    #[error("the AV1 encoder failed with code {code}: {what}")]
+    Encoder {
+        /// libaom's `aom_codec_err_t`.
+        code: u32,
+        /// What it says of the reason.
+        what: String,
+    },
     /// The decoder refused for a reason that it does not document.
     #[error("the AV1 decoder failed with code {code}")]
     Backend {
@@ -50,6 +61,13 @@ pub enum Error {
 impl Error {
     /// True when the stream is at fault rather than the caller or the machine.
     pub const fn is_stream_fault(&self) -> bool {
-        !matches!(self, Self::Undrained | Self::OutOfMemory | Self::Backend { .. })
+        !matches!(
+            self,
+            Self::Undrained
+                | Self::OutOfMemory
+                | Self::Backend { .. }
+                | Self::Setting(_)
+                | Self::Encoder { .. }
+        )
     }
 }

@@ -71,6 +71,17 @@ pub struct Obu<'a> {
     pub payload: &'a [u8],
     /// Whether the length field is there; without it the OBU reaches to the end of the temporal unit.
     pub has_size: bool,
+    /// The layer, if the header has an extension that says it.
+    pub layer: Option<ObuLayer>,
+}
+
+/// What an OBU's extension header says of its layer (AV1 specification, section 6.2.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ObuLayer {
+    /// `temporal_id`: 0 to 7.
+    pub temporal: u8,
+    /// `spatial_id`: 0 to 3.
+    pub spatial: u8,
 }
 
 /// Walks the OBUs of a temporal unit in the low-overhead format (AV1 specification, section 5.2). Stops after the first
@@ -114,12 +125,14 @@ fn split(data: &[u8]) -> Result<Obu<'_>, &'static str> {
     let has_size = header & 0x02 != 0;
     let header_len = if header & 0x04 != 0 { 2 } else { 1 };
     let after_header = data.get(header_len..).ok_or("cut off in the header")?;
+    let extension = data.get(1).filter(|_| header_len == 2);
+    let layer = extension.map(|bits| ObuLayer { temporal: bits >> 5, spatial: bits >> 3 & 3 });
     let (payload_len, length_len) = if has_size { leb128(after_header)? } else { (after_header.len(), 0) };
     let start = header_len + length_len;
     let end = start.checked_add(payload_len).ok_or("the length overflows")?;
     let payload = data.get(start..end).ok_or("the length points past the end")?;
     let bytes = data.get(..end).ok_or("the length points past the end")?;
-    Ok(Obu { kind: ObuKind::from_bits((header >> 3) & 0x0f), bytes, payload, has_size })
+    Ok(Obu { kind: ObuKind::from_bits((header >> 3) & 0x0f), bytes, payload, has_size, layer })
 }
 
 /// Section 4.10.5: at most eight bytes, and the value fits 32 bits. Gives the value and how many bytes it took.
@@ -160,7 +173,7 @@ mod tests {
     /// An OBU as a writer would frame it.
     fn framed(kind: u8, payload: &[u8], extension: bool) -> Vec<u8> {
         let mut bytes = vec![kind << 3 | u8::from(extension) << 2 | 2];
-        bytes.extend(extension.then_some(0x20));
+        bytes.extend(extension.then_some(0xb7));
         let mut length = payload.len();
         while length >= 0x80 {
             bytes.push(length as u8 | 0x80);
@@ -182,6 +195,7 @@ mod tests {
             for (obu, (kind, payload, extension)) in found.iter().zip(&units) {
                 prop_assert_eq!(obu.kind, ObuKind::from_bits(*kind));
                 prop_assert_eq!(obu.payload, &payload[..]);
+                prop_assert_eq!(obu.layer, extension.then_some(ObuLayer { temporal: 5, spatial: 2 }));
                 prop_assert_eq!(obu.bytes, &framed(*kind, payload, *extension)[..]);
             }
             let kept: Vec<u8> = units.iter().filter(|(k, ..)| matches!(k, 1..=4 | 6 | 7))

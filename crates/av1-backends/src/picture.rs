@@ -60,17 +60,18 @@ impl Drop for RawPicture {
     }
 }
 
-/// A decoded picture of 8-bit samples. It borrows the decoder, so it is gone before the next temporal unit is fed.
+/// A decoded picture of 8- or 10-bit samples. It borrows the decoder, so it is gone before the next temporal unit is fed.
 pub struct Picture<'a> {
     raw: RawPicture,
     width: usize,
     height: usize,
     layout: Layout,
+    depth: u8,
     decoder: PhantomData<&'a mut Decoder>,
 }
 
 impl Picture<'_> {
-    /// `None` when the decoder's description makes no sense: no pixels, no luma or another depth than 8 bits.
+    /// `None` when the decoder's description makes no sense: no pixels, no luma or another depth than 8 or 10 bits.
     pub(crate) fn new(raw: RawPicture) -> Option<Self> {
         let parameters = &raw.0.p;
         let width = usize::try_from(parameters.w).ok().filter(|w| *w > 0)?;
@@ -81,10 +82,9 @@ impl Picture<'_> {
             DAV1D_PIXEL_LAYOUT_I422 => Layout::I422,
             _ => Layout::I444,
         };
-        if parameters.bpc != 8 || raw.0.data[0].is_none() {
-            return None;
-        }
-        Some(Self { raw, width, height, layout, decoder: PhantomData })
+        let depth = u8::try_from(parameters.bpc).ok().filter(|depth| matches!(depth, 8 | 10))?;
+        let _luma = raw.0.data[0]?;
+        Some(Self { raw, width, height, layout, depth, decoder: PhantomData })
     }
 
     /// Width of the luma plane in pixels.
@@ -100,6 +100,11 @@ impl Picture<'_> {
     /// How chroma is sampled.
     pub const fn layout(&self) -> Layout {
         self.layout
+    }
+
+    /// Bits a sample: 8 or 10.
+    pub const fn depth(&self) -> u8 {
+        self.depth
     }
 
     /// The number that came with the temporal unit of this picture.
@@ -118,24 +123,42 @@ impl Picture<'_> {
         }
     }
 
-    /// The rows of a plane from the top, each as wide as [`Picture::plane_size`] says; none for missing chroma.
+    /// The rows of a plane from the top, each as wide as [`Picture::plane_size`] says; none for missing chroma. Of a picture of 8-bit
+    /// samples; of others none.
     pub fn rows(&self, plane: Plane) -> impl Iterator<Item = &[u8]> {
-        let (width, height) = self.plane_size(plane);
+        let (width, _) = self.plane_size(plane);
+        self.row_starts(plane, 8).map(move |row| {
+            // SAFETY: `stride` is at least `width` 8-bit samples; the allocator hands out initialised memory; and
+            // nothing writes to it while `self` lives, as rav1d only runs inside calls that need the `Decoder`
+            // which `self` borrows mutably, and has no threads of its own (`n_threads` is 1).
+            unsafe { slice::from_raw_parts(row, width) }
+        })
+    }
+
+    /// As [`Picture::rows`], of a picture of 10-bit samples, which are 0 to 1,023.
+    pub fn deep_rows(&self, plane: Plane) -> impl Iterator<Item = &[u16]> {
+        let (width, _) = self.plane_size(plane);
+        self.row_starts(plane, 10).map(move |row| {
+            // SAFETY: as in `rows`, but that `stride` is in bytes and at least `width` 16-bit samples here; rows are aligned to 64 bytes
+            // (`DAV1D_PICTURE_ALIGNMENT`), so to two.
+            unsafe { slice::from_raw_parts(row.cast::<u16>(), width) }
+        })
+    }
+
+    /// Where each row of a plane starts, if samples have that depth.
+    fn row_starts(&self, plane: Plane, depth: u8) -> impl Iterator<Item = *const u8> {
+        let (_, height) = self.plane_size(plane);
         let (index, stride) = match plane {
             Plane::Y => (0, self.raw.0.stride[0]),
             Plane::U => (1, self.raw.0.stride[1]),
             Plane::V => (2, self.raw.0.stride[1]),
         };
-        let data = self.raw.0.data[index];
+        let data = self.raw.0.data[index].filter(|_| self.depth == depth);
         data.into_iter().flat_map(move |data| {
             (0..height as isize).map(move |y| {
                 // SAFETY: rav1d's own allocator, the only one used here, gives every plane `stride` bytes for each of at
                 // least `height` rows, so the start of row `y < height` is inside the plane.
-                let row = unsafe { data.as_ptr().cast::<u8>().offset(y * stride) };
-                // SAFETY: `stride` is at least `width` 8-bit samples; the allocator hands out initialised memory; and
-                // nothing writes to it while `self` lives, as rav1d only runs inside calls that need the `Decoder`
-                // which `self` borrows mutably, and has no threads of its own (`n_threads` is 1).
-                unsafe { slice::from_raw_parts(row, width) }
+                unsafe { data.as_ptr().cast::<u8>().cast_const().offset(y * stride) }
             })
         })
     }
@@ -147,6 +170,7 @@ impl fmt::Debug for Picture<'_> {
             .field("width", &self.width)
             .field("height", &self.height)
             .field("layout", &self.layout)
+            .field("depth", &self.depth)
             .field("pts", &self.pts())
             .finish_non_exhaustive()
     }

@@ -66,7 +66,8 @@ fn planes_have_the_size_of_their_layout() {
         let mut decoder = decoder();
         decoder.feed(&unit, 0).unwrap();
         let picture = decoder.next_picture().unwrap().unwrap();
-        assert_eq!(picture.layout(), layout);
+        assert_eq!((picture.layout(), picture.depth()), (layout, 8));
+        assert_eq!(picture.deep_rows(Plane::Y).count(), 0, "none of 10 bits");
         assert_eq!(picture.plane_size(Plane::Y), (picture.width(), picture.height()));
         for (plane, (width, height)) in
             [(Plane::Y, picture.plane_size(Plane::Y)), (Plane::U, chroma), (Plane::V, chroma)]
@@ -81,11 +82,21 @@ fn planes_have_the_size_of_their_layout() {
 }
 
 #[test]
-fn other_depths_are_refused() {
+fn ten_bit_pictures_are_those_of_another_decoder() {
     let unit = units(include_bytes!("data/ten-bit.ivf")).remove(0);
     let mut decoder = decoder();
-    assert_eq!(decode(&mut decoder, &unit, 0), Err(Error::UnsupportedDepth));
-    decoder.reset();
+    decoder.feed(&unit, 0).unwrap();
+    let picture = decoder.next_picture().unwrap().unwrap();
+    assert_eq!((picture.depth(), picture.width(), picture.height()), (10, 32, 18));
+    assert_eq!(picture.rows(Plane::Y).count(), 0, "none of 8 bits");
+    let samples = [Plane::Y, Plane::U, Plane::V].into_iter().flat_map(|p| picture.deep_rows(p)).flatten();
+    let hash = samples.fold(0xcbf2_9ce4_8422_2325, |hash: u64, sample| {
+        (hash ^ u64::from(*sample)).wrapping_mul(0x0100_0000_01b3)
+    });
+    assert_eq!(hash, 0xc39a_f1da_fb28_96fa);
+    drop(picture);
+    assert!(decoder.next_picture().unwrap().is_none());
+    // 8 bits may follow.
     assert_eq!(decode(&mut decoder, &pattern()[0], 0), Ok(vec![(HASHES[0], 0)]));
 }
 

@@ -1,11 +1,11 @@
 //! What an encoder and a decoder are to the rest of the system.
 
-use core_types::{BitRate, MediaTime};
+use core_types::{BitRate, FrameRate, Layer, LayerPolicy, MediaTime, ObjectClass};
 
 use crate::{Error, Frame};
 
-/// One coded picture: a temporal unit in the low-overhead format (AV1 specification, section 5.2), temporal delimiter
-/// included.
+/// One coded picture, or what one layer adds to it, in the low-overhead format (AV1 specification, section 5.2). The lowest layer's
+/// begins with a temporal delimiter; those of the same time, put together from the lowest layer up, are a temporal unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Packet {
     /// The bytes.
@@ -14,8 +14,20 @@ pub struct Packet {
     pub pts: MediaTime,
     /// True when a decoder can start here: the packet holds a sequence header and a key frame.
     pub key_frame: bool,
-    /// The target that the encoder had for it.
+    /// The target that the encoder had for it, over all layers.
     pub bit_rate: BitRate,
+    /// The layer that it is of. AV1's own headers do not always say.
+    pub layer: Layer,
+    /// What it is to others: whether something refers to it, and whether its layer can be taken up here.
+    pub class: ObjectClass,
+}
+
+impl Packet {
+    /// A packet of a stream that has one layer, whose pictures each refer to the one before.
+    pub const fn plain(data: Vec<u8>, pts: MediaTime, key_frame: bool, bit_rate: BitRate) -> Self {
+        let class = if key_frame { ObjectClass::KeyFrame } else { ObjectClass::Plain };
+        Self { data, pts, key_frame, bit_rate, layer: Layer::BASE, class }
+    }
 }
 
 /// A decoded picture.
@@ -53,6 +65,25 @@ pub trait VideoEncoder: Send {
     /// The bit rate that was asked for last.
     fn bit_rate(&self) -> BitRate;
 
+    /// Counts with another frame rate from the next frame on.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when it can't; it goes on as before. That is what it does unless an encoder has more to say.
+    fn set_frame_rate(&mut self, rate: FrameRate) -> Result<(), Error> {
+        Err(Error::Config(format!("{rate}: this encoder keeps the frame rate that it began with")))
+    }
+
+    /// Codes the layers that the policy admits and no others, from the next frame on. The lowest one always is coded. A layer that
+    /// comes back begins with a switch point; the bit rate of those that go is not spent. Unless an encoder has more to say it has
+    /// one layer, and there is nothing to leave out.
+    fn set_layers(&mut self, policy: LayerPolicy) {
+        let _ = policy;
+    }
+
+    /// Makes the next frame one with which every layer can be taken up by who has those below it. Costs bits in the layers above the
+    /// lowest; nothing where there are none.
+    fn request_switch_point(&mut self) {}
+
     /// How many further frames the encoder wants to see before it gives a frame's packet.
     fn delay_frames(&self) -> usize;
 }
@@ -78,4 +109,8 @@ pub trait VideoDecoder: Send {
 
     /// Forgets the stream; the next packet must be a key frame.
     fn reset(&mut self);
+
+    /// True if nothing can be decoded until a key frame comes: ask the sender for one. So it is at the start, after every error and after
+    /// a reset.
+    fn needs_key_frame(&self) -> bool;
 }

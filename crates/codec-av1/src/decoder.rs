@@ -2,7 +2,7 @@
 
 use core::num::NonZeroU32;
 
-use av1_backends::{Decoder, Layout, Picture, Plane, Settings};
+use av1_backends::{Decoder, Layout, ObuLayer, Picture, Plane, Settings};
 use core_types::{FrameSize, MediaTime};
 
 use crate::sequence::SequenceHeader;
@@ -13,12 +13,16 @@ use crate::{DecodedFrame, Error, Frame, VideoDecoder};
 /// kilobytes could ask for gigabytes of copies.
 const MAX_SHOWN: usize = 4;
 
-/// An AV1 decoder without delay, on the calling thread: the pictures of a packet come with the call that takes it. Takes
-/// 8-bit 4:2:0 streams only.
+/// An AV1 decoder without delay, on the calling thread: the pictures of a packet come with the call that takes it. Takes 4:2:0 streams
+/// of 8 bits a sample, and of 10, which it rounds to 8.
+///
+/// Of a stream in layers it takes temporal units (see [`join_layers`](crate::join_layers)) and shows the highest spatial layer that is
+/// there, in its own size: when layers are missing at the top, the pictures are smaller. [`Rav1dDecoder::set_highest`] leaves some out.
 #[derive(Debug)]
 pub struct Rav1dDecoder {
     backend: Decoder,
     max_size: FrameSize,
+    highest: ObuLayer,
     awaiting_key_frame: bool,
 }
 
@@ -30,7 +34,17 @@ impl Rav1dDecoder {
     pub fn new(max_size: FrameSize) -> Result<Self, Error> {
         let pixels = u32::try_from(max_size.width() * max_size.height()).ok().and_then(NonZeroU32::new);
         let settings = Settings { max_pixels: pixels.unwrap_or(Settings::MAX_PIXELS) };
-        Ok(Self { backend: Decoder::new(settings)?, max_size, awaiting_key_frame: true })
+        let highest = ObuLayer { temporal: u8::MAX, spatial: u8::MAX };
+        Ok(Self { backend: Decoder::new(settings)?, max_size, highest, awaiting_key_frame: true })
+    }
+
+    /// Decodes no layers above these, by AV1's own count: its spatial layers are resolutions or qualities. Temporal units of a higher
+    /// temporal layer then give no picture. That is cheaper than decoding what nobody looks at.
+    ///
+    /// A lower bound holds from the next temporal unit on. So does a higher one: give it with a key frame or a switch point of the layers
+    /// that it lets in, or they are decoded from pictures that are missing.
+    pub const fn set_highest(&mut self, spatial_id: u8, temporal_id: u8) {
+        self.highest = ObuLayer { temporal: temporal_id, spatial: spatial_id };
     }
 
     fn try_decode(&mut self, data: &[u8], pts: MediaTime) -> Result<Vec<DecodedFrame>, Error> {
@@ -41,7 +55,10 @@ impl Rav1dDecoder {
         if self.awaiting_key_frame && !unit.starts_stream {
             return Err(Error::AwaitingKeyFrame);
         }
-        self.backend.feed(data, pts.0.cast_signed())?;
+        match crate::join::up_to(data, self.highest)? {
+            Some(lower) => self.backend.feed(&lower, pts.0.cast_signed())?,
+            None => self.backend.feed(data, pts.0.cast_signed())?,
+        }
         self.awaiting_key_frame = false;
         self.take_pictures()
     }
@@ -49,8 +66,8 @@ impl Rav1dDecoder {
     /// Refuses what a later step could not handle, while nothing has been spent on it yet.
     fn check(&self, sequence: &SequenceHeader) -> Result<(), Error> {
         let color = sequence.color;
-        if color.high_bit_depth || color.monochrome || !color.subsampling_x || !color.subsampling_y {
-            return Err(Error::Unsupported("only 8-bit 4:2:0 is decoded".to_owned()));
+        if color.twelve_bit || color.monochrome || !color.subsampling_x || !color.subsampling_y {
+            return Err(unsupported_samples());
         }
         let size = picture_size(sequence.max_width, sequence.max_height)?;
         if size.width() * size.height() > self.max_size.width() * self.max_size.height() {
@@ -93,6 +110,10 @@ impl VideoDecoder for Rav1dDecoder {
         self.backend.reset();
         self.awaiting_key_frame = true;
     }
+
+    fn needs_key_frame(&self) -> bool {
+        self.awaiting_key_frame
+    }
 }
 
 fn picture_size(width: u32, height: u32) -> Result<FrameSize, Error> {
@@ -103,13 +124,20 @@ fn copy(picture: &Picture<'_>) -> Result<Frame, Error> {
     let side = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
     let size = picture_size(side(picture.width()), side(picture.height()))?;
     if picture.layout() != Layout::I420 {
-        return Err(Error::Unsupported("only 8-bit 4:2:0 is decoded".to_owned()));
+        return Err(unsupported_samples());
     }
     let mut data = Vec::with_capacity(size.bytes_420());
     for plane in [Plane::Y, Plane::U, Plane::V] {
         for row in picture.rows(plane) {
             data.extend_from_slice(row);
         }
+        for row in picture.deep_rows(plane) {
+            data.extend(row.iter().map(|sample| (sample.saturating_add(2) / 4).min(255) as u8));
+        }
     }
     Frame::from_i420(size, data)
+}
+
+fn unsupported_samples() -> Error {
+    Error::Unsupported("only 8- and 10-bit 4:2:0 is decoded".to_owned())
 }

@@ -34,6 +34,9 @@ pub enum Error {
     /// A packet without the sequence header that it should carry.
     #[error("the packet carries no sequence header; take one that starts with a key frame")]
     NoSequenceHeader,
+    /// Packets that complete one that is missing: lost on the way, most likely.
+    #[error("a layer came without the one that it completes")]
+    MissingLayer,
     /// A stream that is valid but not for us.
     #[error("unsupported AV1 stream: {0}")]
     Unsupported(String),

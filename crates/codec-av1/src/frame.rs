@@ -84,6 +84,21 @@ impl Frame {
         Ok((10.0 * (255.0 * 255.0 / mean).log10()).min(Self::PSNR_CAP))
     }
 
+    /// The same picture in another size: each sample is the mean of what it covers. For making pictures smaller; larger ones get
+    /// blocks.
+    pub fn scaled(&self, size: FrameSize) -> Self {
+        if size == self.size {
+            return self.clone();
+        }
+        let mut data = Vec::with_capacity(size.bytes_420());
+        let (from, to) = ((self.size.width(), self.size.height()), (size.width(), size.height()));
+        let half = |(width, height): (usize, usize)| (width / 2, height / 2);
+        scale_plane(self.y(), from, to, &mut data);
+        scale_plane(self.u(), half(from), half(to), &mut data);
+        scale_plane(self.v(), half(from), half(to), &mut data);
+        Self { size, data }
+    }
+
     fn planes(&self) -> (&[u8], &[u8], &[u8]) {
         let luma = self.size.width() * self.size.height();
         let (y, chroma) = self.data.split_at(luma);
@@ -95,6 +110,36 @@ impl Frame {
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Frame").field("size", &self.size).finish_non_exhaustive()
+    }
+}
+
+/// What sample `to` of `count` covers of `from` samples: each of them with its weight; the weights add up to `from`.
+fn covered(to: usize, count: usize, from: usize) -> impl Iterator<Item = (usize, u32)> {
+    // In units of which a sample of the result has `from` and one of the source `count`.
+    let (start, end) = (to * from, (to + 1) * from);
+    (start / count..end.div_ceil(count)).map(move |sample| {
+        let overlap = end.min((sample + 1) * count) - start.max(sample * count);
+        (sample, overlap as u32)
+    })
+}
+
+fn scale_plane(plane: &[u8], from: (usize, usize), to: (usize, usize), out: &mut Vec<u8>) {
+    let columns: Vec<Vec<(usize, u32)>> = (0..to.0).map(|x| covered(x, to.0, from.0).collect()).collect();
+    // Sides are at most 4,096: the weights of all samples add up to less than 2^32.
+    let area = (from.0 * from.1) as u32;
+    let rows: Vec<&[u8]> = plane.chunks_exact(from.0).collect();
+    for y in 0..to.1 {
+        let lines: Vec<(usize, u32)> = covered(y, to.1, from.1).collect();
+        for column in &columns {
+            let mut sum = 0;
+            for (line, down) in &lines {
+                let Some(row) = rows.get(*line) else { continue };
+                let across: u32 =
+                    column.iter().map(|(x, weight)| weight * u32::from(*row.get(*x).unwrap_or(&0))).sum();
+                sum += u64::from(across) * u64::from(*down);
+            }
+            out.push(((sum + u64::from(area / 2)) / u64::from(area)) as u8);
+        }
     }
 }
 
@@ -121,6 +166,31 @@ mod tests {
         #[test]
         fn only_the_right_length_is_a_picture(size in size(), len in 0usize..12_000) {
             prop_assert_eq!(Frame::from_i420(size, vec![0; len]).is_ok(), len == size.bytes_420());
+        }
+
+        #[test]
+        fn scaling_keeps_the_mean_and_leaves_flat_pictures_flat(from in size(), to in size(), level: u8) {
+            let flat = Frame::from_i420(from, vec![level; from.bytes_420()]).unwrap().scaled(to);
+            prop_assert_eq!(flat.as_i420(), &vec![level; to.bytes_420()][..]);
+            // A slope: its mean is what it was, but for rounding.
+            let slope: Vec<u8> = (0..from.bytes_420()).map(|i| (i % from.width() * 255 / from.width()) as u8).collect();
+            let before = Frame::from_i420(from, slope).unwrap();
+            let mean = |plane: &[u8]| plane.iter().map(|s| f64::from(*s)).sum::<f64>() / plane.len() as f64;
+            let after = before.scaled(to);
+            prop_assert_eq!(after.size(), to);
+            prop_assert!((mean(before.y()) - mean(after.y())).abs() < 0.51);
+        }
+
+        #[test]
+        fn halving_takes_the_mean_of_four(size in size()) {
+            let double = FrameSize::new(2 * size.width() as u32, 2 * size.height() as u32).unwrap();
+            let data: Vec<u8> = (0..double.bytes_420()).map(|i| (i * 37 % 251) as u8).collect();
+            let frame = Frame::from_i420(double, data).unwrap();
+            let small = frame.scaled(size);
+            let (x, y) = (size.width() / 2, size.height() / 3);
+            let at = |dx, dy| u32::from(frame.y()[(2 * y + dy) * double.width() + 2 * x + dx]);
+            let mean = (at(0, 0) + at(1, 0) + at(0, 1) + at(1, 1) + 2) / 4;
+            prop_assert_eq!(u32::from(small.y()[y * size.width() + x]), mean);
         }
 
         #[test]

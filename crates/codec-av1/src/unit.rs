@@ -142,7 +142,7 @@ fn is_shown_key_frame(sequence: &SequenceHeader, payload: &[u8]) -> Result<bool,
 }
 
 /// The OBUs, with this crate's error.
-fn checked(data: &[u8]) -> impl Iterator<Item = Result<Obu<'_>, Error>> {
+pub(crate) fn checked(data: &[u8]) -> impl Iterator<Item = Result<Obu<'_>, Error>> {
     obus(data).map(|obu| {
         obu.map_err(|error| match error {
             av1_backends::Error::Framing { reason, .. } => Error::Malformed(reason),

@@ -1,4 +1,5 @@
 //! A change of bit rate loses no picture, costs one key frame, and is followed by the bytes.
+#![cfg(feature = "rav1e")]
 #![allow(clippy::unwrap_used, reason = "the helpers of a test may panic as the test may")]
 
 mod support;

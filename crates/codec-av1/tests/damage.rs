@@ -1,4 +1,5 @@
 //! Damaged, lost and made-up packets: never a panic, and a clean picture again from the next key frame on.
+#![cfg(feature = "rav1e")]
 #![allow(clippy::unwrap_used, reason = "the helpers of a test may panic as the test may")]
 
 mod support;

@@ -1,4 +1,5 @@
 //! What goes into the encoder comes out of the decoder: pictures, times and order.
+#![cfg(feature = "rav1e")]
 #![allow(clippy::unwrap_used, reason = "the helpers of a test may panic as the test may")]
 
 mod support;

@@ -1,6 +1,9 @@
 //! A moving picture and an encoder for it, shared by the tests.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
-use codec_av1::{EncoderConfig, Frame, Packet, Rav1eEncoder, VideoEncoder};
+use codec_av1::{EncoderConfig, Frame};
+#[cfg(feature = "rav1e")]
+use codec_av1::{Packet, Rav1eEncoder, VideoEncoder};
 use core_types::{BitRate, FrameRate, FrameSize, MediaTime};
 
 pub(crate) fn size(width: u32, height: u32) -> FrameSize {
@@ -36,6 +39,7 @@ pub(crate) fn config(size: FrameSize) -> EncoderConfig {
 }
 
 /// Codes frames with the given times; `forced` are the ones that shall be key frames.
+#[cfg(feature = "rav1e")]
 pub(crate) fn encode(config: EncoderConfig, times: &[MediaTime], forced: &[usize]) -> Vec<Packet> {
     let mut encoder = Rav1eEncoder::new(config).unwrap();
     let mut packets = Vec::new();

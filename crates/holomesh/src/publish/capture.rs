@@ -296,7 +296,7 @@ mod tests {
 
     impl VideoEncoder for Plain {
         fn encode(&mut self, _: &Frame, pts: MediaTime, key_frame: bool) -> Result<Vec<Packet>, CodecError> {
-            self.waiting.push(Packet { data: vec![0], pts, key_frame, bit_rate: self.bit_rate });
+            self.waiting.push(Packet::plain(vec![0], pts, key_frame, self.bit_rate));
             let ready = self.waiting.len().saturating_sub(2);
             Ok(self.waiting.drain(..ready).collect())
         }

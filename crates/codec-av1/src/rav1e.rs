@@ -3,51 +3,16 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use core_types::{BitRate, FrameRate, FrameSize, MediaTime};
-use rav1e::prelude::{
+use ::rav1e::prelude::{
     ChromaSampling, Context, EncoderConfig as Rav1eConfig, EncoderStatus, FrameParameters, FrameType,
     FrameTypeOverride, Rational, SceneDetectionSpeed, Tune,
 };
+use core_types::{BitRate, MediaTime};
 
-use crate::{Error, Frame, Packet, VideoEncoder};
-
-/// What to make.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EncoderConfig {
-    /// The size of every frame.
-    pub size: FrameSize,
-    /// How many frames a second will come; the rate control counts with it.
-    pub rate: FrameRate,
-    /// The target, averaged over a few seconds: [`MIN_BIT_RATE`](Self::MIN_BIT_RATE) to
-    /// [`MAX_BIT_RATE`](Self::MAX_BIT_RATE).
-    pub bit_rate: BitRate,
-    /// The most frames from one key frame to the next: 1 to 10,000.
-    pub max_key_interval: u32,
-    /// Threads that the encoder may use: 1 to 64.
-    pub threads: usize,
-}
+use crate::{EncoderConfig, Error, Frame, Packet, VideoEncoder};
 
 impl EncoderConfig {
-    /// The lowest target: 8 kbit/s.
-    pub const MIN_BIT_RATE: BitRate = BitRate::from_kbit(8);
-    /// The highest target: 200 Mbit/s.
-    pub const MAX_BIT_RATE: BitRate = BitRate::from_kbit(200_000);
-
-    fn check(&self) -> Result<(), Error> {
-        let setting = |what: String| Err(Error::Config(what));
-        if !(Self::MIN_BIT_RATE..=Self::MAX_BIT_RATE).contains(&self.bit_rate) {
-            return setting(format!("bit rate {}: 8 kbit/s to 200 Mbit/s", self.bit_rate));
-        }
-        if !(1..=10_000).contains(&self.max_key_interval) {
-            return setting(format!("{} frames between key frames: 1 to 10000", self.max_key_interval));
-        }
-        if !(1..=64).contains(&self.threads) {
-            return setting(format!("{} threads: 1 to 64", self.threads));
-        }
-        Ok(())
-    }
-
-    fn rav1e(&self) -> rav1e::Config {
+    fn rav1e(&self) -> ::rav1e::Config {
         let mut config = Rav1eConfig::with_speed_preset(10);
         config.width = self.size.width();
         config.height = self.size.height();
@@ -70,7 +35,7 @@ impl EncoderConfig {
         config.reservoir_frame_delay = i32::try_from(frames_a_second.clamp(12, 240)).ok();
         // Tiles are what rav1e's threads share out.
         config.tiles = self.threads;
-        rav1e::Config::new().with_encoder_config(config).with_threads(self.threads)
+        ::rav1e::Config::new().with_encoder_config(config).with_threads(self.threads)
     }
 }
 
@@ -220,7 +185,7 @@ impl Run {
                 Ok(packet) => {
                     let pts = self.time_of(packet.input_frameno)?;
                     let key_frame = packet.frame_type == FrameType::KEY;
-                    return Ok(Some(Packet { data: packet.data, pts, key_frame, bit_rate: self.bit_rate }));
+                    return Ok(Some(Packet::plain(packet.data, pts, key_frame, self.bit_rate)));
                 }
                 Err(EncoderStatus::Encoded) => {}
                 Err(EncoderStatus::NeedMoreData | EncoderStatus::LimitReached) => return Ok(None),
