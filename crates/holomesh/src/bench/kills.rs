@@ -7,7 +7,7 @@ use self::show::{Seen, Showing};
 use crate::demo::nodes::NodeThread;
 use crate::demo::sources::{Clip, LoopedClip};
 use crate::net::{LossConfig, Underlay};
-use crate::publish::{Observer, VideoConfig};
+use crate::publish::{Encoder, Observer, VideoConfig};
 use crate::relay::Tap;
 use crate::ticket::Ticket;
 use crate::watch::{Sink, WatchState};
@@ -260,6 +260,7 @@ impl<'a> Stage<'a> {
         let clip = Clip::load(None)?;
         let interval = clip.rate.frame_interval();
         let video = VideoConfig {
+            encoder: Encoder::default(),
             bit_rate: BitRate::from_kbit(options.bit_rate),
             bounds: None,
             max_key_interval: (5.0 / interval.as_secs_f64()) as u32,

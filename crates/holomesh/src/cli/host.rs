@@ -4,7 +4,7 @@ use super::NodeOptions;
 use crate::Error;
 use crate::media::{AudioSource, VideoSource};
 use crate::net::{LossConfig, Underlay};
-use crate::publish::{AudioConfig, BlockSource, FrameSource, Observer, RateBounds, VideoConfig};
+use crate::publish::{AudioConfig, BlockSource, Encoder, FrameSource, Observer, RateBounds, VideoConfig};
 use crate::session::{self, Command, Config, Shares};
 use clap::Args;
 use codec_av1::Frame;
@@ -41,6 +41,9 @@ pub(super) struct Options {
     /// Keep the video bit rate whatever the first hops sustain.
     #[arg(long, alias = "fixed-bitrate", conflicts_with = "min_bit_rate")]
     fixed_bit_rate: bool,
+    /// What encodes the pictures.
+    #[arg(long, value_enum, default_value_t)]
+    encoder: Encoder,
     /// The most that one relay may send for this session, in kbit/s; its owner may have set less.
     #[arg(long, value_name = "KBIT", value_parser = clap::value_parser!(u64).range(LEAST_KBIT..=100_000_000))]
     relay_uplink: Option<u64>,
@@ -77,6 +80,7 @@ pub(super) async fn run(options: Options) -> Result<(), Error> {
     let audio = options.audio.map(|path| FileSound::open(path, options.repeat)).transpose()?;
     let interval = video.rate().frame_interval().as_secs_f64();
     let video_config = VideoConfig {
+        encoder: options.encoder,
         bit_rate: BitRate::from_kbit(options.bit_rate),
         bounds,
         max_key_interval: (5.0 / interval).ceil() as u32,

@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::net::TransportChoice;
+use crate::publish::Encoder;
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -51,6 +52,9 @@ pub struct Options {
     /// Video bit rate in kbit/s.
     #[arg(long, default_value_t = 700)]
     pub bit_rate: u64,
+    /// What encodes the pictures.
+    #[arg(long, value_enum, default_value_t)]
+    pub encoder: Encoder,
     /// From when an object could have arrived to when it is played, in milliseconds.
     #[arg(long, default_value_t = 120)]
     pub delay: u64,
@@ -121,6 +125,7 @@ impl Options {
             ("clip", path(&self.clip)),
             ("audio", path(&self.audio)),
             ("bit-rate", format!("{} kbit/s", self.bit_rate)),
+            ("encoder", format!("{:?}", self.encoder).to_lowercase()),
             ("delay", format!("{} ms", self.delay)),
             ("transport", self.transport.to_string()),
         ]

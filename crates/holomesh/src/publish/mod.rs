@@ -15,7 +15,9 @@ mod observe;
 mod repair;
 mod stream;
 
-pub use capture::{AudioConfig, BlockSource, Capture, CaptureEnd, Encoded, FrameSource, VideoConfig};
+pub use capture::{
+    AudioConfig, BlockSource, Capture, CaptureEnd, Encoded, Encoder, FrameSource, VideoConfig,
+};
 pub(crate) use capture::{prepare_audio, prepare_video};
 pub use control::{EncoderControl, RateBounds};
 pub use observe::{Observer, Published};

@@ -8,7 +8,7 @@ use core_types::{BitRate, FrameRate, FrameSize, KeyId, Layer, SessionId, SymbolS
 use holomesh::Error;
 use holomesh::keyfile::random_seed;
 use holomesh::net::{Control, Link, LinkEvent, LossConfig, Net, NetConfig, Role, Underlay};
-use holomesh::publish::{FrameSource, Observer, StreamKind, VideoConfig};
+use holomesh::publish::{Encoder, FrameSource, Observer, StreamKind, VideoConfig};
 use holomesh::session::{self, Command};
 use holomesh::ticket::Ticket;
 use holomesh::watch;
@@ -64,7 +64,14 @@ impl FrameSource for Pictures {
 
 /// The pictures' encoder.
 pub(crate) fn encoder() -> VideoConfig {
-    VideoConfig { bit_rate: BitRate::from_kbit(800), bounds: None, max_key_interval: 250, threads: 1 }
+    let encoder = Encoder::default();
+    VideoConfig {
+        encoder,
+        bit_rate: BitRate::from_kbit(800),
+        bounds: None,
+        max_key_interval: 250,
+        threads: 1,
+    }
 }
 
 /// Runs a node as the demo does: on a thread and a runtime of its own, until it ends or the test does.
