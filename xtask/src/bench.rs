@@ -37,7 +37,8 @@ struct Group {
 }
 
 const RELAY: &str = "relay";
-const GROUPS: [Group; 4] = [
+const MESH: &str = "mesh";
+const GROUPS: [Group; 5] = [
     Group {
         name: "path",
         says: "CPU time of each stage that a frame passes on its way",
@@ -49,8 +50,13 @@ const GROUPS: [Group; 4] = [
         run: &["--package", "benches-keys", "--", "all"],
     },
     Group {
-        name: "mesh",
-        says: "deaths, loss, churn and crowds in simulated sessions, and the topology",
+        name: "codecs",
+        says: "fountain symbols beside raptorq and reed-solomon-simd, sound with units of repair",
+        run: &["--package", "benches-codecs", "--"],
+    },
+    Group {
+        name: MESH,
+        says: "deaths, loss, churn and crowds in simulated sessions, deaths over real sockets, and the topology",
         run: &["--package", "benches-mesh", "--"],
     },
     Group {
@@ -71,11 +77,20 @@ pub(crate) fn run(group: &str, json: Option<&Path>, options: &RelayOptions) -> R
     if group.name == RELAY {
         relay(&mut command, options)?;
     }
+    if group.name == MESH {
+        command.arg("--holomesh").arg(node()?);
+    }
     if let Some(path) = json {
         // Cargo runs at the workspace's root; the path was given from where the caller stands.
         command.arg("--json").arg(absolute(path)?);
     }
     shell::run(&mut command)
+}
+
+/// Builds the node's program, and says where it is.
+fn node() -> Result<PathBuf> {
+    shell::run(&mut cargo(["build", "--release", "--package", "holomesh"])?)?;
+    Ok(shell::target()?.join("release").join("holomesh"))
 }
 
 /// The release whose client library `benches/peers` is built with.
@@ -86,14 +101,14 @@ fn relay(command: &mut Command, options: &RelayOptions) -> Result<()> {
     if options.with_janus {
         setup::janus()?;
     }
-    shell::run(&mut cargo(["build", "--release", "--package", "holomesh"])?)?;
+    let program = node()?;
     // In a target folder of its own, so that neither build throws away what the other has.
     let peers = shell::root()?.join("benches").join("peers");
     let target = peers.join("target");
     let mut build = cargo(["build", "--release", "--locked"])?;
     build.arg("--manifest-path").arg(peers.join("Cargo.toml")).arg("--target-dir").arg(&target);
     shell::run(&mut build)?;
-    command.arg("--holomesh").arg(shell::target()?.join("release").join("holomesh"));
+    command.arg("--holomesh").arg(program);
     command.arg("--peers").arg(target.join("release").join("peers"));
     match moq_relay(&target) {
         Ok(program) => drop(command.arg("--moq-relay").arg(program)),

@@ -1,7 +1,7 @@
 //! `cargo xtask fuzz`: libFuzzer on the parsers of untrusted bytes, with the stable toolchain alone.
 //!
 //! The compiler flags are those by which libFuzzer sees what an input reaches; a sanitizer would need a nightly
-//! toolchain. The crates hold no unsafe code, so what there is to find are panics, overflows, hangs and memory use.
+//! toolchain. Only `gf256` and `av1-backends` hold unsafe code, so what there is to find are panics, overflows, hangs and memory use.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::setup::{self, Purpose};
 use crate::shell::{self, cargo};
 
 /// Each is a binary of the package in `fuzz/`, and a folder of seeds in `fuzz/corpus/`.
-const TARGETS: [(&str, &str); 18] = [
+const TARGETS: [(&str, &str); 20] = [
     ("announce", "a stream's announcement, signed by a publisher that means harm"),
     ("av1_unit", "AV1 packets of a hostile publisher, up to the decoder"),
     ("chunk", "chunk header and what is inside the seal"),
@@ -22,6 +22,7 @@ const TARGETS: [(&str, &str); 18] = [
     ("control", "control messages and their frames from anybody"),
     ("evidence", "delivery evidence, from anybody and from an observer that means harm"),
     ("fountain", "reassembly of objects from a hostile sender's symbols"),
+    ("fountain_raptorq", "symbols and sets of them beside another implementation of RFC 6330"),
     ("gossip", "cards and claims told over a link, from anybody and from an advertiser that means harm"),
     ("handshake", "the link handshake: datagrams from anybody, messages from a peer that means harm"),
     ("hop_header", "datagrams of a link, in every suite"),
@@ -32,6 +33,10 @@ const TARGETS: [(&str, &str); 18] = [
     ("permit", "permits, from anybody and from a host that means harm"),
     ("proof", "proofs of authorship, whole and in pieces, from another member"),
     ("welcome", "welcomes and group infos, signed by somebody that means harm"),
+    (
+        "window",
+        "objects with units of repair, from a publisher that means harm, and from an honest one with losses",
+    ),
 ];
 
 const COVERAGE: [&str; 7] = [

@@ -10,13 +10,14 @@ use anyhow::{Context, Result, bail};
 use crate::shell::{self, cargo};
 
 /// The examples that write vectors into the folder that they are given.
-const GENERATORS: [&str; 8] = [
+const GENERATORS: [&str; 9] = [
     "alm_vectors",
     "av_lane_vectors",
     "av_link_vectors",
     "av_mls_vectors",
     "av_wire_vectors",
     "av_wire_proof_vectors",
+    "codec_fountain_vectors",
     "identity_vectors",
     "peer_gossip_vectors",
 ];

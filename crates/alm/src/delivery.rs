@@ -2,6 +2,7 @@
 //!
 //! - [`DeliveryMeter`] measures each parent of a stream against its own share of what the publisher really sent, and tells
 //!   apart who can't be reached, whose path is congested, and who takes a share and does not carry it.
+//! - [`Shares`] feeds it: it keeps which share each parent was given, and what of it came.
 //! - [`Evidence`] is such a finding, signed by who made it, for others to weigh.
 //! - [`Court`] weighs it: an advertiser is called a liar only when three observers who have nothing to do with one another
 //!   say so within a minute, and not for ever.
@@ -31,9 +32,11 @@ mod court;
 mod docket;
 mod evidence;
 mod meter;
+mod shares;
 #[cfg(test)]
 mod tests;
 
 pub use court::{Court, Inserted, Standing};
 pub use evidence::{Evidence, VerifiedEvidence};
 pub use meter::{DeliveryMeter, Verdict};
+pub use shares::{Path, Shares};

@@ -171,6 +171,14 @@ impl Estimator {
         self.prober.next(now, self.ceiling)
     }
 
+    /// What may be offered at most beside [`Estimator::claimable`] by who has children's media take the place of a probe's padding: twice the
+    /// ceiling, at least 1 and at most 8 Mbit/s. Nothing when more than that was demonstrated, and within 10 s of congestion.
+    /// It costs nobody a byte that is of no use, and those who come show what there is.
+    pub fn trial(&mut self, now: MonoTime) -> BitRate {
+        let now = self.settle(now);
+        BitRate(self.prober.trial(now, self.ceiling))
+    }
+
     /// The ceiling: the most that three windows on end have carried, as far as it still counts.
     pub fn demonstrated(&mut self, now: MonoTime) -> BitRate {
         self.settle(now);

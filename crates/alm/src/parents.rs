@@ -83,9 +83,9 @@ impl Parent {
         self.suspect_until.is_none()
     }
 
-    /// It can be given this stripe.
-    pub(crate) const fn takes(&self, stripe: u16) -> bool {
-        self.is_live() && (self.retired | self.refused) & stripe == 0
+    /// It can be given one of these stripes.
+    pub(crate) const fn takes(&self, stripes: u16) -> bool {
+        self.is_live() && stripes & !(self.retired | self.refused) != 0
     }
 
     pub(crate) const fn is_doubtful(&self) -> bool {

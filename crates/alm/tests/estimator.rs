@@ -419,6 +419,26 @@ mod probing {
     }
 
     #[test]
+    fn what_children_may_try_is_twice_what_was_shown_and_nothing_after_congestion() {
+        let mut node = Node::default();
+        assert_eq!(node.estimator.trial(node.now()), BitRate(MBIT), "nobody knows anything yet");
+        node.run(10, 3, Idle);
+        assert_eq!(node.estimator.trial(node.now()), BitRate(6 * MBIT));
+        node.run(10, 5, Idle);
+        assert_eq!(node.estimator.trial(node.now()), BitRate(8 * MBIT));
+        // It is no probe: however often it is asked, nothing is used up.
+        assert_eq!(node.estimator.trial(node.now()), BitRate(8 * MBIT));
+        node.run(3, 2, Congested);
+        assert_eq!(node.estimator.trial(node.now()), BitRate(0));
+        // The last congested window was closed a second after its end, and ten more are to pass.
+        node.run(13, 2, Idle);
+        assert!(node.estimator.trial(node.now()) >= BitRate(4 * MBIT));
+        let mut enough = Node::default();
+        enough.run(10, 9, Idle);
+        assert_eq!(enough.estimator.trial(enough.now()), BitRate(0), "what was shown can be claimed");
+    }
+
+    #[test]
     fn who_carries_enough_is_not_probed() {
         let mut node = Node::default();
         node.run(10, 8, Idle);

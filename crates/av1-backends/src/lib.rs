@@ -1,4 +1,4 @@
-//! Safe shell around an AV1 decoder and an encoder: the one crate of the workspace that contains unsafe code.
+//! Safe shell around an AV1 decoder and an encoder. Like `gf256` it contains unsafe code, which the rest of the workspace forbids.
 //!
 //! What is here: [`Decoder`] over rav1d (the Rust port of dav1d, through its C-shaped interface), [`Picture`] with its
 //! planes as row slices, and [`obus`], which walks the framing of a temporal unit in safe code; with the feature `libaom`

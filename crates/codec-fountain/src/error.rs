@@ -36,6 +36,26 @@ pub enum Error {
         /// Least bytes that hold one object of the largest size.
         min_bytes: usize,
     },
+    /// The caller's window or pace is none.
+    #[error("{what}: {value} asked for, must be {min} to {max}")]
+    Window {
+        /// What was asked for.
+        what: &'static str,
+        /// How much of it.
+        value: usize,
+        /// The least.
+        min: usize,
+        /// The most.
+        max: usize,
+    },
+    /// The peer sent an object with repair units whose framing is broken.
+    #[error("object {object} with repair units: {why}; drop the chunk")]
+    WindowBody {
+        /// The object.
+        object: ObjectSeq,
+        /// What is wrong.
+        why: &'static str,
+    },
     /// The peer announced an object that is empty or too long for the stream's symbol size.
     #[error("object {object} announced with {len} bytes: must be 1 to {max}; drop the symbol")]
     AnnouncedLength {
@@ -71,6 +91,12 @@ pub enum Error {
 impl Error {
     /// True if a peer sent what it must not send; false if the caller asked for something impossible.
     pub const fn is_peer_fault(&self) -> bool {
-        matches!(self, Self::AnnouncedLength { .. } | Self::LengthChanged { .. } | Self::SymbolLength { .. })
+        matches!(
+            self,
+            Self::AnnouncedLength { .. }
+                | Self::LengthChanged { .. }
+                | Self::SymbolLength { .. }
+                | Self::WindowBody { .. }
+        )
     }
 }

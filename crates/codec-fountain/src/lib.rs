@@ -4,14 +4,16 @@
 //! last one zero padded, and as many repair symbols as wanted. Any `K` of them give the object back, save for about one
 //! case in two hundred, where one or two more are needed. Symbol ids below `K` are source symbols in order, ids from
 //! `K` on are repair symbols (one source block, one sub-block, symbol alignment 1), so a receiver that lost nothing
-//! decodes nothing.
+//! decodes nothing. The first repair symbol makes up for any one source symbol.
 //!
 //! | item | use |
 //! |---|---|
 //! | [`BlockShape`] | `K` and `T` of an object, with the limits |
 //! | [`repair_symbols`] | how many repair symbols let any one of `P` parents die |
-//! | [`Encoder`] | object to symbols; keeps a precomputed plan per `K` |
+//! | [`Encoder`] | object to symbols: [`EncodedBlock`] |
 //! | [`ObjectDecoder`] | symbols to one object |
+//! | [`Partial`] | what came of an object that did not become whole |
+//! | [`WindowEncoder`], [`WindowDecoder`] | objects too small to be cut, protected by those that follow them |
 //! | [`Reassembler`] | symbols to the many objects of a stream, bounded, oldest given up first |
 //!
 //! RaptorQ corrects loss, not corruption: a symbol with wrong bytes gives a wrong object. Symbols must be authenticated
@@ -19,8 +21,9 @@
 //! length is checked before anything is allocated for it, memory and the number of decoding attempts have limits, and
 //! no input panics.
 //!
-//! Not here yet: a dense codec for small `K`, which is faster than RaptorQ below about 60 symbols, and partial results
-//! from an object that never completes.
+//! Up to 256 source symbols nothing is solved to encode: a repair symbol is a linear combination of the source symbols, whose
+//! factors are taken from `raptorq` once and multiplied with vector instructions (`gf256`). To decode, the system
+//! of the lost symbols alone is solved, on those factors. Above, `raptorq` does both. The symbols are the same.
 //!
 //! ```
 //! use codec_fountain::{BlockShape, Encoder, ObjectDecoder, repair_symbols};
@@ -47,11 +50,19 @@
 mod decoder;
 mod encoder;
 mod error;
+mod first_repair;
+mod generator;
+mod open;
+mod partial;
 mod reassembler;
 mod shape;
+mod solve;
+mod window;
 
 pub use decoder::{ObjectDecoder, Progress};
-pub use encoder::{Encoder, Symbol};
+pub use encoder::{EncodedBlock, Encoder, Symbol};
 pub use error::Error;
+pub use partial::Partial;
 pub use reassembler::{Evicted, Reassembler, ReassemblyLimits};
 pub use shape::{BlockShape, repair_symbols};
+pub use window::{Pace, WindowConfig, WindowDecoder, WindowEncoder};

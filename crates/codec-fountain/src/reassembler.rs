@@ -1,9 +1,10 @@
 //! Symbols to the many objects of a stream.
 
-use crate::{BlockShape, Error, ObjectDecoder, Progress};
+use crate::open::OpenObjects;
+use crate::{BlockShape, Error, ObjectDecoder, Partial, Progress};
 use core::fmt;
 use core_types::{ObjectSeq, SymbolId, SymbolSize};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 /// How much a [`Reassembler`] holds at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,10 +40,12 @@ pub struct Evicted {
 pub struct Reassembler {
     symbol_size: SymbolSize,
     limits: ReassemblyLimits,
-    open: BTreeMap<ObjectSeq, ObjectDecoder>,
+    open: OpenObjects,
     /// The open objects, first opened first.
     opened: VecDeque<ObjectSeq>,
     held_bytes: usize,
+    /// Memory of an object that nobody needs any more.
+    spare: Vec<u8>,
     closed: RecentSet,
     evicted: VecDeque<Evicted>,
     evicted_total: u64,
@@ -67,9 +70,10 @@ impl Reassembler {
         Ok(Self {
             symbol_size,
             limits,
-            open: BTreeMap::new(),
+            open: OpenObjects::default(),
             opened: VecDeque::new(),
             held_bytes: 0,
+            spare: Vec::new(),
             closed: RecentSet::default(),
             evicted: VecDeque::new(),
             evicted_total: 0,
@@ -83,6 +87,7 @@ impl Reassembler {
     /// All are the peer's fault and leave the state as it was: [`Error::AnnouncedLength`] for an impossible length,
     /// [`Error::LengthChanged`] for a length unlike the one that opened the object, [`Error::SymbolLength`] for a symbol
     /// of the wrong size.
+    #[inline]
     pub fn push(
         &mut self,
         object: ObjectSeq,
@@ -90,10 +95,21 @@ impl Reassembler {
         id: SymbolId,
         data: &[u8],
     ) -> Result<Option<Vec<u8>>, Error> {
-        if self.closed.contains(object) {
+        let last = self.open.last_mut(object).filter(|last| last.shape().object_len() == object_len);
+        if last.is_some_and(|last| last.push_next(id, data)) {
             return Ok(None);
         }
-        if let Some(decoder) = self.open.get_mut(&object) {
+        self.push_any(object, object_len, id, data)
+    }
+
+    fn push_any(
+        &mut self,
+        object: ObjectSeq,
+        object_len: usize,
+        id: SymbolId,
+        data: &[u8],
+    ) -> Result<Option<Vec<u8>>, Error> {
+        if let Some(decoder) = self.open.get_mut(object) {
             let first = decoder.shape().object_len();
             if first != object_len {
                 return Err(Error::LengthChanged { object, first, now: object_len });
@@ -102,11 +118,14 @@ impl Reassembler {
             let complete = decoder.push(id, data)?;
             self.held_bytes = self.held_bytes + decoder.held_bytes() - before;
             if complete.is_some() {
-                self.close(object);
+                self.forget(object);
             } else {
                 self.evict_beyond_limits(object);
             }
             return Ok(complete);
+        }
+        if self.closed.contains(object) {
+            return Ok(None);
         }
         // The symbol is checked, and tried, before anything is opened: garbage must not push a good object out, and an
         // object of one symbol needs no room.
@@ -115,7 +134,7 @@ impl Reassembler {
             len: object_len,
             max: BlockShape::max_object_len(self.symbol_size),
         })?;
-        let mut decoder = ObjectDecoder::new(shape);
+        let mut decoder = ObjectDecoder::with_buffer(shape, core::mem::take(&mut self.spare));
         let complete = decoder.push(id, data)?;
         if complete.is_some() {
             self.closed.insert(object);
@@ -128,14 +147,21 @@ impl Reassembler {
         Ok(complete)
     }
 
+    /// Takes memory back, that of an object which is no longer needed, for the next. One piece is kept, at most 1 MiB.
+    pub fn recycle(&mut self, object: Vec<u8>) {
+        if (self.spare.capacity()..=BlockShape::MAX_OBJECT_LEN).contains(&object.capacity()) {
+            self.spare = object;
+        }
+    }
+
     /// How far `object` has come; `None` when none of its symbols is held.
     pub fn progress(&self, object: ObjectSeq) -> Option<Progress> {
-        self.open.get(&object).map(ObjectDecoder::progress)
+        self.open.get(object).map(ObjectDecoder::progress)
     }
 
     /// The open objects with their progress, lowest sequence number first.
     pub fn open_objects(&self) -> impl Iterator<Item = (ObjectSeq, Progress)> {
-        self.open.iter().map(|(object, decoder)| (*object, decoder.progress()))
+        self.open.iter().map(|(object, decoder)| (object, decoder.progress()))
     }
 
     /// Bytes held for open objects.
@@ -145,10 +171,18 @@ impl Reassembler {
 
     /// Gives up every open object below `object`, for a player that has moved on. They count as evicted.
     pub fn give_up_before(&mut self, object: ObjectSeq) {
-        let late: Vec<_> = self.open.range(..object).map(|(late, _)| *late).collect();
+        let late: Vec<_> = self.open.iter().map(|(late, _)| late).take_while(|late| *late < object).collect();
         for late in late {
             self.evict(late);
         }
+    }
+
+    /// Gives `object` up and returns what came of it, for a player that has to make do with that. It counts as evicted.
+    /// `None` when none of its symbols is held.
+    pub fn take_partial(&mut self, object: ObjectSeq) -> Option<Partial> {
+        let decoder = self.forget(object)?;
+        self.report(object, decoder.progress());
+        decoder.into_partial()
     }
 
     /// The objects given up since the last call, in that order.
@@ -172,10 +206,12 @@ impl Reassembler {
     }
 
     fn evict(&mut self, object: ObjectSeq) {
-        let Some(progress) = self.progress(object) else {
-            return;
-        };
-        self.close(object);
+        if let Some(decoder) = self.forget(object) {
+            self.report(object, decoder.progress());
+        }
+    }
+
+    fn report(&mut self, object: ObjectSeq, progress: Progress) {
         self.evicted_total += 1;
         if self.evicted.len() == Self::MAX_EVICTION_REPORTS {
             self.evicted.pop_front();
@@ -183,12 +219,13 @@ impl Reassembler {
         self.evicted.push_back(Evicted { object, progress });
     }
 
-    fn close(&mut self, object: ObjectSeq) {
-        if let Some(decoder) = self.open.remove(&object) {
-            self.held_bytes -= decoder.held_bytes();
-            self.opened.retain(|other| *other != object);
-            self.closed.insert(object);
-        }
+    /// Closes an open object.
+    fn forget(&mut self, object: ObjectSeq) -> Option<ObjectDecoder> {
+        let decoder = self.open.remove(object)?;
+        self.held_bytes -= decoder.held_bytes();
+        self.opened.retain(|other| *other != object);
+        self.closed.insert(object);
+        Some(decoder)
     }
 }
 

@@ -1,13 +1,16 @@
 //! How an object is cut, and how much repair it needs.
 
 use crate::Error;
-use core_types::SymbolSize;
+use crate::first_repair::Place;
+use core_types::{SymbolId, SymbolSize};
 
 /// How one object is cut into symbols: its length and the symbol size. Both ends derive the same `K` from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct BlockShape {
     object_len: usize,
     symbol_size: SymbolSize,
+    /// Follows from the two, and is asked for with each symbol.
+    source_symbols: u32,
 }
 
 impl BlockShape {
@@ -26,7 +29,8 @@ impl BlockShape {
         if object_len == 0 || object_len > max {
             return Err(Error::ObjectLength { len: object_len, max });
         }
-        Ok(Self { object_len, symbol_size })
+        let source_symbols = object_len.div_ceil(symbol_size.bytes()) as u32;
+        Ok(Self { object_len, symbol_size, source_symbols })
     }
 
     /// The longest object in bytes at a symbol size: what [`BlockShape::MAX_OBJECT_LEN`] and
@@ -48,7 +52,19 @@ impl BlockShape {
 
     /// Number of source symbols, `K`: 1 to [`BlockShape::MAX_SOURCE_SYMBOLS`].
     pub const fn source_symbols(self) -> u32 {
-        self.object_len.div_ceil(self.symbol_size.bytes()) as u32
+        self.source_symbols
+    }
+
+    /// RFC 6330's encoding symbol id of the symbol `id`: the same for source symbols; for repair symbols higher by a number that
+    /// follows from `K`, so that the first of them makes up for any one lost source symbol. `None` when RFC 6330
+    /// has no such symbol.
+    ///
+    /// Spec 60 section 2.
+    pub fn encoding_symbol_id(self, id: SymbolId) -> Option<u32> {
+        Some(match Place::of(id, self.source_symbols())? {
+            Place::Source(id) => id,
+            Place::Repair(place) => self.source_symbols() + place,
+        })
     }
 
     /// Bytes of all source symbols together: the object with the last symbol's padding.

@@ -145,6 +145,70 @@ fn a_player_that_moved_on_gives_up_what_lies_behind() {
     assert_eq!(push(&mut reassembler, 2, 128, &symbols[1]), None);
 }
 
+/// In order, which is the short way through: each symbol still goes to its own object, and only if it says the same length.
+#[test]
+fn symbols_in_order_are_not_mixed_up() {
+    let mut reassembler = reassembler(8);
+    let mut encoder = Encoder::new(size());
+    let objects = [1, 2, 3].map(|seq| object(seq, 300));
+    let symbols = objects.each_ref().map(|object| encoder.encode(object, 0).unwrap());
+    for n in 0..5 {
+        for (seq, (symbols, object)) in (1..).zip(symbols.iter().zip(&objects)) {
+            let whole = push(&mut reassembler, seq, 300, &symbols[n]);
+            assert_eq!(whole.as_ref(), (n == 4).then_some(object));
+            if let Some(next) = symbols.get(n + 1) {
+                let other_length = reassembler.push(ObjectSeq(seq), 299, next.id, &next.data);
+                assert!(other_length.unwrap_err().is_peer_fault());
+                assert!(reassembler.push(ObjectSeq(seq), 300, next.id, &[1; 65]).is_err());
+            }
+        }
+    }
+}
+
+#[test]
+fn memory_that_is_given_back_is_used_again() {
+    let mut reassembler = reassembler(8);
+    let symbols = Encoder::new(size()).encode(&object(1, 300), 0).unwrap();
+    let mut seq = 0;
+    let mut place = |recycled: Vec<Vec<u8>>| {
+        seq += 1;
+        recycled.into_iter().for_each(|object| reassembler.recycle(object));
+        let whole = symbols.iter().find_map(|symbol| push(&mut reassembler, seq, 300, symbol));
+        let whole = whole.unwrap();
+        whole.as_ptr()
+    };
+    let [given, large, small] = [1_000, 2_000, 400].map(Vec::with_capacity);
+    let its_place = given.as_ptr();
+    assert_eq!(place(vec![given]), its_place);
+    // The larger of two is kept.
+    let its_place = large.as_ptr();
+    assert_eq!(place(vec![large, small]), its_place);
+    // More than an object ever needs is let go.
+    let huge = Vec::with_capacity((1 << 20) + 1);
+    let its_place = huge.as_ptr();
+    assert_ne!(place(vec![huge]), its_place);
+}
+
+#[test]
+fn what_came_of_an_object_that_is_late_can_be_had() {
+    let mut reassembler = reassembler(8);
+    let data = object(5, 300);
+    let symbols = Encoder::new(size()).encode(&data, 0).unwrap();
+    assert!(reassembler.take_partial(ObjectSeq(5)).is_none());
+    for n in [0, 1, 3] {
+        push(&mut reassembler, 5, 300, &symbols[n]);
+    }
+    let partial = reassembler.take_partial(ObjectSeq(5)).unwrap();
+    assert_eq!(partial.prefix(), &data[..128]);
+    assert_eq!(partial.ranges().collect::<Vec<_>>(), [0..128, 192..256]);
+    let progress = Progress { received: 3, needed: 5 };
+    assert_eq!(reassembler.take_evicted(), [Evicted { object: ObjectSeq(5), progress }]);
+    assert_eq!(reassembler.held_bytes(), 0);
+    // The rest comes too late.
+    assert_eq!(push(&mut reassembler, 5, 300, &symbols[2]), None);
+    assert!(reassembler.take_partial(ObjectSeq(5)).is_none());
+}
+
 #[test]
 fn what_is_remembered_and_reported_is_bounded() {
     let mut reassembler = reassembler(1);

@@ -182,3 +182,95 @@ fn callers_mistakes_are_refused_and_are_not_the_peers_fault() {
     let most = encoder.encode(&[1; 100], Encoder::MAX_REPAIR_SYMBOLS).unwrap();
     assert_eq!(most.last().unwrap().id, SymbolId::new(Encoder::MAX_REPAIR_SYMBOLS + 1).unwrap());
 }
+
+/// With one repair symbol any one source symbol may be lost. By RFC 6330's first repair symbol alone some could not be at 50 to 55
+/// source symbols, 63 to 69, and more.
+#[test]
+fn one_repair_symbol_makes_up_for_any_one_source_symbol() {
+    let mut encoder = Encoder::new(size());
+    for k in (1..=256).chain([257, 263, 512, 989, 1_020]) {
+        let data = object(k * T as usize - 1, k as u64);
+        let shape = BlockShape::new(data.len(), size()).unwrap();
+        let symbols = encoder.encode(&data, 1).unwrap();
+        // Above 256 symbols each takes a millisecond.
+        for lost in (0..k).step_by(if k > 256 { 97 } else { 1 }) {
+            let mut kept = symbols.clone();
+            kept.remove(lost);
+            let (taken, decoded) = decode(shape, &kept).expect("one lost, one repair symbol");
+            assert!(taken == k && decoded == data, "symbol {lost} of {k}");
+        }
+    }
+}
+
+#[test]
+fn a_block_says_the_same_as_its_symbols() {
+    let mut encoder = Encoder::new(size());
+    for (len, repair) in
+        [(1, 0), (64, 2), (65, 5), (6_400, 40), (20_000, 7), (128, 0), (10, Encoder::MAX_REPAIR_SYMBOLS)]
+    {
+        let data = object(len, 3);
+        let symbols = encoder.encode(&data, repair).unwrap();
+        encoder.prepare(len).unwrap();
+        let block = encoder.encode_block(&data, repair).unwrap();
+        let k = block.shape().source_symbols() as usize;
+        assert_eq!((block.source_symbols().count(), block.repair_symbols().count()), (k, repair as usize));
+        assert!(block.symbols().eq(symbols.iter().map(|symbol| (symbol.id, &symbol.data[..]))));
+        // Whole source symbols are the object's own memory.
+        let whole = block.source_symbols().take(len / T as usize);
+        assert!(whole.zip(data.chunks(T as usize)).all(|(ours, theirs)| std::ptr::eq(ours, theirs)));
+    }
+    assert!(encoder.prepare(0).is_err());
+}
+
+#[test]
+fn what_came_of_an_object_is_in_order_and_marked() {
+    let data = object(7 * T as usize - 10, 9);
+    let shape = BlockShape::new(data.len(), size()).unwrap();
+    let symbols = Encoder::new(size()).encode(&data, 3).unwrap();
+    let partial = |ids: &[usize]| {
+        let mut decoder = ObjectDecoder::new(shape);
+        ids.iter()
+            .for_each(|id| assert_eq!(decoder.push(symbols[*id].id, &symbols[*id].data).unwrap(), None));
+        decoder.into_partial().unwrap()
+    };
+    for (ids, ranges, prefix) in [
+        (&[][..], &[][..], 0),
+        (&[8, 9], &[], 0),
+        (&[6, 4], &[256..320, 384..438], 0),
+        (&[4, 1, 0, 4, 9], &[0..128, 256..320], 128),
+        (&[6, 5, 3, 2, 1], &[64..256, 320..438], 0),
+    ] {
+        let partial = partial(ids);
+        assert_eq!(partial.ranges().collect::<Vec<_>>(), ranges);
+        assert_eq!(partial.prefix(), &data[..prefix]);
+        let mut here = vec![0; data.len()];
+        for range in ranges {
+            here[range.clone()].copy_from_slice(&data[range.clone()]);
+        }
+        let pieces: Vec<_> =
+            data.chunks(T as usize).enumerate().map(|(n, piece)| ids.contains(&n).then_some(piece)).collect();
+        assert_eq!(partial.arrived() as usize, pieces.iter().flatten().count());
+        let given: Vec<_> = partial.symbols().collect();
+        assert!(given.iter().enumerate().all(|(n, (id, _))| id.value() as usize == n));
+        assert_eq!(given.iter().map(|(_, piece)| *piece).collect::<Vec<_>>(), pieces);
+        assert_eq!(partial.into_bytes(), here);
+    }
+    // An object that was given out is not given out again.
+    let mut decoder = ObjectDecoder::new(shape);
+    symbols.iter().for_each(|symbol| drop(decoder.push(symbol.id, &symbol.data).unwrap()));
+    assert!(decoder.into_partial().is_none());
+}
+
+#[test]
+fn memory_is_used_again() {
+    let data = object(5 * T as usize, 4);
+    let shape = BlockShape::new(data.len(), size()).unwrap();
+    let symbols = Encoder::new(size()).encode(&data, 2).unwrap();
+    let used = vec![0xee; 2_000];
+    let place = used.as_ptr();
+    let mut decoder = ObjectDecoder::with_buffer(shape, used);
+    let decoded =
+        symbols.iter().skip(2).find_map(|symbol| decoder.push(symbol.id, &symbol.data).unwrap()).unwrap();
+    assert_eq!(decoded, data);
+    assert_eq!(decoded.as_ptr(), place);
+}

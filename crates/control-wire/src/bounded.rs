@@ -15,6 +15,10 @@ pub const MAX_WHY_LEN: usize = 1024;
 pub const MAX_GOSSIP_ENTRIES: usize = 32;
 /// Bytes of an entry of gossip at most; a card with all it may hold is shorter.
 pub const MAX_GOSSIP_ENTRY_LEN: usize = 12 * 1024;
+/// Bytes of delivery evidence at most (spec 57 section 4).
+pub const MAX_EVIDENCE_LEN: usize = 4 * 1024;
+/// Bytes of a public identity at most (spec 10).
+pub const MAX_IDENTITY_LEN: usize = 4 * 1024;
 
 const TOO_LONG: &str = "longer than the message allows";
 

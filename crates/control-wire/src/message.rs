@@ -2,7 +2,8 @@
 
 use crate::OverQuota;
 use crate::bounded::{
-    MAX_GOSSIP_ENTRIES, MAX_GOSSIP_ENTRY_LEN, MAX_LANE_ADDRESSES, MAX_PERMIT_LEN, MAX_WHY_LEN, read, write,
+    MAX_EVIDENCE_LEN, MAX_GOSSIP_ENTRIES, MAX_GOSSIP_ENTRY_LEN, MAX_IDENTITY_LEN, MAX_LANE_ADDRESSES,
+    MAX_PERMIT_LEN, MAX_WHY_LEN, read, write,
 };
 use core_types::{ChunkSeq, Epoch, LayerPolicy, SessionId, StreamId, StripeSet};
 use serde::{Deserialize, Serialize};
@@ -249,6 +250,31 @@ pub enum Control {
             deserialize_with = "crate::bounded::read_strings::<MAX_GOSSIP_ENTRIES, MAX_GOSSIP_ENTRY_LEN, _>"
         )]
         entries: Vec<Vec<u8>>,
+    },
+    /// To the host: that parent takes a share of a stream and does not deliver it (spec 57 section 4).
+    Evidence {
+        /// Signed by the sender: at most [`MAX_EVIDENCE_LEN`] bytes.
+        #[serde(serialize_with = "write::<MAX_EVIDENCE_LEN, _, _>")]
+        #[serde(deserialize_with = "read::<MAX_EVIDENCE_LEN, _, _>")]
+        evidence: Vec<u8>,
+    },
+    /// From the host: what a member says of a peer, of which others have said the same.
+    Found {
+        /// The member's public identity: at most [`MAX_IDENTITY_LEN`] bytes.
+        #[serde(serialize_with = "write::<MAX_IDENTITY_LEN, _, _>")]
+        #[serde(deserialize_with = "read::<MAX_IDENTITY_LEN, _, _>")]
+        observer: Vec<u8>,
+        /// Where the host sees that member: those who may be one person have one.
+        origin: u64,
+        /// What the member has signed, as it came.
+        #[serde(serialize_with = "write::<MAX_EVIDENCE_LEN, _, _>")]
+        #[serde(deserialize_with = "read::<MAX_EVIDENCE_LEN, _, _>")]
+        evidence: Vec<u8>,
+    },
+    /// From a parent: something of that stream does not reach you for want of room, or did not reach me.
+    Sheds {
+        /// The stream.
+        stream: [u8; 32],
     },
 }
 

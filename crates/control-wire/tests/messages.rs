@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use control_wire::{
-    Control, Error, MAX_GOSSIP_ENTRIES, MAX_GOSSIP_ENTRY_LEN, MAX_LANE_ADDRESSES, MAX_PERMIT_LEN,
-    MAX_WHY_LEN, OverQuota, PREFIX_LEN, Start, decode, encode, lane_context,
+    Control, Error, MAX_EVIDENCE_LEN, MAX_GOSSIP_ENTRIES, MAX_GOSSIP_ENTRY_LEN, MAX_IDENTITY_LEN,
+    MAX_LANE_ADDRESSES, MAX_PERMIT_LEN, MAX_WHY_LEN, OverQuota, PREFIX_LEN, Start, decode, encode,
+    lane_context,
 };
 use proptest::prelude::*;
 use std::net::SocketAddr;
@@ -18,6 +19,10 @@ fn offer(addresses: Vec<SocketAddr>) -> Control {
 
 fn refused(why: String) -> Control {
     Control::LaneRefused { lane: 1, why }
+}
+
+fn found(observer: usize, evidence: usize) -> Control {
+    Control::Found { observer: vec![7; observer], origin: 5, evidence: vec![8; evidence] }
 }
 
 /// One of the messages that came with protocol version 3.
@@ -48,6 +53,13 @@ fn recent() -> impl Strategy<Value = Control> {
         Just(Control::Pong),
         prop::collection::vec(bytes(200), 0..=MAX_GOSSIP_ENTRIES)
             .prop_map(|entries| Control::Gossip { entries }),
+        bytes(4_000).prop_map(|evidence| Control::Evidence { evidence }),
+        (bytes(2_100), any::<u64>(), bytes(4_000)).prop_map(|(observer, origin, evidence)| Control::Found {
+            observer,
+            origin,
+            evidence
+        }),
+        any::<[u8; 32]>().prop_map(|stream| Control::Sheds { stream }),
     ]
 }
 
@@ -71,6 +83,8 @@ fn lists_and_texts_end_at_their_limit_in_both_directions() {
         offer(addresses(MAX_LANE_ADDRESSES)),
         refused("é".repeat(MAX_WHY_LEN / 2)),
         Control::Gossip { entries: vec![vec![7; MAX_GOSSIP_ENTRY_LEN]; MAX_GOSSIP_ENTRIES] },
+        Control::Evidence { evidence: vec![7; MAX_EVIDENCE_LEN] },
+        found(MAX_IDENTITY_LEN, MAX_EVIDENCE_LEN),
     ];
     for message in longest {
         assert_eq!(decode::<Control>(&content(&message)), Ok(message));
@@ -81,6 +95,9 @@ fn lists_and_texts_end_at_their_limit_in_both_directions() {
         refused("x".repeat(MAX_WHY_LEN + 1)),
         Control::Gossip { entries: vec![vec![]; MAX_GOSSIP_ENTRIES + 1] },
         Control::Gossip { entries: vec![vec![], vec![7; MAX_GOSSIP_ENTRY_LEN + 1]] },
+        Control::Evidence { evidence: vec![7; MAX_EVIDENCE_LEN + 1] },
+        found(MAX_IDENTITY_LEN + 1, 1),
+        found(1, MAX_EVIDENCE_LEN + 1),
     ];
     for message in longer {
         assert!(matches!(encode(&message), Err(Error::Malformed(_))), "{message:?}");
@@ -93,7 +110,9 @@ fn lists_and_texts_end_at_their_limit_in_both_directions() {
     let why = [&[27, 1, 0x81, 0x08][..], &[b'x'; MAX_WHY_LEN + 1]].concat();
     let many = [&[31, 33][..], &[0; MAX_GOSSIP_ENTRIES + 1]].concat();
     let long = [&[31, 2, 0, 0x81, 0x60][..], &[7; MAX_GOSSIP_ENTRY_LEN + 1]].concat();
-    for bytes in [permit, offer, why, many, long] {
+    let evidence = [&[32, 0x81, 0x20][..], &[7; MAX_EVIDENCE_LEN + 1]].concat();
+    let observer = [&[33, 0x81, 0x20][..], &[7; MAX_IDENTITY_LEN + 1], &[0, 0]].concat();
+    for bytes in [permit, offer, why, many, long, evidence, observer] {
         assert!(matches!(decode::<Control>(&bytes), Err(Error::Malformed(_))), "message {}", bytes[0]);
     }
 }
@@ -138,6 +157,9 @@ fn message_numbers_and_field_order_are_the_wire() {
     assert_eq!((hex(&Control::Ping), hex(&Control::Pong)), (vec![29], vec![30]));
     let gossip = Control::Gossip { entries: vec![vec![0, 5], vec![], vec![6; 300]] };
     assert_eq!(hex(&gossip), [&[31, 3, 2, 0, 5, 0, 0xac, 2][..], &[6; 300]].concat());
+    assert_eq!(hex(&Control::Evidence { evidence: vec![5, 6] }), [32, 2, 5, 6]);
+    assert_eq!(hex(&found(2, 1)), [33, 2, 7, 7, 5, 1, 8]);
+    assert_eq!(hex(&Control::Sheds { stream: holder }), [&[34][..], &holder].concat());
     assert!(decode::<Control>(&[32]).is_err());
 }
 

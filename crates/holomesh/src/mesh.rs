@@ -6,8 +6,8 @@
 use crate::Error;
 use crate::clock::wall_now;
 use crate::net::{Control, PeerAddress};
-use alm::CapacityClaim;
 use alm::planner::{self, Candidate, Load, Request};
+use alm::{CapacityClaim, VerifiedClaim};
 use core_types::{BitRate, Epoch, KeyId, Layer, LinkId, MonoTime, SessionId, StreamId, WallTime};
 use identity::{Identity, PublicIdentity};
 use peer_gossip::{Card, Config, Gossip, Kind, MAX_ADDRESSES};
@@ -62,6 +62,21 @@ pub(crate) struct Feeder {
     pub(crate) address: PeerAddress,
 }
 
+/// What a watcher knows of a peer by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Measured {
+    /// Time to it and back; `None` before it was dialled.
+    pub(crate) rtt: Option<Duration>,
+    /// How far its claims are believed, in thousandths.
+    pub(crate) trust: u16,
+}
+
+impl Measured {
+    /// Of somebody of whom nothing is known.
+    #[cfg(test)]
+    pub(crate) const NOTHING: Self = Self { rtt: None, trust: 1_000 };
+}
+
 /// What a watcher looks for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted {
@@ -114,21 +129,31 @@ impl Mesh {
         permit: &[u8],
         epoch: Epoch,
     ) {
-        let is_new = self.own.as_ref().is_none_or(|own| own.offer != offer || own.permit != permit);
-        if is_new {
-            let card = Card {
-                session: self.session,
-                identity: identity.public().clone(),
-                address: on_a_card(&offer.address),
-                kind: offer.kind,
-                issued_at: self.date(),
-                permit: permit.to_vec(),
-            };
-            match card.sign(identity) {
-                Ok(card) => {
-                    self.own = Some(Own { offer, permit: permit.to_vec(), card, renew_at: now });
+        let is_other = |own: &Own| {
+            (&own.offer.address, own.offer.kind) != (&offer.address, offer.kind) || own.permit != permit
+        };
+        match &mut self.own {
+            // What it can carry stands in the claim alone.
+            Some(own) if !is_other(own) => {
+                if own.offer != offer {
+                    (own.offer, own.renew_at) = (offer, now);
                 }
-                Err(error) => return tracing::warn!(%error, "nobody is told of this node"),
+            }
+            _ => {
+                let card = Card {
+                    session: self.session,
+                    identity: identity.public().clone(),
+                    address: on_a_card(&offer.address),
+                    kind: offer.kind,
+                    issued_at: self.date(),
+                    permit: permit.to_vec(),
+                };
+                match card.sign(identity) {
+                    Ok(card) => {
+                        self.own = Some(Own { offer, permit: permit.to_vec(), card, renew_at: now });
+                    }
+                    Err(error) => return tracing::warn!(%error, "nobody is told of this node"),
+                }
             }
         }
         self.renew(now, identity, epoch);
@@ -205,26 +230,39 @@ impl Mesh {
         }
     }
 
+    /// What a peer claims, if it is known.
+    pub(crate) fn claim_of(&self, peer: KeyId) -> Option<&VerifiedClaim> {
+        self.gossip.peer(wall_now(), peer).map(|known| known.claim)
+    }
+
+    /// How many there are who say that they feed others.
+    pub(crate) fn advertisers(&self) -> u32 {
+        u32::try_from(self.gossip.peers(wall_now()).count()).unwrap_or(u32::MAX)
+    }
+
     /// The peer with that name and transport key, if it is known.
     pub(crate) fn knows(&self, peer: KeyId, endpoint: [u8; 32]) -> bool {
         self.gossip.peers(wall_now()).any(|k| k.key == peer && k.card.address.endpoint == endpoint)
     }
 
-    /// Whom to ask, best first. Nobody has been measured before it is dialled.
-    pub(crate) fn feeders(&self, wanted: &Wanted) -> Vec<Feeder> {
+    /// Whom to ask, best first. `known_of` says what was measured of a peer to which there is a link, and how far it is believed.
+    pub(crate) fn feeders(&self, wanted: &Wanted, known_of: impl Fn(KeyId) -> Measured) -> Vec<Feeder> {
         let wall = wall_now();
         let known: Vec<_> = self.gossip.peers(wall).collect();
         let candidates: Vec<Candidate<'_>> = known
             .iter()
-            .map(|peer| Candidate {
-                claim: peer.claim,
-                rtt: None,
-                load: Load::default(),
-                reach: 1_000,
-                path_to_source: None,
-                network: network(&peer.card.address),
-                discovered_by: peer.heard_from.map_or(0, |link| (link.0 % 251) as u8),
-                trust: 1_000,
+            .map(|peer| {
+                let Measured { rtt, trust } = known_of(peer.key);
+                Candidate {
+                    claim: peer.claim,
+                    rtt,
+                    load: Load::default(),
+                    reach: 1_000,
+                    path_to_source: None,
+                    network: network(&peer.card.address),
+                    discovered_by: peer.heard_from.map_or(0, |link| (link.0 % 251) as u8),
+                    trust,
+                }
             })
             .collect();
         // A peer may be an epoch behind in what it claims, or know of none: what it can carry is the same. The newest come first.
@@ -268,8 +306,12 @@ fn on_a_card(address: &PeerAddress) -> PeerAddress {
 
 /// Peers of one network are likely to fail together: those whose first addresses share 24 bits, or 48 of IPv6.
 fn network(address: &PeerAddress) -> u64 {
-    let ip = address.addresses.first().map(|address| address.ip());
-    match ip {
+    network_of(address.addresses.first().map(SocketAddr::ip))
+}
+
+/// The network that an address belongs to, as far as that says who may be one with whom; 0 for none.
+pub(crate) fn network_of(ip: Option<IpAddr>) -> u64 {
+    match ip.map(|ip| ip.to_canonical()) {
         Some(IpAddr::V4(ip)) => u64::from(u32::from(ip) >> 8),
         Some(IpAddr::V6(ip)) => (u128::from(ip) >> 80) as u64 | 1 << 63,
         None => 0,
@@ -340,19 +382,32 @@ mod tests {
         assert_eq!(other.handle(MonoTime(0), link, &entries), Ok(()));
         let wanted =
             Wanted { stream: StreamId([9; 32]), rate: BitRate::from_kbit(1_000), parents: 4, spares: 2 };
-        let feeders = other.feeders(&wanted);
+        let feeders = other.feeders(&wanted, |_| Measured::NOTHING);
         let feeder = Feeder { key: peer.key_id(), kind: Kind::Watcher, address: offer.address.clone() };
         assert_eq!(feeders, [feeder]);
         assert!(other.knows(peer.key_id(), [1; 32]) && !other.knows(peer.key_id(), [2; 32]));
 
         // The same once more is nothing new, and a claim is renewed after 25 s.
+        let last = offer.clone();
         mesh.offer(MonoTime::from_millis(20_000), &peer, offer, &permit, Epoch(2));
         mesh.renew(MonoTime::from_millis(24_999), &peer, Epoch(3));
         assert_eq!(mesh.poll_message(), None);
         mesh.renew(MonoTime::from_millis(25_000), &peer, Epoch(3));
         let Some((_, Control::Gossip { entries })) = mesh.poll_message() else { panic!("it is not renewed") };
         assert_eq!(entries.len(), 1, "the claim alone");
-        other.expel(MonoTime::from_millis(25_000), peer.key_id());
-        assert_eq!(other.feeders(&wanted), []);
+        assert_eq!(other.handle(MonoTime::from_millis(25_000), link, &entries), Ok(()));
+        // What it can carry is said anew, and its card is not.
+        let less = Offer { uplink: BitRate::from_kbit(500), ..last };
+        mesh.offer(MonoTime::from_millis(28_000), &peer, less, &permit, Epoch(3));
+        let Some((_, Control::Gossip { entries })) = mesh.poll_message() else { panic!("it is not said") };
+        assert_eq!(entries.len(), 1);
+        assert_eq!(other.handle(MonoTime::from_millis(28_000), link, &entries), Ok(()));
+        let uplink = other.claim_of(peer.key_id()).expect("a claim").uplink;
+        assert_eq!((uplink, other.advertisers()), (BitRate::from_kbit(500), 1));
+        // Who is not believed is not asked.
+        let liar = Measured { trust: 0, ..Measured::NOTHING };
+        assert_eq!(other.feeders(&wanted, |_| liar), []);
+        other.expel(MonoTime::from_millis(28_000), peer.key_id());
+        assert_eq!(other.feeders(&wanted, |_| Measured::NOTHING), []);
     }
 }

@@ -16,6 +16,8 @@ pub(crate) const NEWS_AT_ONCE: u32 = 4;
 /// After so long a silence of a peer its card goes out once more with its next claim: others may have dropped it. Half of the
 /// time for which cards are kept, so that whoever has dropped one gets it again.
 pub(crate) const TOLD_AGAIN_AFTER: Duration = Duration::from_secs(60);
+/// How often a link that is told of some peers alone is told of some again: claims that it was told of hold for at least as long.
+pub(crate) const SAMPLED_EVERY: Duration = Duration::from_secs(25);
 /// How often what is over is looked for.
 pub(crate) const SWEPT_EVERY: Duration = Duration::from_secs(5);
 /// Peers of which it is remembered that they are forgotten or set aside, or how new their last card was, for each peer that
@@ -56,6 +58,9 @@ pub struct Limits {
     pub burst: u32,
     /// Peers that a new link is told of, this node included.
     pub greeting: usize,
+    /// Links that are told of all that is new. Those beyond them are told of [`greeting`](Self::greeting) peers each 25 s, drawn anew each
+    /// time: what a node with many links says to all is bounded so, and who is at one of these links hears the rest from others.
+    pub whole_links: usize,
     /// How long the card of a peer is kept that says nothing any more. Below 120 s a peer that is heard again may be missed until
     /// it makes a new card.
     pub card_kept: Duration,
@@ -68,6 +73,7 @@ impl Default for Limits {
             entries_per_second: 64,
             burst: 128,
             greeting: 8,
+            whole_links: 32,
             card_kept: Duration::from_secs(120),
         }
     }

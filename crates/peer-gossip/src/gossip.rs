@@ -5,7 +5,7 @@ mod tell;
 #[cfg(test)]
 mod tests;
 
-use crate::config::{REMEMBERED, SWEPT_EVERY};
+use crate::config::{REMEMBERED, SAMPLED_EVERY, SWEPT_EVERY};
 use crate::draw::Draw;
 use crate::link::Link;
 use crate::memory::Memory;
@@ -39,6 +39,8 @@ pub struct Gossip {
     /// Links with something to tell that may tell it now, and those that have to wait, by when.
     ready: BTreeSet<LinkId>,
     waiting: BTreeSet<(MonoTime, LinkId)>,
+    /// Links that are told of some peers alone, and when again.
+    sampled: BTreeSet<(MonoTime, LinkId)>,
     sweep_at: Option<MonoTime>,
     draw: Draw,
     stats: Stats,
@@ -62,6 +64,7 @@ impl Gossip {
             links: BTreeMap::new(),
             ready: BTreeSet::new(),
             waiting: BTreeSet::new(),
+            sampled: BTreeSet::new(),
             sweep_at: None,
             draw: Draw(config.seed),
             stats: Stats::default(),
@@ -127,22 +130,38 @@ impl Gossip {
     }
 
     /// A link over which gossip goes from now on. It is told what this node says of itself and of some others, drawn by the seed:
-    /// of all others it hears when they renew their claims. Nothing changes if the link is there already.
+    /// of all others it hears when they renew their claims, or, beyond [`Limits::whole_links`](crate::Limits::whole_links), of some again
+    /// from time to time. Nothing changes if the link is there already.
     pub fn add_link(&mut self, now: MonoTime, link: LinkId) {
         self.tick(now, self.wall);
         if self.links.contains_key(&link) {
             return;
         }
-        self.links.insert(link, Link::new(now, &self.config.limits));
+        let mut new = Link::new(now, &self.config.limits);
+        if self.links.len() - self.sampled.len() >= self.config.limits.whole_links {
+            let again = self.now.plus(SAMPLED_EVERY);
+            new.sampled_at = Some(again);
+            self.sampled.insert((again, link));
+        }
+        self.links.insert(link, new);
         self.greet(link);
     }
 
     /// The link is gone, or takes no part any more. What came over it stays.
     pub fn remove_link(&mut self, link: LinkId) {
-        if let Some(due) = self.links.remove(&link).and_then(|gone| gone.waits_until) {
+        let Some(gone) = self.links.remove(&link) else { return };
+        if let Some(due) = gone.waits_until {
             self.waiting.remove(&(due, link));
         }
         self.ready.remove(&link);
+        match gone.sampled_at {
+            Some(at) => drop(self.sampled.remove(&(at, link))),
+            // Its place is for one of the others, which hears of all again that says something new.
+            None => {
+                let next = self.sampled.pop_first().and_then(|(_, next)| self.links.get_mut(&next));
+                next.into_iter().for_each(|next| next.sampled_at = None);
+            }
+        }
         for peer in self.peers.values_mut() {
             peer.heard_from = peer.heard_from.filter(|from| *from != link);
         }
@@ -151,12 +170,22 @@ impl Gossip {
     /// When [`Gossip::handle_timeout`] has something to do next.
     pub fn poll_timeout(&self) -> Option<MonoTime> {
         let waiting = self.waiting.first().map(|(due, _)| *due);
-        [waiting, self.sweep_at].into_iter().flatten().min()
+        let sampled = self.sampled.first().map(|(due, _)| *due);
+        [waiting, sampled, self.sweep_at].into_iter().flatten().min()
     }
 
     /// Lets out what had to wait, and drops what is over.
     pub fn handle_timeout(&mut self, now: MonoTime, wall: WallTime) {
         self.tick(now, wall);
+        while let Some((_, id)) = self.sampled.first().copied().filter(|(due, _)| *due <= self.now) {
+            self.sampled.pop_first();
+            let again = self.now.plus(SAMPLED_EVERY);
+            if let Some(link) = self.links.get_mut(&id) {
+                link.sampled_at = Some(again);
+                self.sampled.insert((again, id));
+            }
+            self.greet(id);
+        }
         if self.sweep_at.is_some_and(|at| at <= self.now) {
             self.sweep();
         }

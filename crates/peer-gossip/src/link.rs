@@ -19,6 +19,8 @@ pub(crate) struct Link {
     queue: VecDeque<KeyId>,
     /// Until when it may say nothing, since it has said as much as it may.
     pub(crate) waits_until: Option<MonoTime>,
+    /// It is told of some peers alone, and then again of some.
+    pub(crate) sampled_at: Option<MonoTime>,
 }
 
 /// What the other side has of a peer, told by this side or by that one.
@@ -50,6 +52,7 @@ impl Link {
             marks: BTreeMap::new(),
             queue: VecDeque::new(),
             waits_until: None,
+            sampled_at: None,
         }
     }
 

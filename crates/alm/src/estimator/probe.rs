@@ -39,6 +39,14 @@ impl Prober {
         self.congested = Some(now);
     }
 
+    /// What may be tried now: twice what was shown within the bounds of a probe, and nothing for a while after congestion.
+    pub(super) fn trial(&self, now: MonoTime, shown: u64) -> u64 {
+        if shown >= ENOUGH || self.congested.is_some_and(|at| now.since(at) < REST) {
+            return 0;
+        }
+        shown.saturating_mul(2).clamp(FIRST_RATE, ENOUGH)
+    }
+
     /// Twice what was shown, until that is enough.
     pub(super) fn next(&mut self, now: MonoTime, shown: u64) -> Option<Probe> {
         let is_recent =

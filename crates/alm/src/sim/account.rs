@@ -23,6 +23,7 @@ impl World<'_> {
             let shown = slot.is_some_and(|slot| slot.shown);
             let since = frame - live.last_shown.unwrap_or(frame);
             let gap = u64::from(since) * 1_000_000 / u64::from(self.scenario.fps);
+            let captured_at = self.captured_at(frame).0;
             let is_starting = live.last_shown.is_none() && !shown;
             if shown {
                 live.last_shown = Some(frame);
@@ -33,6 +34,9 @@ impl World<'_> {
                 report.shown += u64::from(shown);
                 if !is_starting {
                     report.missed += u64::from(!shown);
+                    if !shown {
+                        report.last_missed = Some(captured_at);
+                    }
                     report.expected_chunks += per_frame;
                     report.first_deliveries +=
                         slot.map_or(0, |slot| u64::from(slot.have.count_ones()) - u64::from(slot.asked));

@@ -192,7 +192,7 @@ impl World<'_> {
             live.parents.iter().filter(|parent| which(parent)).map(|parent| parent.id).collect();
         live.parents.retain(|parent| !which(parent));
         for parent in left {
-            live.watch.end(self.now, parent);
+            live.watch.shares.end(self.now, parent);
             if let Some(subscription) = &mut live.subscription {
                 subscription.remove_parent(self.now, LinkId(u64::from(parent.0)));
             }
@@ -288,7 +288,7 @@ impl World<'_> {
                 return false;
             }
             live.parents.retain(|known| known.id != parent);
-            live.watch.forget(parent);
+            live.watch.shares.forget(parent);
             if let Some(subscription) = &mut live.subscription {
                 subscription.remove_parent(now, LinkId(u64::from(parent.0)));
             }

@@ -226,7 +226,7 @@ impl Live {
             parents: Vec::new(),
             bad: Vec::new(),
             search: None,
-            watch: Watch::new(id),
+            watch: Watch::new(id, scenario.parents),
             failures: 0,
             busy_until: 0,
             timer: None,

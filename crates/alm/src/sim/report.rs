@@ -26,6 +26,8 @@ pub struct NodeReport {
     pub shown: u64,
     /// Frames from then on that were not.
     pub missed: u64,
+    /// When the last of these was captured, in µs of the run.
+    pub last_missed: Option<u64>,
     /// The longest time from one frame shown to the next, or to the last one due, in µs.
     pub worst_gap: u64,
     /// Chunks of frames from the first shown on.
@@ -114,6 +116,12 @@ impl Report {
     /// Frames not shown in time by who had shown one before.
     pub fn missed(&self) -> u64 {
         self.sum(|node| node.missed)
+    }
+
+    /// Watchers that did not show in time a frame which was captured `at` or later, and had shown one before.
+    pub fn missing_since(&self, at: Duration) -> u64 {
+        let at = micros(at);
+        self.sum(|node| u64::from(node.last_missed.is_some_and(|missed| missed >= at)))
     }
 
     /// Chunks that came in time without being asked for.
@@ -276,6 +284,16 @@ mod tests {
             report(vec![node(7, 1_000), node(0, 1_000), node(0, 1_000), node(0, 9)]).fairness_permille(),
             250
         );
+    }
+
+    #[test]
+    fn who_misses_something_after_a_time_is_counted_once_and_who_lies_is_not() {
+        let missing = |at, honest| NodeReport { honest, last_missed: at, missed: 3, ..NodeReport::default() };
+        let nodes = vec![missing(Some(4_000_000), true), missing(Some(3_999_999), true), missing(None, true)];
+        let report =
+            Report { nodes: [nodes, vec![missing(Some(9_000_000), false)]].concat(), ..Report::default() };
+        assert_eq!(report.missing_since(Duration::from_secs(4)), 1);
+        assert_eq!(report.missing_since(Duration::ZERO), 2);
     }
 
     #[test]

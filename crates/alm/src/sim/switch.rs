@@ -60,9 +60,10 @@ impl World<'_> {
     /// Another parent in the place of the one that delivers least of its share.
     fn for_delivery(&self, live: &Live) -> Option<Change> {
         let able = live.parents.iter().filter(|parent| !parent.suspect && parent.id != Id::PUBLISHER);
-        let shares = able.filter_map(|parent| Some((live.watch.delivered(self.now, parent.id)?, parent.id)));
+        let shares =
+            able.filter_map(|parent| Some((live.watch.shares.delivered(self.now, parent.id)?, parent.id)));
         let (delivered, worst) = shares.min()?;
-        let stripes = live.watch.share_of(worst);
+        let stripes = live.watch.shares.share_of(worst);
         let fits = |peer: &&Id| {
             self.node(**peer).is_some_and(|node| node.home & stripes != 0)
                 && !live.has_parent(**peer)

@@ -7,29 +7,19 @@ use super::join::STARVES_AFTER;
 use super::node::{Id, Live, Role};
 use super::queue::Event;
 use super::world::{AVOID, SERVED, World};
-use crate::delivery::{Court, DeliveryMeter, Inserted, Verdict, VerifiedEvidence};
+use crate::delivery::{Court, Inserted, Path, Shares, Verdict, VerifiedEvidence};
 use crate::planner::Damping;
 use core::time::Duration;
-use core_types::{KeyId, LinkId, MonoTime, WallTime};
-use std::collections::VecDeque;
+use core_types::{LinkId, MonoTime, WallTime};
 
 /// How often a watcher looks at its parents, and asks each whether it is there.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// A frame counts as expected of a parent that has had its share for so long before the frame's first chunk came, beside the
-/// time to it and back: what is older it was never sent itself, or sent to nobody here.
-const SETTLED_IN: Duration = Duration::from_millis(50);
-/// … and that has it still so long after that: those far from the publisher are later than others.
-const STILL: Duration = Duration::from_millis(150);
 /// A relay to which nothing of a stripe has come for so long says so to those whom it feeds.
 pub(super) const LACKS_AFTER: Duration = Duration::from_millis(200);
 /// … and to who stops taking it, also when it has come again for no longer than this.
 const LACKED: Duration = Duration::from_secs(1);
 /// Chunks that wait longer than this at a parent's uplink are a standing queue.
 const QUEUES: Duration = Duration::from_millis(50);
-/// For so long after that nobody is accused.
-const TROUBLED: Duration = Duration::from_secs(4);
-/// How long somebody is measured who has no share any more: verdicts look back for two seconds.
-const MEASURED: Duration = Duration::from_millis(2_500);
 /// Evidence that a watcher keeps.
 const OWN_CAPACITY: usize = 256;
 /// Evidence against one peer that the publisher passes on: enough for three voices of which some do not count.
@@ -37,39 +27,16 @@ const PASSED_ON: usize = 8;
 /// Evidence that is older than a court takes is not passed on.
 const FRESH_MS: u64 = 60_000;
 
-/// A parent, or one that was one a moment ago.
-#[derive(Debug, Clone, Copy)]
-struct Measured {
-    id: Id,
-    key: KeyId,
-    /// What it was told to send, and the last share before that.
-    mask: u16,
-    before: u16,
-    /// Since when it has all of that.
-    since: MonoTime,
-    /// To it and back.
-    rtt: Duration,
-    /// When it last had a share, or was a parent.
-    last: MonoTime,
-    /// It was found short, and that was said.
-    found: bool,
-}
-
 /// What a node holds of others.
 #[derive(Debug)]
 pub(super) struct Watch {
-    pub(super) meter: DeliveryMeter,
+    pub(super) shares: Shares<Id>,
     pub(super) court: Court,
     pub(super) damping: Damping,
     /// Whom the planner would have asked when it was last asked, best first.
     pub(super) rivals: Vec<Id>,
     /// It has looked for a better place to feed others from since it found the one it has.
     pub(super) settled: bool,
-    measured: Vec<Measured>,
-    /// When more was wrong than single parents.
-    troubled: Option<MonoTime>,
-    /// Frames of which something came, and when.
-    begun: VecDeque<(u32, MonoTime)>,
 }
 
 /// Evidence on its way.
@@ -82,111 +49,31 @@ pub(super) struct Said {
 }
 
 impl Watch {
-    pub(super) fn new(id: Id) -> Self {
+    pub(super) fn new(id: Id, parents: u8) -> Self {
         let capacity = if matches!(id, Id::PUBLISHER) { Court::MAX_CAPACITY } else { OWN_CAPACITY };
         Self {
-            meter: DeliveryMeter::new(),
+            shares: Shares::new(parents),
             court: Court::with_capacity(capacity),
             damping: Damping::default(),
             rivals: Vec::new(),
             settled: false,
-            measured: Vec::new(),
-            troubled: None,
-            begun: VecDeque::new(),
         }
-    }
-
-    /// A parent was told to send these stripes.
-    fn share(&mut self, now: MonoTime, (id, key): (Id, KeyId), rtt: Duration, mask: u16) {
-        if let Some(known) = self.measured.iter_mut().find(|known| known.id == id) {
-            if mask & !known.mask != 0 {
-                known.since = now;
-            }
-            (known.before, known.mask, known.last) = (known.mask, mask, now);
-        } else if self.measured.len() < DeliveryMeter::MAX_PARENTS {
-            self.measured.push(Measured {
-                id,
-                key,
-                mask,
-                before: 0,
-                since: now,
-                rtt,
-                last: now,
-                found: false,
-            });
-        }
-    }
-
-    /// Somebody is no parent any more.
-    pub(super) fn end(&mut self, now: MonoTime, id: Id) {
-        for known in self.measured.iter_mut().filter(|known| known.id == id) {
-            (known.before, known.mask, known.last) = (known.mask, 0, now);
-        }
-    }
-
-    /// A parent sends somebody away, or its link is dead: there is nothing to hold against it.
-    pub(super) fn forget(&mut self, id: Id) {
-        if let Some(at) = self.measured.iter().position(|known| known.id == id) {
-            let known = self.measured.swap_remove(at);
-            self.meter.remove_parent(known.key);
-        }
-    }
-
-    /// A chunk came. It counts if it is of the sender's share; also if it was seen before, unless it was asked for: while a
-    /// stripe moves two send it.
-    pub(super) fn came(&mut self, now: MonoTime, from: Id, stripe: u16, bytes: u16) {
-        let known = self.measured.iter().find(|known| known.id == from);
-        if let Some(known) = known.filter(|known| (known.mask | known.before) & stripe != 0) {
-            // No more are measured than the meter takes.
-            let _ = self.meter.handle_delivered(now, known.key, 1, u64::from(bytes));
-        }
-    }
-
-    /// How much of its share a parent that carries something delivers, in permille.
-    pub(super) fn delivered(&self, now: MonoTime, id: Id) -> Option<u16> {
-        let known = self.measured.iter().find(|known| known.id == id && known.mask != 0)?;
-        self.meter.delivered_permille(now, known.key)
-    }
-
-    /// The stripes that a parent was told to send.
-    pub(super) fn share_of(&self, id: Id) -> u16 {
-        self.measured.iter().find(|known| known.id == id).map_or(0, |known| known.mask)
     }
 }
 
 impl World<'_> {
     /// The first chunk of a frame came: so all of its numbers are used.
     pub(super) fn frame_begins(&self, live: &mut Live, frame: u32) {
-        live.watch.begun.push_back((frame, self.now));
-        self.expect(live);
-    }
-
-    /// Notes what parents should have sent by now.
-    fn expect(&self, live: &mut Live) {
-        let (per_frame, parents) = (self.scenario.per_frame(), u32::from(self.scenario.parents));
-        let watch = &mut live.watch;
-        while let Some((frame, at)) = watch.begun.front().copied() {
-            if at.plus(STILL) > self.now {
-                return;
-            }
-            watch.begun.pop_front();
-            for known in watch.measured.iter().filter(|known| known.mask != 0) {
-                if known.since.plus(known.rtt).plus(SETTLED_IN) > at {
-                    continue;
-                }
-                let first = frame * per_frame;
-                let its = |chunk: &u32| known.mask & (1 << (chunk % parents)) != 0;
-                let chunks = (first..first + per_frame).filter(its).count() as u32;
-                let _ = watch.meter.handle_expected(self.now, known.key, chunks);
-            }
-        }
+        let per_frame = u64::from(self.scenario.per_frame());
+        let first = u64::from(frame) * per_frame;
+        live.watch.shares.handle_object(self.now, first..first + per_frame);
     }
 
     /// Looks at the parents: who is there, who delivers. Comes again by itself.
     pub(super) fn look(&mut self, id: Id) {
         let starves = self.with(id, |world, live| {
             world.question(id, live);
-            world.expect(live);
+            live.watch.shares.expect(world.now);
             world.judge(id, live);
             let lacking = world.lacking(id, live, Duration::ZERO);
             for child in live.children.iter().filter(|child| child.mask & lacking != 0) {
@@ -206,40 +93,23 @@ impl World<'_> {
     /// Asks all parents whether they are there, and sees how their uplinks do.
     fn question(&self, id: Id, live: &mut Live) {
         let now = self.now;
-        let watch = &mut live.watch;
         for parent in live.parents.iter().map(|parent| parent.id) {
             let Some(key) = self.node(parent).map(|node| node.key) else { continue };
-            match watch.measured.iter_mut().find(|known| known.id == parent) {
-                Some(known) => known.last = now,
-                None => watch.share(now, (parent, key), self.latency(id, parent) * 2, 0),
-            }
+            live.watch.shares.keep(now, parent, key, self.latency(id, parent) * 2);
         }
-        // Also those who were left a moment ago: nobody is accused who is not there.
-        for known in &watch.measured {
-            if self.live(known.id).is_none() || !self.can_reach(id, known.id) {
-                let _ = watch.meter.handle_unanswered(now, known.key);
-                continue;
+        live.watch.shares.look(now, |parent| {
+            if self.live(parent).is_none() || !self.can_reach(id, parent) {
+                return Path::Unheard;
             }
-            let _ = watch.meter.handle_answered(now, known.key);
-            if known.mask != 0 {
-                self.look_at_path(&mut watch.meter, known.id, known.key);
-            }
-        }
-        let (measured, meter) = (&mut watch.measured, &mut watch.meter);
-        measured.retain(|known| {
-            let stays = now.since(known.last) < MEASURED;
-            if !stays {
-                meter.remove_parent(known.key);
-            }
-            stays
+            Path::Heard { queueing: Some(self.queues(parent)) }
         });
     }
 
-    /// Sees whether there is a standing queue on the way from a parent: while it has a share, for later it says nothing of that.
-    fn look_at_path(&self, meter: &mut DeliveryMeter, parent: Id, key: KeyId) {
+    /// Whether there is a standing queue on the way from a parent.
+    fn queues(&self, parent: Id) -> bool {
         let busy_until = self.live(parent).map_or(0, |live| live.busy_until);
         let waits = busy_until.saturating_sub(self.now.0 * 1_000);
-        let _ = meter.handle_congestion(self.now, key, u128::from(waits) > QUEUES.as_nanos());
+        u128::from(waits) > QUEUES.as_nanos()
     }
 
     /// Tells the measurement of a parent's new share.
@@ -247,46 +117,31 @@ impl World<'_> {
         let Some(key) = self.node(parent).filter(|_| live.has_parent(parent)).map(|node| node.key) else {
             return;
         };
-        live.watch.share(self.now, (parent, key), self.latency(id, parent) * 2, mask);
-        self.look_at_path(&mut live.watch.meter, parent, key);
+        live.watch.shares.set_share(self.now, parent, key, self.latency(id, parent) * 2, mask);
+        live.watch.shares.handle_path(self.now, parent, self.queues(parent));
     }
 
     /// Leaves parents that do not deliver, and says so of those for whom there is no excuse.
     fn judge(&mut self, id: Id, live: &mut Live) {
-        if self.is_in_trouble(live) {
-            live.watch.troubled = Some(self.now);
-        }
-        let sure = live.watch.troubled.is_none_or(|at| self.now.since(at) >= TROUBLED);
-        for at in 0..live.watch.measured.len() {
-            let Some(known) = live.watch.measured.get(at).copied() else { break };
-            let verdict = live.watch.meter.verdict(self.now, known.key);
+        let begun = self.now >= self.start().plus(STARVES_AFTER);
+        let silent = begun && live.heard.is_none_or(|at| self.now.since(at) >= STARVES_AFTER);
+        live.watch.shares.look_for_trouble(self.now, silent);
+        let parents: Vec<Id> = live.watch.shares.verdicts(self.now).map(|(parent, _)| parent).collect();
+        for parent in parents {
+            // Who was judged before it may be held against it: it is looked at anew.
+            let verdict = live.watch.shares.verdicts(self.now).find(|(known, _)| *known == parent);
+            let Some((_, verdict)) = verdict else { continue };
             let mut found = false;
             match verdict {
                 Verdict::Good | Verdict::Unknown => {}
-                Verdict::Unreachable | Verdict::Congested => self.give_up(id, live, known.id, SERVED),
+                Verdict::Unreachable | Verdict::Congested => self.give_up(id, live, parent, SERVED),
                 Verdict::Short { .. } => {
-                    let said = known.found || (sure && self.accuse(id, live, known.id));
-                    self.give_up(id, live, known.id, if said { AVOID } else { SERVED });
-                    found = said;
+                    found = live.watch.shares.is_found(parent) || self.accuse(id, live, parent);
+                    self.give_up(id, live, parent, if found { AVOID } else { SERVED });
                 }
             }
-            if let Some(known) = live.watch.measured.get_mut(at) {
-                known.found = found;
-            }
+            live.watch.shares.set_found(parent, found);
         }
-    }
-
-    /// True if nothing comes, or several parents do not deliver and no more do: then it is hardly their fault.
-    fn is_in_trouble(&self, live: &Live) -> bool {
-        let verdicts = live.watch.measured.iter().map(|known| live.watch.meter.verdict(self.now, known.key));
-        let (good, bad) = verdicts.fold((0, 0), |(good, bad), verdict| match verdict {
-            Verdict::Good => (good + 1, bad),
-            Verdict::Unknown => (good, bad),
-            Verdict::Unreachable | Verdict::Congested | Verdict::Short { .. } => (good, bad + 1),
-        });
-        let begun = self.now >= self.start().plus(STARVES_AFTER);
-        let silent = begun && live.heard.is_none_or(|at| self.now.since(at) >= STARVES_AFTER);
-        silent || (bad >= 2 && bad >= good)
     }
 
     /// Gives a parent's stripes to others, and looks for another one.
@@ -329,9 +184,9 @@ impl World<'_> {
 
     /// A parent says that it lacks something itself.
     pub(super) fn excuse(&mut self, child: Id, parent: Id) {
-        let (now, key) = (self.now, self.node(parent).map(|node| node.key));
-        if let (Some(live), Some(key)) = (self.live_mut(child), key) {
-            let _ = live.watch.meter.handle_shedding(now, key);
+        let now = self.now;
+        if let Some(live) = self.live_mut(child) {
+            live.watch.shares.handle_shedding(now, parent);
         }
     }
 
@@ -342,12 +197,9 @@ impl World<'_> {
             return false;
         };
         let claim = self.live(accused).map(|live| &live.claim);
-        let evidence = claim.and_then(|claim| live.watch.meter.evidence(now, wall, observer, stream, claim));
-        // Of a share that is over the end may have been on its way.
-        let is_over = live.watch.share_of(accused) == 0;
-        let Some(evidence) = evidence.filter(|evidence| evidence.delivered == 0 || !is_over) else {
-            return false;
-        };
+        let found =
+            claim.and_then(|claim| live.watch.shares.evidence(now, wall, observer, stream, (accused, claim)));
+        let Some(evidence) = found else { return false };
         self.count_evidence(id, accused);
         let said = Said { evidence: VerifiedEvidence::assume(evidence), accused, observer: id, origin };
         let advertisers = self.serving.len() as u32;

@@ -308,7 +308,7 @@ impl<'a> World<'a> {
             parent.served = true;
         }
         if fresh || !asked {
-            live.watch.came(now, from, self.bit(chunk), self.scenario.chunk_bytes);
+            live.watch.shares.handle_chunk(now, from, self.bit(chunk), self.scenario.chunk_bytes.into());
         }
         let stripe = (chunk % u32::from(self.scenario.parents)) as usize;
         if let Some(heard) = live.heard_of.get_mut(stripe) {

@@ -77,8 +77,7 @@ impl Subscription {
     pub(super) fn suspect(&mut self, now: MonoTime, link: LinkId) {
         let Some(parent) = self.parent(link).filter(|p| p.is_live()) else { return };
         let (mask, failures) = (parent.mask, parent.failures.saturating_add(1));
-        let could = |p: &Parent| (0..16).any(|stripe| mask & 1 << stripe != 0 && p.takes(1 << stripe));
-        if mask != 0 && !self.parents.iter().any(|p| p.link != link && could(p)) {
+        if mask != 0 && !self.parents.iter().any(|p| p.link != link && p.takes(mask)) {
             // A silent parent is better than none, until there is another for what it carries.
             self.parent_mut(link, Parent::clear);
             if self.rebuild_at.is_none() {

@@ -1,8 +1,10 @@
-//! `holomesh bench relay`: a publisher, a relay and its subscribers in processes of their own, and what the relay costs.
+//! `holomesh bench relay`: a publisher, a relay and its subscribers in processes of their own, and what the relay costs. And `holomesh
+//! bench kills`: what watchers see when relays die.
 
 mod asks;
 mod edge;
 mod figures;
+pub mod kills;
 mod options;
 mod process;
 mod publisher;

@@ -50,6 +50,8 @@ enum Command {
 enum Bench {
     /// Run a publisher, a relay and its subscribers in processes of their own, and show what the relay costs.
     Relay(bench::Options),
+    /// Kill relays of a live session on this machine one after the other, and show what its watchers see of it.
+    Kills(bench::kills::Options),
     /// One of these processes.
     #[command(subcommand, hide = true)]
     Part(bench::Part),
@@ -85,7 +87,10 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     // A relay has a log of its own, which follows its configuration.
     if !matches!(cli.command, Command::Relay(_)) {
-        let log = cli.log.as_deref().unwrap_or("warn");
+        // Who is killed does not say goodbye, and what runs it says so.
+        let usual =
+            if matches!(cli.command, Command::Bench(Bench::Kills(_))) { "warn,iroh=off" } else { "warn" };
+        let log = cli.log.as_deref().unwrap_or(usual);
         let Ok(filter) = tracing_subscriber::EnvFilter::try_new(log) else {
             eprintln!("holomesh: --log {log}: not a filter; try `info`");
             return ExitCode::from(2);
@@ -114,6 +119,10 @@ fn run(command: Command, log: Option<&str>) -> Result<ExitCode, Error> {
         Command::Top(options) => top::run(&options),
         Command::Bench(Bench::Relay(options)) => {
             println!("{}", bench::run(&options)?.trim_end());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Bench(Bench::Kills(options)) => {
+            println!("{}", bench::kills::run(&options)?.trim_end());
             Ok(ExitCode::SUCCESS)
         }
         Command::Bench(Bench::Part(part)) => block_on(1, bench::run_part(part)).map(|()| ExitCode::SUCCESS),

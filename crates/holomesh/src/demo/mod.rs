@@ -2,10 +2,10 @@
 //! killed, a member joins, a member is removed, and all of it is measured.
 
 mod board;
-mod nodes;
+pub(crate) mod nodes;
 mod options;
 mod run;
-mod sources;
+pub(crate) mod sources;
 mod summary;
 mod tap;
 

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// A node that runs on its own thread.
-pub(super) struct NodeThread<T> {
+pub(crate) struct NodeThread<T> {
     thread: JoinHandle<Option<Result<T, Error>>>,
     kill: Option<oneshot::Sender<()>>,
 }
 
 impl<T: Send + 'static> NodeThread<T> {
-    pub(super) fn spawn<F>(name: &str, node: impl FnOnce() -> F + Send + 'static) -> Result<Self, Error>
+    pub(crate) fn spawn<F>(name: &str, node: impl FnOnce() -> F + Send + 'static) -> Result<Self, Error>
     where
         F: Future<Output = Result<T, Error>>,
     {
@@ -38,18 +38,18 @@ impl<T: Send + 'static> NodeThread<T> {
     }
 
     /// Stops the node at once, without letting it say goodbye.
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(kill) = self.kill.take() {
             let _ = kill.send(());
         }
     }
 
-    pub(super) fn is_finished(&self) -> bool {
+    pub(crate) fn is_finished(&self) -> bool {
         self.thread.is_finished()
     }
 
     /// The node's outcome; `None` if it was killed, now at the latest.
-    pub(super) fn finish_by(mut self, deadline: Instant) -> Option<Result<T, Error>> {
+    pub(crate) fn finish_by(mut self, deadline: Instant) -> Option<Result<T, Error>> {
         while !self.thread.is_finished() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
         }

@@ -16,14 +16,14 @@ const BUNDLED_SPEECH: &[u8] = include_bytes!("../../../../assets/speech.wav");
 
 /// A clip in memory, which measuring needs: each shown picture is compared with the one that was published.
 #[derive(Debug, Clone)]
-pub(super) struct Clip {
-    pub(super) frames: Arc<Vec<Arc<Frame>>>,
-    pub(super) size: FrameSize,
-    pub(super) rate: FrameRate,
+pub(crate) struct Clip {
+    pub(crate) frames: Arc<Vec<Arc<Frame>>>,
+    pub(crate) size: FrameSize,
+    pub(crate) rate: FrameRate,
 }
 
 impl Clip {
-    pub(super) fn load(path: Option<&Path>) -> Result<Self, Error> {
+    pub(crate) fn load(path: Option<&Path>) -> Result<Self, Error> {
         let mut source = match path {
             Some(path) => VideoSource::open(path)?,
             None => VideoSource::from_reader("bundled clip", BUNDLED_CLIP)?,
@@ -44,16 +44,16 @@ impl Clip {
     }
 
     /// The picture that was captured as number `index`.
-    pub(super) fn frame(&self, index: u64) -> &Arc<Frame> {
+    pub(crate) fn frame(&self, index: u64) -> &Arc<Frame> {
         &self.frames[(index % self.frames.len() as u64) as usize]
     }
 }
 
 /// A clip that goes on for a given number of pictures.
-pub(super) struct LoopedClip {
-    pub(super) clip: Clip,
-    pub(super) next: u64,
-    pub(super) end: u64,
+pub(crate) struct LoopedClip {
+    pub(crate) clip: Clip,
+    pub(crate) next: u64,
+    pub(crate) end: u64,
 }
 
 impl FrameSource for LoopedClip {
@@ -75,16 +75,16 @@ impl FrameSource for LoopedClip {
 }
 
 /// A sound that goes on for a given number of samples a channel.
-pub(super) struct LoopedSound {
+pub(crate) struct LoopedSound {
     open: Box<dyn Fn() -> Result<AudioSource, Error> + Send>,
     source: AudioSource,
-    pub(super) sample_rate: SampleRate,
-    pub(super) channels: Channels,
+    pub(crate) sample_rate: SampleRate,
+    pub(crate) channels: Channels,
     left: u64,
 }
 
 impl LoopedSound {
-    pub(super) fn load(path: Option<PathBuf>, seconds: f64) -> Result<Self, Error> {
+    pub(crate) fn load(path: Option<PathBuf>, seconds: f64) -> Result<Self, Error> {
         let open: Box<dyn Fn() -> Result<AudioSource, Error> + Send> = Box::new(move || {
             Ok(match &path {
                 Some(path) => AudioSource::open(path)?,

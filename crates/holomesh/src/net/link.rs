@@ -164,6 +164,11 @@ impl Link {
         self.connection.remote_address()
     }
 
+    /// Counts what has come over the connection, lanes aside; only a change of it means anything.
+    pub(crate) fn came(&self) -> u64 {
+        self.connection.came()
+    }
+
     /// A secret of this connection alone, for a lane beside it: 88 bytes for `lane`.
     pub(super) fn lane_secret(&self, lane: u64) -> Result<Zeroizing<[u8; LANE_EXPORTED_LEN]>, String> {
         let mut secret = Zeroizing::new([0; LANE_EXPORTED_LEN]);

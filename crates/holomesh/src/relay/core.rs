@@ -56,6 +56,10 @@ pub(super) struct Served {
     idle_since: Option<MonoTime>,
     /// Chunks that had gone over it when it was last found busy, and when that was.
     busy: (u64, MonoTime),
+    /// Bytes that had gone over it when that was last told.
+    shown: u64,
+    /// Chunks that had been shed when its peer was last told.
+    shed_told: u64,
 }
 
 /// The relay's state machine with its links.
@@ -190,6 +194,8 @@ impl RelayCore {
                 forwards: false,
                 idle_since: None,
                 busy: (0, MonoTime(0)),
+                shown: 0,
+                shed_told: 0,
             },
         );
     }

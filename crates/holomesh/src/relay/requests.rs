@@ -89,6 +89,7 @@ fn cost(message: &Control) -> u64 {
         | Control::MemberCommit { .. }
         | Control::Permit { .. }
         | Control::LaneOffer { .. }
+        | Control::Evidence { .. }
         | Control::Resume { .. } => DEAR,
         _ => 1,
     }

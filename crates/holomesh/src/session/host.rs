@@ -7,6 +7,7 @@ mod requests;
 
 use self::relays::Relays;
 use super::authority::{Authority, Committed};
+use super::judge::Judge;
 use super::packages::Packages;
 use super::permits::{Permits, Shares};
 use super::rate::{self, EncoderRate};
@@ -157,6 +158,7 @@ struct Host {
     authority: Authority,
     packages: Packages,
     permits: Permits,
+    judge: Judge,
     /// Who was removed, and is still served what belongs to the epoch that it knows.
     expelled: Vec<Expelled>,
     /// Who was told to go, and has not joined anew since.
@@ -247,6 +249,7 @@ impl Host {
             clock,
             net,
             permits: Permits::new(session, config.shares),
+            judge: Judge::new()?,
             expelled: Vec::new(),
             taken_out: BTreeSet::new(),
             ticket,
@@ -329,6 +332,9 @@ impl Host {
             self.core.admit(link, false);
             // Where the relays are comes with the permit that they want to see.
             self.permits.want(Instant::now(), link, who);
+            for found in self.judge.still_said(self.clock.now()) {
+                self.send(link, found);
+            }
             self.observer.event("joined", format!("{} with epoch {epoch}", who.short()));
         }
         for who in removed {

@@ -3,6 +3,7 @@
 mod authority;
 mod fetch;
 mod host;
+mod judge;
 mod packages;
 mod permits;
 mod rate;

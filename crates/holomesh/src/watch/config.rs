@@ -103,6 +103,12 @@ pub struct Snapshot {
     pub rejoins: u64,
     /// Parents that fell silent.
     pub suspected: u64,
+    /// Times that a parent was left because less than half of its share came.
+    pub left: u64,
+    /// Watchers that were said not to deliver what they claim.
+    pub accused: u64,
+    /// Times that a spare took the place of a parent that delivered less.
+    pub switched: u64,
     /// Chunks seen of epochs after the removal.
     pub seen_after_removal: u64,
     /// Of these, opened with any key it ever had.

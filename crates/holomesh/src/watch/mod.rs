@@ -1,6 +1,7 @@
 //! A watcher: joins a session, takes its streams from several parents, opens, reassembles, decodes and plays them out.
 
 mod config;
+mod dues;
 mod node;
 mod player;
 mod proofs;

@@ -1,5 +1,6 @@
 //! The watcher's node: links, group, streams.
 
+mod conduct;
 mod first_contact;
 mod host_link;
 mod membership;
@@ -7,6 +8,7 @@ mod neighbours;
 mod parents;
 mod serving;
 
+use self::conduct::Conduct;
 use self::first_contact::FirstContact;
 use self::host_link::HostLink;
 use self::parents::Reached;
@@ -24,7 +26,7 @@ use alm::Action;
 use av_mls::{EpochSecret, Member};
 use av_wire::{ChunkHeader, FreshChunk, Keyring};
 use bytes::Bytes;
-use core_types::{LayerPolicy, LeafIndex, LinkId, SessionId, StreamId};
+use core_types::{BitRate, LayerPolicy, LeafIndex, LinkId, SessionId, StreamId};
 use identity::PublicIdentity;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -126,6 +128,9 @@ struct Watcher {
     /// What is heard of others, and when it is looked at next.
     mesh: Mesh,
     look_at: Instant,
+    conduct: Conduct,
+    /// What of the uplink was offered last, and when.
+    offered: (BitRate, Option<Instant>),
     /// What the host signed for us, for relays to see.
     permit: Option<Vec<u8>>,
     member: Member,
@@ -193,6 +198,8 @@ impl Watcher {
             home: home_of(own),
             mesh: Mesh::new(ticket.session, own, host.peer.identity.clone())?,
             look_at: Instant::now(),
+            conduct: Conduct::new()?,
+            offered: (BitRate(0), None),
             host: host.id,
             host_link: HostLink::new(),
             first_contact: FirstContact::default(),
@@ -263,6 +270,12 @@ impl Watcher {
             Control::Gossip { entries } => {
                 self.hear(self.host, &entries);
             }
+            Control::Found { observer, origin, evidence } => {
+                if let Err(why) = self.hear_found(&observer, origin, &evidence) {
+                    tracing::warn!(why, "the host has passed on what is no evidence");
+                }
+            }
+            Control::Sheds { stream } => self.excuse(self.host, StreamId(stream)),
             Control::Refused { why } => return self.refused_by_host(why).map(|()| true),
             Control::OverQuota { what, limit, .. } => {
                 tracing::warn!(?what, limit, "the host leaves out what is over a quota");
@@ -312,7 +325,7 @@ impl Watcher {
     /// Carries out what the subscriptions decide.
     fn act(&mut self) {
         let now = self.clock.now();
-        let mut silent = Vec::new();
+        let (mut silent, mut quiet, mut told) = (Vec::new(), Vec::new(), Vec::new());
         let mut rebuild = false;
         for stream in self.streams.values_mut() {
             while let Some(action) = stream.subscription.poll_action() {
@@ -320,6 +333,7 @@ impl Watcher {
                     Action::Assign { parent, stripes } => {
                         stream.known_to.insert(parent);
                         let start = stream.start();
+                        told.push((stream.id, parent, stripes));
                         (parent, Control::subscribe(stream.id, LayerPolicy::UNCAPPED, stripes, start))
                     }
                     Action::Request { parent, epoch, chunks } => {
@@ -327,6 +341,10 @@ impl Watcher {
                     }
                     Action::Suspect { parent } => {
                         silent.push(parent);
+                        continue;
+                    }
+                    Action::Quiet { parent } => {
+                        quiet.push(parent);
                         continue;
                     }
                     Action::Rebuild => {
@@ -339,6 +357,14 @@ impl Watcher {
                     link.send(&message);
                 }
             }
+        }
+        for (stream, parent, stripes) in told {
+            self.note_share(stream, parent, stripes);
+        }
+        // A spare that shows no life is no use as one; of the host its link tells.
+        quiet.retain(|parent| *parent != self.host);
+        for parent in quiet {
+            self.drop_parent(parent);
         }
         for parent in silent {
             self.snapshot.suspected += 1;
@@ -391,6 +417,7 @@ impl Watcher {
         }
         self.tend_first_contact(now);
         self.tend_mesh(now);
+        self.tend_parents(now);
         let time = self.clock.now();
         for stream in self.streams.values_mut() {
             stream.handle_timeout(time);
@@ -413,7 +440,7 @@ impl Watcher {
         let children = self.serving.as_ref().and_then(|serving| serving.core.poll_timeout());
         streams
             .chain(children.into_iter().chain(self.mesh.poll_timeout()).map(|at| self.clock.instant(at)))
-            .chain([self.look_at])
+            .chain([self.look_at, self.conduct.look_at()])
             .chain(self.joined_by)
             .chain(self.redial_at)
             .chain(self.leaving.iter().map(|(at, _)| *at))
@@ -441,7 +468,6 @@ impl Watcher {
         let carried =
             self.streams.values().max_by_key(|stream| stream.kind == crate::publish::StreamKind::Video);
         s.parents = carried.map_or(0, |stream| stream.subscription.carrying().count() as u32);
-        s.children = self.serving.as_ref().map_or(0, |serving| serving.children() as u32);
         s.played = self.player.stats();
         self.snapshot = s;
         self.state.set(s);

@@ -1,5 +1,6 @@
 //! One incoming stream: chunks of several parents in, objects out.
 
+use super::dues::Dues;
 use super::proofs::{ProofCheck, Proofs};
 use crate::Error;
 use crate::publish::StreamKind;
@@ -42,6 +43,7 @@ pub(super) struct InStream {
     pub(super) id: StreamId,
     pub(super) announce: StreamAnnounce,
     pub(super) subscription: Subscription,
+    pub(super) dues: Dues,
     pub(super) stats: ReceiveStats,
     pub(super) proofs: ProofCheck,
     /// Parents that were asked for it, if only to be ready.
@@ -82,6 +84,7 @@ impl InStream {
             kind,
             id,
             subscription: Subscription::new(config).map_err(|e| Error::codec("stream", e))?,
+            dues: Dues::new(announce.parents),
             stats: ReceiveStats::default(),
             proofs: ProofCheck::new(id, kind, publisher, proofs),
             known_to: BTreeSet::new(),
@@ -159,6 +162,7 @@ impl InStream {
             }
             Err(av_wire::Error::Replayed { epoch, seq, .. }) => {
                 self.subscription.handle_duplicate(now, link, epoch, seq);
+                self.dues.chunk(now, link, (epoch, seq), chunk.len());
                 return;
             }
             Err(av_wire::Error::NoKey { .. } | av_wire::Error::Authentication { .. }) => {
@@ -179,7 +183,11 @@ impl InStream {
             opened.push(chunk.clone());
         }
         let (seq, bytes) = match opened.inner {
-            Inner::Object { seq, bytes } => (seq, bytes.to_vec()),
+            Inner::Object { seq, bytes } => {
+                self.dues.object(now, epoch, chunk_seq.0..chunk_seq.0.saturating_add(1));
+                self.dues.chunk(now, link, (epoch, chunk_seq), chunk.len());
+                (seq, bytes.to_vec())
+            }
             Inner::Symbol { seq, object_len, repair, id, bytes } => {
                 let object_len = object_len as usize;
                 // Symbols are sent in order of their ids, under consecutive numbers: from one of them it is known which chunks the
@@ -191,6 +199,11 @@ impl InStream {
                     let end = first.saturating_add(needed).saturating_add(repair.into());
                     (ChunkSeq(first)..ChunkSeq(end), needed)
                 });
+                if let Some((chunks, needed)) = &block {
+                    let first = chunks.start.0;
+                    self.dues.object(now, epoch, first..first.saturating_add(*needed));
+                }
+                self.dues.chunk(now, link, (epoch, chunk_seq), chunk.len());
                 if let Some((chunks, needed)) = block.clone() {
                     self.subscription.expect(now, epoch, chunks, needed);
                 }

@@ -28,9 +28,10 @@ impl Gossip {
         None
     }
 
-    /// Puts what was said by that peer, or by this node, into the queue of each link that lacks it.
+    /// Puts what was said by that peer, or by this node, into the queue of each link that is told of all and lacks it.
     pub(super) fn tell(&mut self, key: KeyId) {
-        let ids: Vec<LinkId> = self.links.keys().copied().collect();
+        let whole = self.links.iter().filter(|(_, link)| link.sampled_at.is_none());
+        let ids: Vec<LinkId> = whole.map(|(id, _)| *id).collect();
         for id in ids {
             self.tell_one(id, key);
         }
@@ -44,7 +45,7 @@ impl Gossip {
         }
     }
 
-    /// What a new link is told: of this node first, then of others that are good now, as they are drawn.
+    /// What a new link is told, and a sampled one again: of this node first, then of others that are good now, as they are drawn.
     pub(super) fn greet(&mut self, id: LinkId) {
         let others: Vec<KeyId> = self.peers(self.wall).map(|peer| peer.key).collect();
         let own = self.own.is_some().then_some(self.config.me);

@@ -46,7 +46,7 @@ fn play(world: &mut World<'_>, frames: core::ops::Range<u32>, sends: impl Fn(Id,
             for chunk in frame * PER_FRAME..(frame + 1) * PER_FRAME {
                 let from = Id(2 + chunk % 4);
                 if sends(from, chunk % PER_FRAME) {
-                    live.watch.came(world.now, from, 1 << (chunk % 4), 800);
+                    live.watch.shares.handle_chunk(world.now, from, 1 << (chunk % 4), 800);
                 }
             }
         });

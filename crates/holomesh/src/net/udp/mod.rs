@@ -164,7 +164,7 @@ impl Lanes {
     }
 
     /// When something came over a link's lane last; `None` without one.
-    pub(super) fn heard(&self, link: LinkId) -> Option<MonoTime> {
+    pub(crate) fn heard(&self, link: LinkId) -> Option<MonoTime> {
         self.both().filter_map(|shared| shared.hub().heard(link)).max()
     }
 

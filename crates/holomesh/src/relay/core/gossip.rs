@@ -46,6 +46,16 @@ impl RelayCore {
         }
     }
 
+    /// The counter of what a peer claims, if it is known.
+    pub(crate) fn claim_counter(&self, peer: KeyId) -> Option<u64> {
+        self.mesh.as_ref()?.claim_of(peer).map(|claim| claim.counter)
+    }
+
+    /// How many there are who say that they feed others.
+    pub(crate) fn advertisers(&self) -> u32 {
+        self.mesh.as_ref().map_or(0, Mesh::advertisers)
+    }
+
     /// Permits of a peer up to that serial are void.
     pub(crate) fn revoke_card(&mut self, who: KeyId, serial: u64) {
         let now = self.clock.now();

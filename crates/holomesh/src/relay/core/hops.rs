@@ -1,8 +1,11 @@
 //! How a relay's links stand: what repair each needs, and what the encoder is to know.
 
 use super::{RESTING, RelayCore};
+use crate::net::Control;
+use alm::estimator::Sample;
 use av_congestion::HopState;
-use core_types::{CodecId, LinkId, MonoTime};
+use core_types::{CodecId, LinkId, MonoTime, StreamId};
+use std::time::Duration;
 
 impl RelayCore {
     /// Each hop gets as much repair as it loses. A relay can't make repair symbols: it sees no source. So it forwards fewer
@@ -39,6 +42,42 @@ impl RelayCore {
     /// who can make them.
     pub(crate) const fn repair_needed(&self) -> u16 {
         self.repair_needed
+    }
+
+    /// What each link has carried in the time since this was asked last, which was `over` ago: what this node has shown that it can carry.
+    pub(crate) fn samples(&mut self, now: MonoTime, over: Duration) -> Vec<(LinkId, Sample)> {
+        let mut samples = Vec::new();
+        for (id, served) in &mut self.links {
+            let bytes_out = self.relay.link_stats(*id).map_or(0, |stats| stats.bytes_out);
+            let sent = bytes_out.saturating_sub(served.shown);
+            served.shown = bytes_out;
+            if sent == 0 {
+                continue;
+            }
+            let estimate = served.link.estimate(now);
+            let lost = u64::from(estimate.loss_permille.unwrap_or(0).min(1_000));
+            let delivered = sent - sent.saturating_mul(lost) / 1_000;
+            let waits = self.relay.backlog_bytes(*id) > 0;
+            let app_limited = estimate.app_limited && !waits;
+            samples.push((*id, Sample { delivered, over, app_limited, congested: estimate.congested }));
+        }
+        samples
+    }
+
+    /// Tells those for whom something was shed since they were told last, and all who take one of the streams in `lacking`, of which not
+    /// all came here (spec 57.3.6).
+    pub(crate) fn say_what_sheds(&mut self, lacking: &[StreamId]) {
+        for (id, served) in &mut self.links {
+            if self.relay.subscriptions(*id) == 0 {
+                continue;
+            }
+            let shed = self.relay.link_stats(*id).map_or(0, |stats| stats.shed.total());
+            let sheds = shed > served.shed_told;
+            served.shed_told = shed;
+            for stream in self.codecs.keys().filter(|stream| sheds || lacking.contains(stream)) {
+                served.link.send(&Control::Sheds { stream: stream.0 });
+            }
+        }
     }
 
     /// How the links stand over which streams go at present: for the encoder. What was shed is counted from the link's beginning.

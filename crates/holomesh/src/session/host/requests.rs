@@ -1,7 +1,9 @@
 //! What members, relays and strangers ask of the host.
 
 use super::Host;
+use crate::clock::wall_now;
 use crate::net::{Control, Link, PeerAddress, Role};
+use crate::session::judge::Member;
 use av_wire::permit::PermitRole;
 use core_types::{Epoch, KeyId, LinkId};
 use std::time::{Duration, Instant};
@@ -57,6 +59,9 @@ impl Host {
             Control::Resume { invitation } if role == Role::Watcher => {
                 self.check_invitation(invitation).and_then(|()| self.resume(link, peer))
             }
+            Control::Evidence { evidence } if self.authority.is_member(link) => {
+                self.hear_evidence(link, evidence)
+            }
             // A relay has merged what its own children asked for; a member's request is merged with the others' here.
             Control::KeyFrame { .. } if self.relays.serves(link) => {
                 self.key_frame_wanted(now);
@@ -71,6 +76,21 @@ impl Host {
         if let Err(why) = outcome {
             self.core.refuse(link, why);
         }
+    }
+
+    /// A member says that a watcher does not deliver what it claims.
+    fn hear_evidence(&mut self, link: LinkId, evidence: Vec<u8>) -> Result<(), String> {
+        let Some(member) = self.core.link(link).map(Member::at) else { return Ok(()) };
+        let (core, at) = (&self.core, (self.clock.now(), wall_now()));
+        let judged =
+            self.judge.hear(at, &member, evidence, |peer| core.claim_counter(peer), core.advertisers())?;
+        if let Some(liar) = judged.found {
+            self.observer.event("liar", format!("{}: does not deliver what it claims", liar.short()));
+        }
+        for found in &judged.tell {
+            self.authority.member_links().for_each(|member| self.send(member, found));
+        }
+        Ok(())
     }
 
     /// A key package of a member, for whoever wants it in a session of its own.

@@ -46,6 +46,11 @@ impl FirstContact {
         self.until
     }
 
+    /// There is no room on the way to us for what is sent.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.crowd.is_now()
+    }
+
     fn waits(&self, now: Instant) -> bool {
         self.until.is_some_and(|until| now < until)
     }
@@ -97,7 +102,7 @@ impl Watcher {
         if self.snapshot.epoch.is_none() || !self.host_answers() {
             return;
         }
-        if self.is_carried() && self.first_contact.crowd.is_now() {
+        if self.is_carried() && self.first_contact.is_crowded() {
             tracing::debug!("the way to us is crowded: nobody else is asked to send");
             return;
         }
@@ -153,7 +158,7 @@ impl Watcher {
 }
 
 /// All stripes of a stream.
-fn whole(stripes: u8) -> StripeSet {
+pub(super) fn whole(stripes: u8) -> StripeSet {
     let mask = (1_u32 << stripes.min(16)).wrapping_sub(1) as u16;
     StripeSet::new(stripes, mask).unwrap_or(StripeSet::ALL)
 }

@@ -150,6 +150,11 @@ impl Watcher {
         })
     }
 
+    /// The transport key of who is at the other end of a link that was dialled.
+    pub(super) fn endpoint_of(&self, link: LinkId) -> Option<[u8; 32]> {
+        self.failing(link).map(|(endpoint, _)| endpoint)
+    }
+
     /// Leaves a relay alone for a while.
     fn rest(&mut self, endpoint: [u8; 32], pause: Duration, failures: u32) {
         let until = Instant::now() + pause;
@@ -170,6 +175,7 @@ impl Watcher {
                 self.drop_parent(link);
             }
             Control::End => self.drop_parent(link),
+            Control::Sheds { stream } => self.excuse(link, StreamId(stream)),
             Control::Draining { seconds } => self.move_away(link, Duration::from_secs(seconds.into())),
             Control::OverQuota { what, limit, .. } => {
                 tracing::warn!(%link, ?what, limit, "a relay leaves out what is over a quota");
@@ -185,7 +191,7 @@ impl Watcher {
     }
 
     /// A relay is about to go: its stripes move to others while it still sends, and it is not dialled again meanwhile.
-    fn move_away(&mut self, link: LinkId, grace: Duration) {
+    pub(super) fn move_away(&mut self, link: LinkId, grace: Duration) {
         self.remove_parent(link);
         if let Some((endpoint, _)) = self.failing(link) {
             self.rest(endpoint, grace.max(REDIAL), 0);
@@ -234,7 +240,7 @@ impl Watcher {
     }
 
     /// The watcher at the other end of a link to a parent; `None` for relays and the host.
-    fn feeder_of(&self, link: LinkId) -> Option<KeyId> {
+    pub(super) fn feeder_of(&self, link: LinkId) -> Option<KeyId> {
         self.links.get(&link).filter(|link| link.peer.role == Role::Watcher).map(|link| link.peer.key_id())
     }
 
@@ -275,6 +281,7 @@ impl Watcher {
         let now = self.clock.now();
         for stream in self.streams.values_mut() {
             stream.subscription.remove_parent(now, link);
+            stream.dues.shares.end(now, link);
             if let Some(parent) = self.links.get(&link) {
                 parent.send(&Control::subscribe(stream.id, LayerPolicy::UNCAPPED, no_stripes(), Start::Live));
             }
@@ -286,8 +293,10 @@ impl Watcher {
         self.mesh.remove_link(link);
         self.links.remove(&link);
         self.lanes.remove(link);
+        self.conduct.forget(link);
         for stream in self.streams.values_mut() {
             stream.known_to.remove(&link);
+            stream.dues.shares.forget(link);
         }
     }
 

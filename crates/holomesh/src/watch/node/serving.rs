@@ -6,11 +6,13 @@ use crate::net::{Control, Lanes, Link, LinkEvent};
 use crate::publish::StreamKind;
 use crate::relay::{PermitDesk, REQUESTS, RelayCore};
 use crate::{Clock, Error};
+use alm::estimator::Estimator;
 use av_mls::Member;
 use av_relay::{Limits, Quota};
-use core_types::{BitRate, CodecId, KeyId, LinkId, SessionId, StreamId, StripeSet};
+use core_types::{BitRate, CodecId, KeyId, LinkId, MonoTime, SessionId, StreamId, StripeSet};
 use identity::PublicIdentity;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// The link by which its own streams come into the relay's state machine: what it has opened needs no other name.
 const OPENED: LinkId = LinkId(0);
@@ -19,6 +21,9 @@ const CHILDREN_FOR_EACH: u64 = 8;
 /// Links at most, children and those who have shown no permit yet: these are not to take the places of those.
 const MAX_LINKS: usize = 256;
 
+/// What goes to children is added up so often.
+const SAMPLE: Duration = Duration::from_millis(200);
+
 /// What a watcher lends to others.
 #[derive(Debug)]
 pub(super) struct Serving {
@@ -26,6 +31,8 @@ pub(super) struct Serving {
     desk: PermitDesk,
     own: KeyId,
     uplink: BitRate,
+    estimator: Estimator,
+    sampled: MonoTime,
 }
 
 impl Serving {
@@ -33,7 +40,8 @@ impl Serving {
         let limits = Limits { permits_required: true, ..Limits::default() };
         let core =
             RelayCore::with_limits(clock, lanes, limits, Quota::UNLIMITED, Some(REQUESTS), Some(uplink));
-        Self { core, desk: PermitDesk::new(session, own), own, uplink }
+        let (desk, estimator) = (PermitDesk::new(session, own), Estimator::new());
+        Self { core, desk, own, uplink, estimator, sampled: clock.now() }
     }
 
     /// Passes on a stream of that rate from now on.
@@ -54,8 +62,24 @@ impl Serving {
         (self.children() as u64) < children.max(1) && self.core.links().count() < MAX_LINKS
     }
 
-    pub(super) const fn uplink(&self) -> BitRate {
-        self.uplink
+    /// What it claims to others: what it has shown, or what children may try of it, and never more than it lends.
+    pub(super) fn claimable(&mut self, now: MonoTime) -> BitRate {
+        let shown = self.estimator.claimable(now, BitRate(0), &[]).uplink;
+        shown.max(self.estimator.trial(now)).min(self.uplink)
+    }
+
+    /// Adds up what goes to children.
+    pub(super) fn look_at_uplink(&mut self, now: MonoTime) {
+        let over = now.since(self.sampled);
+        if over < SAMPLE {
+            return;
+        }
+        self.sampled = now;
+        for (link, sample) in self.core.samples(now, over) {
+            if let Err(error) = self.estimator.handle_sample(now, link, sample) {
+                tracing::debug!(%link, %error, "a link is not measured");
+            }
+        }
     }
 
     /// Links over which something is taken.
@@ -146,6 +170,7 @@ impl Watcher {
         if let Some(serving) = &mut self.serving {
             serving.desk.forget(link);
             serving.core.remove_link(link);
+            serving.estimator.handle_link_gone(link);
         }
         self.tend_children();
     }
@@ -165,6 +190,7 @@ impl Watcher {
     pub(super) fn tend_children(&mut self) {
         let Some(serving) = &mut self.serving else { return };
         let wanted = serving.core.take_key_frames_wanted();
+        self.snapshot.children = serving.children() as u32;
         let feeds = serving.core.serves_anybody();
         let home = self.home;
         for stream in self.streams.values_mut() {

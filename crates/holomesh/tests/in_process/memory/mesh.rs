@@ -2,12 +2,16 @@
 
 use super::stage::{Cast, HOST, Stage, network, watcher_at};
 use super::{ENDLESS, MILLISECOND, SECOND, path};
-use core_types::BitRate;
+use core_types::{BitRate, KeyId, SymbolSize};
+use holomesh::keyfile::random_seed;
+use holomesh::net::LossConfig;
 use holomesh::session::{Command, Shares};
+use identity::{Identity, Seed};
 
 fn lending(relays: u8, watchers: u8) -> Cast {
     let uplink = Some(BitRate::from_kbit(20_000));
-    Cast { relays, watchers, parents: 4, uplink, shares: Shares::default() }
+    let (shares, symbol_size) = (Shares::default(), SymbolSize::DEFAULT);
+    Cast { relays, watchers, parents: 4, uplink, shares, symbol_size }
 }
 
 /// Waits until so many links between watchers carry something.
@@ -79,6 +83,71 @@ async fn without_relays_watchers_take_from_one_another_what_the_host_need_not_se
     let (host, watchers) = (by_host() - before.0, between_watchers(&stage) - before.1);
     assert!(watchers * 2 > host, "{host} datagrams by the host, {watchers} by watchers");
     stage.every_picture_is_shown().await;
+}
+
+/// A seed whose key may feed those with higher keys, or is one of those.
+fn seed(low: bool) -> Seed {
+    loop {
+        let seed = random_seed().unwrap();
+        let KeyId([first, ..]) = Identity::from_seed(&seed).unwrap().key_id();
+        if (first < 8) == low {
+            return seed;
+        }
+    }
+}
+
+/// It claims room, takes a share, says that all is well, and hardly anything of it arrives. All four whom it feeds say so; when three
+/// have, from three networks, the host tells everybody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_takes_a_share_and_does_not_pass_it_on_is_left_and_found_out() {
+    let network = network(25);
+    network.set_default(path()).unwrap();
+    let symbol_size = SymbolSize::new(128).unwrap();
+    let cast = Cast { uplink: None, symbol_size, ..lending(1, 0) };
+    let mut stage = Stage::of(network, ENDLESS, cast).await;
+    let loss = LossConfig { percent: 85.0, seed: 5 };
+    stage.add_lossy(1, seed(true), Some(BitRate::from_kbit(20_000)), loss);
+    for number in 2..=5 {
+        stage.add_lossy(number, seed(false), None, LossConfig::NONE);
+    }
+    stage.tell(Command::Start).await;
+    let (liar, others) = stage.watchers.split_first().unwrap();
+    let deadline = tokio::time::Instant::now() + crate::kit::PATIENCE;
+    while stage.events("liar") == 0 {
+        let states: Vec<_> = others.iter().map(|watcher| watcher.now()).collect();
+        assert!(tokio::time::Instant::now() < deadline, "{:?} {states:?}", liar.now());
+        tokio::time::sleep(MILLISECOND * 20).await;
+    }
+    let accused = || others.iter().map(|watcher| watcher.now().accused).sum::<u64>();
+    assert!(accused() >= 3, "{}", accused());
+    liar.is(|now| now.children == 0).await;
+    // It says that it has room still, and nobody asks for it.
+    liar.shows(3 * SECOND).await;
+    assert_eq!(liar.now().children, 0);
+    assert_eq!((liar.now().accused, stage.events("liar")), (0, 1));
+}
+
+/// A relay that delivers most of its share is no cause for alarm, and yet a spare that might do better takes its place in time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_spare_takes_the_place_of_a_relay_that_delivers_less() {
+    let network = network(26);
+    network.set_default(path()).unwrap();
+    let cast = Cast { uplink: None, parents: 4, ..lending(3, 0) };
+    let mut stage = Stage::of(network, ENDLESS, cast).await;
+    stage.add_relay(4, LossConfig { percent: 30.0, seed: 6 }).await;
+    stage.add_watcher(1);
+    stage.add_watcher(2);
+    stage.tell(Command::Start).await;
+    for watcher in &stage.watchers {
+        watcher.is(|now| now.parents == 4).await;
+    }
+    stage.add_relay(5, LossConfig::NONE).await;
+    for watcher in &stage.watchers {
+        watcher.is(|now| now.switched == 1).await;
+        watcher.shows(2 * SECOND).await;
+        let now = watcher.now();
+        assert_eq!((now.parents, now.left, now.played.frames_lost), (4, 0, 0), "{now:?}");
+    }
 }
 
 /// A watcher that was taken out gets nothing more from those who fed it.

@@ -12,10 +12,10 @@ use holomesh::session::{self, Command, Shares};
 use holomesh::ticket::Ticket;
 use holomesh::watch::{self, Snapshot, WatchState};
 use holomesh::{relay, watch::Report};
-use identity::Identity;
+use identity::{Identity, Seed};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
@@ -28,24 +28,28 @@ pub(crate) const fn relay_at(number: u8) -> SocketAddr {
     at(1, number)
 }
 
-/// Where the watcher with this number is.
+/// Where the watcher with this number is: each in a network of its own, as far as others can tell.
 pub(crate) const fn watcher_at(number: u8) -> SocketAddr {
-    at(2, number)
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, number, 2, 1)), 1)
 }
 
 const fn at(kind: u8, number: u8) -> SocketAddr {
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 0, kind, number)), 1)
 }
 
-/// Counts the pictures that went out.
+/// Counts the pictures that went out, and keeps what happened.
 #[derive(Debug, Default)]
-struct Count(AtomicU64);
+struct Count(AtomicU64, Mutex<Vec<String>>);
 
 impl Observer for Count {
     fn published(&self, object: Published) {
         if object.kind == StreamKind::Video {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    fn event(&self, kind: &str, _: String) {
+        self.1.lock().unwrap().push(kind.to_owned());
     }
 }
 
@@ -90,6 +94,8 @@ pub(crate) struct Cast {
     /// What each watcher lends to others.
     pub(crate) uplink: Option<BitRate>,
     pub(crate) shares: Shares,
+    /// Of the pictures' symbols: small ones make many chunks of a picture.
+    pub(crate) symbol_size: SymbolSize,
 }
 
 /// The host of a session with small pictures, relays and watchers, all linked up.
@@ -117,12 +123,13 @@ impl Stage {
         watchers: u8,
         shares: Shares,
     ) -> Self {
-        let cast = Cast { relays, watchers, parents: relays, uplink: None, shares };
+        let symbol_size = SymbolSize::DEFAULT;
+        let cast = Cast { relays, watchers, parents: relays, uplink: None, shares, symbol_size };
         Self::of(network, pictures, cast).await
     }
 
     pub(crate) async fn of(network: MemoryNet, pictures: u64, cast: Cast) -> Self {
-        let Cast { relays, watchers, parents, uplink, shares } = cast;
+        let Cast { relays, watchers, parents, uplink, shares, symbol_size } = cast;
         let published = Arc::<Count>::default();
         let config = session::Config {
             seed: random_seed().unwrap(),
@@ -132,7 +139,7 @@ impl Stage {
             video: Some((Box::new(Pictures::new(pictures)), encoder())),
             audio: None,
             parents,
-            symbol_size: SymbolSize::DEFAULT,
+            symbol_size,
             state: None,
             lanes: true,
             direct: false,
@@ -147,7 +154,7 @@ impl Stage {
         let watching = Vec::new();
         let mut stage = Self { network, ticket, watchers: watching, relays, uplink, commands, published };
         for number in 1..=relays {
-            stage.add_relay(number).await;
+            stage.add_relay(number, LossConfig::NONE).await;
         }
         for number in 1..=watchers {
             stage.add_watcher(number);
@@ -159,8 +166,10 @@ impl Stage {
         stage
     }
 
-    async fn add_relay(&self, number: u8) {
+    /// `loss` is of what it sends, and nobody tells it of that.
+    pub(crate) async fn add_relay(&self, number: u8, loss: LossConfig) {
         let config = relay::Config {
+            loss,
             underlay: Underlay::Memory(self.network.clone()),
             ..relay::Config::new(random_seed().unwrap(), self.ticket.clone(), relay_at(number))
         };
@@ -172,24 +181,28 @@ impl Stage {
     }
 
     pub(crate) fn add_watcher(&mut self, number: u8) {
-        self.add(number, false);
+        self.add(number, random_seed().unwrap(), |_| {});
+    }
+
+    /// One with that seed that lends `uplink`, and of what it should pass on loses so much on the way out.
+    pub(crate) fn add_lossy(&mut self, number: u8, seed: Seed, uplink: Option<BitRate>, loss: LossConfig) {
+        self.add(number, seed, |config| (config.uplink, config.loss) = (uplink, loss));
     }
 
     /// One that goes on listening when it was taken out.
     pub(crate) fn add_lingering(&mut self, number: u8) {
-        self.add(number, true);
+        self.add(number, random_seed().unwrap(), |config| config.linger_after_removal = true);
     }
 
-    fn add(&mut self, number: u8, linger_after_removal: bool) {
-        let seed = random_seed().unwrap();
+    fn add(&mut self, number: u8, seed: Seed, change: impl FnOnce(&mut watch::Config)) {
         let key = Identity::from_seed(&seed).unwrap().key_id();
-        let config = watch::Config {
+        let mut config = watch::Config {
             underlay: Underlay::Memory(self.network.clone()),
             listen: watcher_at(number),
             uplink: self.uplink,
-            linger_after_removal,
             ..watch::Config::new(seed, self.ticket.clone())
         };
+        change(&mut config);
         let state = config.state.clone();
         let ended = on_thread(move || watch::run(config, Vec::new()));
         self.watchers.push(Watcher { key, state, ended });
@@ -209,6 +222,11 @@ impl Stage {
             assert_eq!(report.last.undecryptable, 0, "{:?}", report.last);
             assert!(published > 0);
         }
+    }
+
+    /// How often the host has said so.
+    pub(crate) fn events(&self, kind: &str) -> usize {
+        self.published.1.lock().unwrap().iter().filter(|event| *event == kind).count()
     }
 
     /// What the paths have done that media took.

@@ -180,3 +180,57 @@ fn what_was_held_up_for_three_seconds_is_taken_all_at_once() {
     }
     assert_eq!((other.stats().over_rate, there(&other, 3).len()), (0, 63));
 }
+
+/// It has two links that are told of all, and one more, C.
+fn with_a_sampled_link() -> Gossip {
+    let mut gossip = node_with(1, Limits { burst: 1_000, whole_links: 2, ..Limits::default() });
+    for link in [A, B, C] {
+        gossip.add_link(NOW, link);
+    }
+    gossip
+}
+
+const C: LinkId = LinkId(3);
+
+#[test]
+fn a_link_beyond_those_that_are_told_of_all_is_told_of_some_again_and_again() {
+    let mut gossip = with_a_sampled_link();
+    for n in 2..=30 {
+        take(&mut gossip, A, 0, &[card_entry(n, START), claim_entry(n, START)]);
+    }
+    let mut first = told(&mut gossip);
+    assert!(first.remove(&B).is_some_and(|entries| entries.len() == 32));
+    assert_eq!(first.remove(&C), None, "nobody was known when it came");
+    let mut heard = BTreeSet::new();
+    for round in 1..=4 {
+        let (now, wall) = at(25 * round);
+        for n in 2..=30 {
+            take(&mut gossip, A, 25 * round, &[claim_entry(n, wall)]);
+        }
+        assert_eq!(told(&mut gossip).remove(&C), None);
+        gossip.handle_timeout(now, wall);
+        let entries = told(&mut gossip).remove(&C).unwrap();
+        // A claim of each of eight, and the card of those that were not drawn before.
+        assert!((8..=16).contains(&entries.len()), "{}", entries.len());
+        heard.extend(entries.into_iter().filter(|entry| entry[0] == 0));
+        assert_eq!(gossip.sampled.first(), Some(&(now.plus(Duration::from_secs(25)), C)));
+    }
+    assert!((16..=32).contains(&heard.len()), "{} cards in four rounds", heard.len());
+}
+
+#[test]
+fn what_comes_over_a_sampled_link_goes_to_the_others_and_when_one_of_those_is_gone_it_takes_its_place() {
+    let mut gossip = with_a_sampled_link();
+    take(&mut gossip, C, 0, &[card_entry(2, START), claim_entry(2, START)]);
+    let mut to = told(&mut gossip);
+    assert_eq!((to.remove(&A).map(|e| e.len()), to.remove(&B).map(|e| e.len())), (Some(2), Some(2)));
+    gossip.remove_link(B);
+    assert!(gossip.sampled.is_empty());
+    take(&mut gossip, A, 1, &[card_entry(3, START), claim_entry(3, START)]);
+    assert_eq!(told(&mut gossip).remove(&C).map(|entries| entries.len()), Some(2));
+    // A link that comes now is one too many again, and when it goes nobody is promoted for it.
+    gossip.add_link(NOW, B);
+    assert_eq!(gossip.sampled.len(), 1);
+    gossip.remove_link(B);
+    assert_eq!((gossip.sampled.len(), gossip.links.len()), (0, 2));
+}

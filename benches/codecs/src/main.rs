@@ -1,0 +1,58 @@
+//! `cargo run --release -p benches-codecs -- [PART] [--json PATH]`: the benchmark group `codecs`, as a table and as JSON.
+//!
+//! A part is a module that has a function for its rows, and a line in [`PARTS`].
+
+mod fountain;
+mod window;
+
+use anyhow::{Context, Result};
+use bench_harness::{Row, print_table, write_json};
+use clap::Parser;
+use std::path::PathBuf;
+
+/// The parts of the group, in the order of their rows.
+const PARTS: [Part; 2] =
+    [Part { name: "fountain", rows: fountain::rows }, Part { name: "window", rows: window::rows }];
+
+struct Part {
+    name: &'static str,
+    rows: fn(bool) -> Result<Vec<Row>>,
+}
+
+/// Codecs beside others; smaller is better.
+#[derive(Debug, Parser)]
+#[command(name = "benches-codecs")]
+struct Options {
+    /// One part alone: fountain or window. All if nothing is said.
+    part: Option<String>,
+    /// Where to write the rows as JSON.
+    #[arg(long, value_name = "PATH")]
+    json: Option<PathBuf>,
+    /// Few samples, to see that all works.
+    #[arg(long)]
+    quick: bool,
+}
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    let mut rows = Vec::new();
+    for part in chosen(options.part.as_deref())? {
+        rows.extend((part.rows)(options.quick)?);
+    }
+    print_table(&rows);
+    if let Some(path) = options.json {
+        write_json(&rows, &path)?;
+    }
+    Ok(())
+}
+
+fn chosen(name: Option<&str>) -> Result<Vec<&'static Part>> {
+    let Some(name) = name else {
+        return Ok(PARTS.iter().collect());
+    };
+    let part = PARTS.iter().find(|part| part.name == name).with_context(|| {
+        let names: Vec<_> = PARTS.iter().map(|part| part.name).collect();
+        format!("the group `codecs` has no part `{name}`; it has: {}", names.join(", "))
+    })?;
+    Ok(vec![part])
+}
