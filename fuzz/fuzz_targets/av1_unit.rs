@@ -2,9 +2,7 @@
 //! apart.
 #![no_main]
 
-use codec_av1::{
-    configuration_record, is_key_frame, join_layers, split_layers, strip_temporal_delimiters,
-};
+use codec_av1::{configuration_record, is_key_frame, join_layers, split_layers, strip_temporal_delimiters};
 use core_types::Layer;
 use libfuzzer_sys::fuzz_target;
 

@@ -2,6 +2,7 @@
 //!
 //! A part is a module that has a function for its rows, and a line in [`PARTS`].
 
+mod av1;
 mod fountain;
 mod window;
 
@@ -11,8 +12,11 @@ use clap::Parser;
 use std::path::PathBuf;
 
 /// The parts of the group, in the order of their rows.
-const PARTS: [Part; 2] =
-    [Part { name: "fountain", rows: fountain::rows }, Part { name: "window", rows: window::rows }];
+const PARTS: [Part; 3] = [
+    Part { name: "av1", rows: av1::rows },
+    Part { name: "fountain", rows: fountain::rows },
+    Part { name: "window", rows: window::rows },
+];
 
 struct Part {
     name: &'static str,
@@ -23,7 +27,7 @@ struct Part {
 #[derive(Debug, Parser)]
 #[command(name = "benches-codecs")]
 struct Options {
-    /// One part alone: fountain or window. All if nothing is said.
+    /// One part alone: av1, fountain or window. All if nothing is said.
     part: Option<String>,
     /// Where to write the rows as JSON.
     #[arg(long, value_name = "PATH")]

@@ -33,6 +33,8 @@
 #[cfg(feature = "libaom")]
 mod aom;
 #[cfg(feature = "libaom")]
+mod aom_config;
+#[cfg(feature = "libaom")]
 mod aom_settings;
 mod decoder;
 mod error;
