@@ -355,7 +355,7 @@ mod tests {
         let control = Arc::new(EncoderControl::default());
         let mut source = Asking { control: control.clone(), asked: asked.to_vec(), next: 0 };
         let rate = source.rate();
-        let encoder = Plain { bit_rate: start, waiting: Vec::new() };
+        let mut encoder = Plain { bit_rate: start, waiting: Vec::new() };
         let (out, mut captured) = mpsc::channel(64);
         run_video(&mut source, &mut encoder, bounds, &control, origin, &out).unwrap();
         let mut seen = Vec::new();
