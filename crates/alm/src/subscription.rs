@@ -167,8 +167,8 @@ impl Subscription {
             self.parents.iter_mut().for_each(|p| p.heard = p.heard.max(now));
         }
         self.heard(now, parent);
-        if self.parent(parent).is_some_and(|p| p.mask != 0 && !p.is_doubtful()) {
-            // Somebody upstream is there, and has nothing to send.
+        if self.parent(parent).is_some_and(|p| p.mask != 0 && p.own.is_some() && !p.is_doubtful()) {
+            // Somebody upstream who has sent something is there, and has nothing to send now.
             self.is_fed();
         }
     }

@@ -2,7 +2,8 @@
 
 use super::world::{FRAME, World, ms};
 use alm::{Action, Config, Subscription};
-use core_types::{ChunkSeq, LinkId, MonoTime};
+use core_types::{ChunkSeq, Epoch, LinkId, MonoTime};
+use std::iter;
 use std::time::Duration;
 
 fn four(seed: u64) -> World {
@@ -253,6 +254,32 @@ fn when_everybody_dies_at_once_signs_of_life_show_it_and_new_parents_are_called_
         world.frames.last().unwrap().done.is_some()
             || world.frames.iter().rev().nth(2).unwrap().done.is_some()
     );
+}
+
+#[test]
+fn a_new_parent_that_shows_life_and_sends_nothing_ends_no_call_for_others() {
+    let mut subscription = Subscription::new(Config::default()).unwrap();
+    let mut now = MonoTime(0);
+    subscription.add_parent(now, LinkId(1));
+    subscription.remove_parent(now, LinkId(1));
+    subscription.add_parent(now, LinkId(9));
+    let mut calls = 0;
+    for _ in 0..20 {
+        now = now.plus(ms(500));
+        subscription.handle_sign(now, LinkId(9));
+        subscription.handle_timeout(now);
+        calls +=
+            iter::from_fn(|| subscription.poll_action()).filter(|a| matches!(a, Action::Rebuild)).count();
+    }
+    assert!(calls >= 5, "{calls}");
+    // Once it has sent something, its life is enough.
+    subscription.handle_chunk(now, LinkId(9), Epoch(1), ChunkSeq(0));
+    for _ in 0..20 {
+        now = now.plus(ms(500));
+        subscription.handle_sign(now, LinkId(9));
+        subscription.handle_timeout(now);
+        assert!(!iter::from_fn(|| subscription.poll_action()).any(|a| matches!(a, Action::Rebuild)));
+    }
 }
 
 #[test]

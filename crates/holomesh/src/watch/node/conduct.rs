@@ -94,7 +94,7 @@ impl Watcher {
 
     /// Sees who was heard since the last look, and how their paths are; asks who was not.
     fn question(&mut self, now: MonoTime, stood_still: bool) {
-        let mut paths = BTreeMap::new();
+        let (mut paths, mut asked) = (BTreeMap::new(), Vec::new());
         let parents: Vec<LinkId> = self.parents.iter().copied().collect();
         for id in parents {
             let feeds = self.feeder_of(id).is_some();
@@ -106,7 +106,7 @@ impl Watcher {
             let is_heard = stood_still || by_lane || last.is_none_or(|last| last.came != came);
             let asks = feeds || !is_heard;
             if asks {
-                link.send(&Control::Ping);
+                asked.push(id);
             }
             let path = if is_heard {
                 Path::Heard { queueing: queues(now, link) }
@@ -127,6 +127,9 @@ impl Watcher {
                     stream.dues.shares.keep(now, id, key, rtt);
                 }
             }
+        }
+        for id in asked {
+            self.send(id, &Control::Ping);
         }
         for stream in self.streams.values_mut() {
             stream.dues.shares.look(now, |id| paths.get(&id).copied().unwrap_or(Path::Unheard));

@@ -132,7 +132,9 @@ async fn who_takes_a_share_and_does_not_pass_it_on_is_left_and_found_out() {
 async fn a_spare_takes_the_place_of_a_relay_that_delivers_less() {
     let network = network(26);
     network.set_default(path()).unwrap();
-    let cast = Cast { uplink: None, parents: 4, ..lending(3, 0) };
+    // So many chunks of each picture that something of each comes over every relay: none of them is silent.
+    let symbol_size = SymbolSize::new(128).unwrap();
+    let cast = Cast { uplink: None, symbol_size, ..lending(3, 0) };
     let mut stage = Stage::of(network, ENDLESS, cast).await;
     stage.add_relay(4, LossConfig { percent: 30.0, seed: 6 }).await;
     stage.add_watcher(1);
