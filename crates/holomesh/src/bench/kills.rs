@@ -401,7 +401,7 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    fn check_alive(&mut self) -> Result<(), Error> {
+    fn check_alive(&self) -> Result<(), Error> {
         let ended = self.host.is_finished()
             || self.relays.iter().any(|relay| relay.thread.is_finished())
             || self.watchers.iter().any(|watcher| watcher.thread.is_finished());
