@@ -149,15 +149,7 @@ pub fn run(options: &Options) -> Result<String, Error> {
         deaths: Stretches::of(&deaths),
         without: Stretches::of(&without),
     };
-    let json = || serde_json::to_string_pretty(&figures).map_err(|e| Error::codec("json", e));
-    match &options.json {
-        Some(path) if path.as_os_str() == "-" => json(),
-        Some(path) => {
-            std::fs::write(path, json()? + "\n").map_err(Error::file(path))?;
-            Ok(figures.text())
-        }
-        None => Ok(figures.text()),
-    }
+    super::give(&figures, figures.text(), options.json.as_deref())
 }
 
 impl Figures {

@@ -18,7 +18,9 @@ use crate::Error;
 use figures::{Audience, Figures, Usage, Window};
 pub use options::{Options, Via};
 use process::Role;
+use serde::Serialize;
 use soak::{REST, Sample, WARM};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Streams and windows settle in this time.
@@ -110,15 +112,18 @@ pub fn run(options: &Options) -> Result<String, Error> {
     }
     let samples = run.end();
     let figures = Figures::of(options, Window { took, before, after, audience, samples });
-    let json = || serde_json::to_string_pretty(&figures).map_err(|e| Error::codec("json", e));
-    match &options.json {
-        Some(path) if path.as_os_str() == "-" => json(),
-        Some(path) => {
-            std::fs::write(path, json()? + "\n").map_err(Error::file(path))?;
-            Ok(figures.text())
-        }
-        None => Ok(figures.text()),
+    give(&figures, figures.text(), options.json.as_deref())
+}
+
+/// What is to be printed: the table, or the figures as JSON where `-` is asked for. Elsewhere they are written as well.
+fn give(figures: &impl Serialize, table: String, json: Option<&Path>) -> Result<String, Error> {
+    let Some(path) = json else { return Ok(table) };
+    let figures = serde_json::to_string_pretty(figures).map_err(|e| Error::codec("json", e))?;
+    if path.as_os_str() == "-" {
+        return Ok(figures);
     }
+    std::fs::write(path, figures + "\n").map_err(Error::file(path))?;
+    Ok(table)
 }
 
 /// The processes of a run.

@@ -25,6 +25,8 @@ const QUEUES: Duration = Duration::from_millis(50);
 const STOOD_STILL: Duration = Duration::from_secs(1);
 /// Who was left for what it did not deliver is not asked for so long.
 const LEFT_ALONE: Duration = Duration::from_secs(30);
+/// A spare that has not taken over by then is not able to: the parent is kept.
+const TAKEN_OVER: Duration = Duration::from_secs(2);
 /// Evidence that is kept.
 const COURT: usize = 256;
 /// The score of a parent that delivers its whole share, and of who is fully trusted.
@@ -39,8 +41,8 @@ pub(super) struct Conduct {
     heard: BTreeMap<LinkId, Heard>,
     court: Court,
     damping: Damping,
-    /// A parent that others take over from, for one that delivers more.
-    leaving: Option<LinkId>,
+    /// A relay that others take over from, for one that delivers more, and since when.
+    leaving: Option<(LinkId, MonoTime)>,
 }
 
 /// When a parent was heard.
@@ -73,7 +75,7 @@ impl Conduct {
 
     pub(super) fn forget(&mut self, link: LinkId) {
         self.heard.remove(&link);
-        self.leaving = self.leaving.filter(|leaving| *leaving != link);
+        self.leaving = self.leaving.filter(|(leaving, _)| *leaving != link);
     }
 }
 
@@ -237,11 +239,11 @@ impl Watcher {
         if observer.key_id() == self.net.identity().key_id() {
             return Ok(());
         }
-        let evidence = Evidence::verify(evidence, &observer).map_err(|error| error.to_string())?;
         // It may have left meanwhile, and then its word is not asked for.
         if self.member.leaf_of(observer.key_id()).is_none() {
             return Ok(());
         }
+        let evidence = Evidence::verify(evidence, &observer).map_err(|error| error.to_string())?;
         let (now, wall) = (self.clock.now(), wall_now());
         self.conduct.court.set_advertisers(self.mesh.advertisers());
         match self.conduct.court.insert(now, wall, origin, &evidence) {
@@ -261,23 +263,33 @@ impl Watcher {
         }
     }
 
-    /// Compares the parent that delivers least with a spare that might deliver more, and changes it when that has been so for long
+    /// Compares the relay that delivers least with a spare one that might deliver more, and changes it when that has been so for long
     /// enough: make before break.
     fn consider(&mut self, now: MonoTime) {
+        // A watcher feeds in its own stripe alone, and can't stand in for whoever carries another one.
+        let is_relay = |link: &LinkId| *link != self.host && self.feeder_of(*link).is_none();
+        let relays: Vec<LinkId> = self.parents.iter().copied().filter(is_relay).collect();
         let Some(video) = self.streams.values_mut().max_by_key(|s| s.kind == StreamKind::Video) else {
             return;
         };
         let carrying: Vec<LinkId> = video.subscription.carrying().collect();
-        if let Some(leaving) = self.conduct.leaving {
+        if let Some((leaving, since)) = self.conduct.leaving {
             if !carrying.contains(&leaving) {
                 self.conduct.leaving = None;
                 self.move_away(leaving, LEFT_ALONE);
+            } else if now.since(since) >= TAKEN_OVER {
+                self.conduct.leaving = None;
+                for stream in self.streams.values_mut() {
+                    let stripes = whole(stream.announce.parents);
+                    stream.subscription.add_parent_for(now, leaving, stripes);
+                }
+                self.act();
             }
             return;
         }
-        let shares = carrying.iter().filter(|link| **link != self.host);
+        let shares = carrying.iter().filter(|link| relays.contains(link));
         let worst = shares.filter_map(|link| Some((video.dues.shares.delivered(now, *link)?, *link))).min();
-        let spare = self.parents.iter().find(|link| **link != self.host && !carrying.contains(link));
+        let spare = relays.iter().find(|link| !carrying.contains(link));
         let rival = spare.and_then(|link| {
             let key = self.links.get(link)?.peer.key_id();
             Some((key, u32::from(self.conduct.court.standing(now, key).trust).min(WHOLE)))
@@ -287,7 +299,7 @@ impl Watcher {
         let (Some(_), Some(worst)) = (switch, worst) else { return };
         tracing::info!(link = %worst, delivers = incumbent, "a spare takes a parent's place");
         self.snapshot.switched += 1;
-        self.conduct.leaving = Some(worst);
+        self.conduct.leaving = Some((worst, now));
         for stream in self.streams.values_mut() {
             stream.subscription.retire(now, worst, whole(stream.announce.parents));
         }
