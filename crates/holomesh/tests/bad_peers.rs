@@ -3,15 +3,17 @@
 
 mod support;
 
+use alm::delivery::Evidence;
 use av_wire::SealedChunk;
 use control_wire::Start;
+use core_types::{Epoch, KeyId, StreamId, WallTime};
 use holomesh::net::{ALPN, Control, LinkEvent, Net, NetConfig, PROTOCOL_VERSION, PeerAddress, Role};
 use holomesh::{Clock, keyfile, ticket::Ticket};
 use iroh::endpoint::{Connection, PortmapperConfig, RelayMode, presets};
 use iroh::{Endpoint, EndpointAddr, EndpointId, SecretKey};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 use support::{Node, asset, holomesh};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -153,17 +155,39 @@ async fn uninvited_and_malformed_joins_are_refused_in_words() {
 async fn whoever_has_not_joined_gets_no_stream_and_feeds_none() {
     let (_host, ticket) = host();
     let (node, mut inbox) = net().await;
-    let mut link = node.connect(&ticket.address()).await.unwrap();
-    link.begin();
-    link.send(&Control::Subscribe {
+    let subscribe = Control::Subscribe {
         stream: [0; 32],
         layers: [255; 3],
         stripe_count: 1,
         stripe_mask: 1,
         start: Start::Live,
-    });
-    let answer = timeout(PATIENCE, inbox.recv()).await.unwrap().unwrap();
-    assert!(matches!(answer, LinkEvent::Control(_, Control::Refused { .. })), "{answer:?}");
+    };
+    // It is sound, and the word of somebody who is no member.
+    let now = UNIX_EPOCH.elapsed().unwrap().as_millis() as u64;
+    let evidence = Evidence {
+        observer: node.identity().key_id(),
+        accused: KeyId([1; 32]),
+        stream: StreamId([2; 32]),
+        epoch: Epoch(1),
+        claim_counter: 1,
+        expected: 50,
+        delivered: 0,
+        from: WallTime(now - 1_000),
+        until: WallTime(now),
+    };
+    let evidence = Control::Evidence { evidence: evidence.sign(node.identity()).unwrap() };
+    for message in [subscribe, evidence] {
+        let mut link = node.connect(&ticket.address()).await.unwrap();
+        link.begin();
+        link.send(&message);
+        let why = loop {
+            match timeout(PATIENCE, inbox.recv()).await.unwrap().unwrap() {
+                LinkEvent::Control(id, Control::Refused { why }) if id == link.id => break why,
+                _ => {}
+            }
+        };
+        assert_eq!(why, "join or serve first");
+    }
 
     let mut link = node.connect(&ticket.address()).await.unwrap();
     link.begin();
