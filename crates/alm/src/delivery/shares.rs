@@ -280,7 +280,7 @@ fn in_stripes(range: &Range<u64>, stripes: u64, mask: u16) -> u32 {
     let len = range.end.saturating_sub(range.start);
     // Whole rounds have each stripe once.
     let rounds = len / stripes;
-    let rest = (range.end - len % stripes.max(1)).min(range.end)..range.end;
+    let rest = range.end - len % stripes..range.end;
     let in_mask = |seq: u64| u64::from(mask & (1 << (seq % stripes)) != 0);
     let each = (0..stripes.min(16)).filter(|stripe| mask & (1 << stripe) != 0).count() as u64;
     u32::try_from(rounds * each + rest.map(in_mask).sum::<u64>()).unwrap_or(u32::MAX)

@@ -6,15 +6,15 @@ mod show;
 use self::show::{Seen, Showing};
 use crate::demo::nodes::NodeThread;
 use crate::demo::sources::{Clip, LoopedClip};
-use crate::net::{LossConfig, Underlay};
-use crate::publish::{Encoder, Observer, VideoConfig};
+use crate::net::LossConfig;
+use crate::publish::{Encoder, VideoConfig};
 use crate::relay::Tap;
 use crate::ticket::Ticket;
 use crate::watch::{Sink, WatchState};
 use crate::{Error, keyfile, relay, session, watch};
 use av_relay::Stats;
 use clap::Args;
-use core_types::{BitRate, SymbolSize};
+use core_types::BitRate;
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -237,12 +237,6 @@ struct Stage<'a> {
     made: u64,
 }
 
-/// Nobody looks at what is published.
-#[derive(Debug, Default)]
-struct Silent;
-
-impl Observer for Silent {}
-
 fn loopback() -> SocketAddr {
     ([127, 0, 0, 1], 0).into()
 }
@@ -260,20 +254,10 @@ impl<'a> Stage<'a> {
         };
         let pictures = LoopedClip { clip, next: 0, end: u64::MAX };
         let config = session::Config {
-            seed: keyfile::random_seed()?,
-            listen: loopback(),
-            underlay: Underlay::Quic,
             loss: LossConfig { percent: options.loss, seed: options.seed },
             video: Some((Box::new(pictures), video)),
-            audio: None,
             parents: options.parents,
-            symbol_size: SymbolSize::DEFAULT,
-            state: None,
-            lanes: true,
-            direct: false,
-            shares: session::Shares::default(),
-            autostart: true,
-            observer: Arc::<Silent>::default(),
+            ..session::Config::new(keyfile::random_seed()?, loopback())
         };
         let (commands, inbox) = mpsc::channel(8);
         let (ready, ticket) = oneshot::channel();

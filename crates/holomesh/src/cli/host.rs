@@ -3,13 +3,12 @@
 use super::NodeOptions;
 use crate::Error;
 use crate::media::{AudioSource, VideoSource};
-use crate::net::{LossConfig, Underlay};
 use crate::publish::{AudioConfig, BlockSource, Encoder, FrameSource, Observer, RateBounds, VideoConfig};
 use crate::session::{self, Command, Config, Shares};
 use clap::Args;
 use codec_av1::Frame;
 use codec_opus::{Channels, EncoderConfig, SampleRate};
-use core_types::{BitRate, FrameRate, FrameSize, SymbolSize};
+use core_types::{BitRate, FrameRate, FrameSize};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -93,11 +92,8 @@ pub(super) async fn run(options: Options) -> Result<(), Error> {
         }
         None => None,
     };
+    let listen = options.node.listen.unwrap_or_else(|| ([127, 0, 0, 1], 0).into());
     let config = Config {
-        seed: options.node.seed()?,
-        listen: options.node.listen.unwrap_or_else(|| ([127, 0, 0, 1], 0).into()),
-        underlay: Underlay::Quic,
-        loss: LossConfig::NONE,
         video: Some((Box::new(video), video_config)),
         audio,
         parents: options.parents,
@@ -106,12 +102,12 @@ pub(super) async fn run(options: Options) -> Result<(), Error> {
             relay_subscribers: options.relay_subscribers,
             member_rate: options.member_rate.map(BitRate::from_kbit),
         },
-        symbol_size: SymbolSize::DEFAULT,
         state: options.state,
         lanes: options.node.transport.lanes(),
         direct: options.node.transport.direct(),
         autostart: !options.wait,
         observer: Arc::new(Log),
+        ..Config::new(options.node.seed()?, listen)
     };
     let (commands, inbox) = mpsc::channel(4);
     let interrupt = commands.clone();

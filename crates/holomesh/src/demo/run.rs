@@ -6,7 +6,7 @@ use super::options::Options;
 use super::sources::{Clip, LoopedClip, LoopedSound};
 use super::summary::{self, Outcome};
 use super::tap::RelayTap;
-use crate::net::{LossConfig, Underlay};
+use crate::net::LossConfig;
 use crate::publish::{AudioConfig, VideoConfig};
 use crate::relay::Tap;
 use crate::report::model::{Event, EventKind, NodeName, Role};
@@ -17,7 +17,7 @@ use crate::watch::{MatroskaSink, Sink, WatchState};
 use crate::{Error, keyfile, relay, session, watch};
 use av_relay::Stats;
 use codec_opus::EncoderConfig as OpusConfig;
-use core_types::{BitRate, KeyId, SymbolSize};
+use core_types::{BitRate, KeyId};
 use identity::{Identity, Seed};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -110,20 +110,15 @@ impl<'a> Stage<'a> {
             threads: 2,
         };
         let config = session::Config {
-            seed: keyfile::random_seed()?,
-            listen: loopback(),
-            underlay: Underlay::Quic,
             loss: LossConfig { percent: options.loss, seed: options.seed },
             video: Some((Box::new(pictures), video)),
             audio: Some((Box::new(sound), AudioConfig { opus })),
             parents: options.parents,
-            symbol_size: SymbolSize::DEFAULT,
-            state: None,
             lanes: options.lanes(),
             direct: options.direct(),
-            shares: session::Shares::default(),
             autostart: false,
             observer: board.clone(),
+            ..session::Config::new(keyfile::random_seed()?, loopback())
         };
         let (commands, inbox) = mpsc::channel(8);
         let (ready, ticket) = oneshot::channel();

@@ -87,6 +87,34 @@ pub struct Config {
     pub observer: Arc<dyn Observer>,
 }
 
+impl Config {
+    /// The usual configuration: begins by itself, four parents, lanes on, nobody looks on; without any media yet.
+    pub fn new(seed: Seed, listen: SocketAddr) -> Self {
+        Self {
+            seed,
+            listen,
+            underlay: Underlay::Quic,
+            loss: LossConfig::NONE,
+            video: None,
+            audio: None,
+            parents: 4,
+            shares: Shares::default(),
+            symbol_size: SymbolSize::DEFAULT,
+            state: None,
+            lanes: true,
+            direct: false,
+            autostart: true,
+            observer: Arc::new(Nobody),
+        }
+    }
+}
+
+/// Looks on at nothing.
+#[derive(Debug)]
+struct Nobody;
+
+impl Observer for Nobody {}
+
 impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Config")

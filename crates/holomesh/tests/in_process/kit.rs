@@ -7,8 +7,8 @@ use codec_av1::Frame;
 use core_types::{BitRate, FrameRate, FrameSize, KeyId, Layer, SessionId, SymbolSize};
 use holomesh::Error;
 use holomesh::keyfile::random_seed;
-use holomesh::net::{Control, Link, LinkEvent, LossConfig, Net, NetConfig, Role, Underlay};
-use holomesh::publish::{Encoder, FrameSource, Observer, StreamKind, VideoConfig};
+use holomesh::net::{Control, Link, LinkEvent, LossConfig, Net, NetConfig, Role};
+use holomesh::publish::{Encoder, FrameSource, StreamKind, VideoConfig};
 use holomesh::session::{self, Command};
 use holomesh::ticket::Ticket;
 use holomesh::watch;
@@ -21,11 +21,6 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
-
-#[derive(Debug)]
-struct Nobody;
-
-impl Observer for Nobody {}
 
 pub(crate) fn loopback() -> SocketAddr {
     ([127, 0, 0, 1], 0).into()
@@ -89,20 +84,11 @@ pub(crate) fn on_thread<T: Send + 'static, F: Future<Output = T>>(
 /// A session, and how it is told what to do. Without parents it has no streams.
 pub(crate) async fn host(parents: Option<u8>, loss: LossConfig) -> (Ticket, mpsc::Sender<Command>) {
     let config = session::Config {
-        seed: random_seed().unwrap(),
-        listen: loopback(),
-        underlay: Underlay::Quic,
         loss,
         video: parents.map(|_| (Box::new(Pictures::new(u64::MAX)) as Box<dyn FrameSource>, encoder())),
-        audio: None,
         parents: parents.unwrap_or(1),
-        symbol_size: SymbolSize::DEFAULT,
-        state: None,
-        lanes: true,
-        direct: false,
-        shares: session::Shares::default(),
         autostart: false,
-        observer: Arc::new(Nobody),
+        ..session::Config::new(random_seed().unwrap(), loopback())
     };
     let (commands, inbox) = mpsc::channel(4);
     let (ready, ticket) = oneshot::channel();

@@ -132,20 +132,14 @@ impl Stage {
         let Cast { relays, watchers, parents, uplink, shares, symbol_size } = cast;
         let published = Arc::<Count>::default();
         let config = session::Config {
-            seed: random_seed().unwrap(),
-            listen: HOST,
             underlay: Underlay::Memory(network.clone()),
-            loss: LossConfig::NONE,
             video: Some((Box::new(Pictures::new(pictures)), encoder())),
-            audio: None,
             parents,
-            symbol_size,
-            state: None,
-            lanes: true,
-            direct: false,
             shares,
+            symbol_size,
             autostart: false,
             observer: published.clone(),
+            ..session::Config::new(random_seed().unwrap(), HOST)
         };
         let (commands, inbox) = mpsc::channel(4);
         let (ready, ticket) = oneshot::channel();
