@@ -105,3 +105,15 @@ fn a_key_is_made_shown_and_never_overwritten() {
     assert_eq!(String::from_utf8(shown.stdout).unwrap().trim().len(), 52);
     assert!(complaint(&["key", "new", path]).contains("node.key"));
 }
+
+#[test]
+fn a_measurement_of_deaths_that_can_not_be_is_refused_before_anything_starts() {
+    for (args, words) in [
+        (["--relays", "4"], ["--relays", "5 or more"]),
+        (["--loss", "500"], ["--loss", "0 to 50 per cent"]),
+        (["--loss", "NaN"], ["--loss", "0 to 50 per cent"]),
+    ] {
+        let said = complaint(&["bench", "kills", args[0], args[1]]);
+        assert!(words.iter().all(|word| said.contains(word)), "{said}");
+    }
+}

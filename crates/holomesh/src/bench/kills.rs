@@ -56,10 +56,10 @@ pub struct Options {
     #[arg(long, default_value_t = 5.0)]
     pub loss: f64,
     /// Kilobits a second of the picture.
-    #[arg(long, default_value_t = 600, value_name = "KBIT")]
+    #[arg(long, default_value_t = 600, value_name = "KBIT", value_parser = clap::value_parser!(u64).range(8..=50_000))]
     pub bit_rate: u64,
     /// Watchers show pictures so many milliseconds after they could have come.
-    #[arg(long, default_value_t = 120, value_name = "MS")]
+    #[arg(long, default_value_t = 120, value_name = "MS", value_parser = clap::value_parser!(u64).range(..=2_000))]
     pub delay: u64,
     /// Of the losses.
     #[arg(long, default_value_t = 1)]
@@ -134,6 +134,9 @@ pub fn run(options: &Options) -> Result<String, Error> {
     if options.relays < least {
         let why = format!("{} are too few: for --parents and --at-once take {least} or more", options.relays);
         return Err(Error::input("--relays", why));
+    }
+    if !(0.0..=50.0).contains(&options.loss) {
+        return Err(Error::input("--loss", format!("{}: 0 to 50 per cent", options.loss)));
     }
     let mut stage = Stage::set(options)?;
     let (mut deaths, mut without) = (Vec::new(), Vec::new());
@@ -364,9 +367,16 @@ impl<'a> Stage<'a> {
             }
             self.check_alive()?;
             if Instant::now() >= deadline {
-                let states: Vec<_> = self.watchers.iter().map(|w| w.state.snapshot()).collect();
-                let seconds = SETTLE.as_secs();
-                return Err(Error::Network(format!("not all nodes are well after {seconds} s: {states:?}")));
+                let state = |watcher: &WatchNode| {
+                    let now = watcher.state.snapshot();
+                    format!("{} parents and {} pictures", now.parents, now.played.frames_shown)
+                };
+                let states: Vec<String> = self.watchers.iter().map(state).collect();
+                return Err(Error::Network(format!(
+                    "not all nodes are well after {} s, watchers have {}: try less --loss, or fewer --watchers on this machine",
+                    SETTLE.as_secs(),
+                    states.join(", ")
+                )));
             }
             std::thread::sleep(STEP);
         }
