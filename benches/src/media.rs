@@ -133,6 +133,7 @@ impl Media {
                 flags: ObjectFlags { key_frame: packet.key_frame, ..ObjectFlags::default() },
                 pts: packet.pts,
                 duration: self.rate.frame_interval(),
+                picture: None,
                 payload: &packet.data,
             }
             .to_bytes()?;

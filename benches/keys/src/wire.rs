@@ -145,6 +145,7 @@ fn opus_overhead() -> Result<Row> {
             flags: ObjectFlags { key_frame: true, ..ObjectFlags::default() },
             pts: MediaTime(seq.0 * 20_000),
             duration: Duration::from_millis(20),
+            picture: None,
             payload: &[0x5a; 60],
         };
         let len = sealer.seal_into(Layer::BASE, &Content::object(seq, &object, regular)?, &mut chunk)?;

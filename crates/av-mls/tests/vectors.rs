@@ -18,6 +18,7 @@ fn chunk(epoch_secret: &[u8; 32], stream: StreamId, leaf: LeafIndex) -> Vec<u8> 
         flags: ObjectFlags::default(),
         pts: MediaTime(0),
         duration: Duration::from_millis(20),
+        picture: None,
         payload: b"key schedule",
     };
     let object = object.to_bytes().unwrap();

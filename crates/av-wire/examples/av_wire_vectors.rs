@@ -1,11 +1,14 @@
 //! Writes the conformance vectors of chunks, links and permits as JSON: `vectors OUTDIR`.
 
-use av_wire::{AwsLc, ChunkHeader, FrameDuration, Inner, Object, ObjectFlags, Place, Sealer, StreamKeys};
+use av_wire::{
+    AwsLc, ChunkHeader, FrameDuration, Inner, Object, ObjectFlags, Part, Parts, PictureOf, Place, Sealer,
+    StreamKeys,
+};
 use core_types::{
     ChunkSeq, CodecId, Epoch, Layer, LeafIndex, Marks, MediaTime, ObjectClass, ObjectSeq, StreamId, SymbolId,
 };
 use serde_json::{Value, json};
-use std::{error::Error, time::Duration};
+use std::{error::Error, num::NonZeroU16, time::Duration};
 use vector_kit::write::{counting, hex, write};
 
 #[path = "vectors/hop.rs"]
@@ -21,13 +24,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     write("permit/permit.json", &permit::permits()?)
 }
 
-fn marks(marks: Marks) -> Value {
-    let class = match marks.class {
+const fn class(class: ObjectClass) -> &'static str {
+    match class {
         ObjectClass::Plain => "plain",
         ObjectClass::Discardable => "discardable",
         ObjectClass::SwitchPoint => "switch-point",
         ObjectClass::KeyFrame => "key-frame",
-    };
+    }
+}
+
+fn marks(marks: Marks) -> Value {
+    let class = class(marks.class);
     json!({ "class": class, "start": marks.start, "repair": marks.repair })
 }
 
@@ -103,6 +110,7 @@ fn inner_seal() -> Result<Value, Box<dyn Error>> {
         flags: ObjectFlags { key_frame: true, ..ObjectFlags::default() },
         pts: MediaTime(40_000),
         duration: Duration::from_millis(40),
+        picture: None,
         payload: b"coded frame",
     };
     // At number 1 of a stream with objects of 40 ms, its time need not be said; at number 2 it must.
@@ -167,6 +175,59 @@ fn inner_seal() -> Result<Value, Box<dyn Error>> {
             { "frame_duration_us": 40_000, "object_seq": 1, "bytes": hex(&left_out) },
             { "frame_duration_us": 40_000, "object_seq": 2, "bytes": hex(&said) },
         ],
+        "pictures": pictures()?,
         "cases": cases, "negative": negative,
     }))
+}
+
+/// Objects of a stream in several layers. At picture 9 of one of 40 ms, 360 ms need not be said.
+fn pictures() -> Result<Value, Box<dyn Error>> {
+    let part = |layer: [u8; 3], class, chunks| {
+        let layer = Layer { spatial: layer[0], temporal: layer[1], quality: layer[2] };
+        Ok::<_, Box<dyn Error>>(Part { layer, class, chunks: NonZeroU16::try_from(chunks)? })
+    };
+    let parts = [
+        part([0, 0, 0], ObjectClass::Plain, 3)?,
+        part([1, 0, 0], ObjectClass::SwitchPoint, 64)?,
+        part([0, 2, 0], ObjectClass::SwitchPoint, 1)?,
+        part([1, 2, 0], ObjectClass::Discardable, Part::MAX_CHUNKS)?,
+    ];
+    let quality = [part([0, 0, 0], ObjectClass::KeyFrame, 2)?, part([0, 0, 3], ObjectClass::SwitchPoint, 5)?];
+    let mut cases = Vec::new();
+    for (id, pts, picture) in [
+        ("lowest", 400_000, PictureOf { number: 9, parts: Some(Parts::new(&parts, 2)?) }),
+        ("lowest-regular", 360_000, PictureOf { number: 9, parts: Some(Parts::new(&parts, 2)?) }),
+        ("above-regular", 360_000, PictureOf { number: 9, parts: None }),
+        ("qualities", 400_000, PictureOf { number: (1 << 62) - 1, parts: Some(Parts::new(&quality, 0)?) }),
+    ] {
+        let object = Object {
+            flags: ObjectFlags { discardable: true, ..ObjectFlags::default() },
+            pts: MediaTime(pts),
+            duration: Duration::from_millis(40),
+            picture: Some(picture),
+            payload: b"coded frame",
+        };
+        let bytes = object.to_bytes_at(ObjectSeq(1), FrameDuration::from_micros(40_000))?;
+        let told = picture.parts.map(|parts| parts.as_slice().iter().map(|part| {
+            let Layer { spatial, temporal, quality } = part.layer;
+            json!({ "layer": [spatial, temporal, quality], "class": class(part.class), "chunks": part.chunks.get() })
+        }).collect::<Vec<_>>());
+        cases.push(json!({
+            "id": id, "object_seq": 1, "frame_duration_us": 40_000, "flags": 2, "pts_us": pts, "duration_us": 40_000,
+            "picture": picture.number.to_string(), "parts": told,
+            "own": picture.parts.map(|parts| parts.own_index()), "payload": hex(b"coded frame"), "bytes": hex(&bytes),
+        }));
+    }
+    // Flags, picture 9, count and own, then place and chunks of each.
+    let negative = [
+        ("no-such-object", "180911 0001"),
+        ("told-of-by-one-above", "180921 0001 4001"),
+        ("begins-above-the-lowest", "180910 4001"),
+        ("no-chunks", "180910 0000"),
+        ("too-many-chunks", "180910 004c01"),
+        ("one-of-none", "180901"),
+        ("cut-short", "180920 0001 40"),
+    ];
+    let negative = negative.map(|(id, bytes)| json!({ "id": id, "bytes": bytes.replace(' ', "") }));
+    Ok(json!({ "cases": cases, "negative": negative }))
 }

@@ -1,11 +1,12 @@
 //! A short run of bytes on the stack: what stands in front of a payload inside the seal.
 
+use crate::picture::PictureOf;
 use crate::{Error, varint};
 
-/// Kind 1, object number 8, flags 1, time 8, duration 8 is the longest there is.
-const CAPACITY: usize = 26;
+/// Kind 1, object number 8, flags 1, time 8, duration 8, and the picture is the longest there is.
+const CAPACITY: usize = 26 + PictureOf::MAX_LEN;
 
-/// Up to 26 bytes.
+/// Up to 26 bytes, and what an object says of its picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Head {
     bytes: [u8; CAPACITY],

@@ -39,6 +39,7 @@ mod inner;
 mod keyring;
 mod object;
 pub mod permit;
+mod picture;
 mod plan;
 pub mod proof;
 mod replay;
@@ -58,6 +59,7 @@ pub use hop::{
 pub use inner::{Content, Inner, MAX_REPAIR};
 pub use keyring::{Keyring, OLD_EPOCH_LIFETIME, OLD_EPOCHS_KEPT};
 pub use object::{FrameDuration, Object, ObjectFlags};
+pub use picture::{Part, Parts, PictureOf};
 pub use plan::{Receiver, plan_layered};
 pub use replay::ReplayWindow;
 pub use reserve::{Granted, HighWater, Reservation};

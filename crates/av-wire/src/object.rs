@@ -1,6 +1,7 @@
 //! An object: one coded frame or audio packet with its time. All that a relay need not know is in here, under the seal.
 
 use crate::head::Head;
+use crate::picture::PictureOf;
 use crate::{Error, varint};
 use core::num::NonZeroU32;
 use core::time::Duration;
@@ -36,9 +37,9 @@ impl FrameDuration {
         Duration::from_micros(self.0.get() as u64)
     }
 
-    /// Where object `seq` stands if every object before it was of this duration; `None` above 62 bits of microseconds.
-    fn place(self, seq: ObjectSeq) -> Option<MediaTime> {
-        let micros = seq.0.checked_mul(u64::from(self.micros()))?;
+    /// Where number `number` stands if all before it were of this duration; `None` above 62 bits of microseconds.
+    fn place(self, number: u64) -> Option<MediaTime> {
+        let micros = number.checked_mul(u64::from(self.micros()))?;
         (micros <= varint::MAX).then_some(MediaTime(micros))
     }
 }
@@ -54,8 +55,10 @@ pub struct ObjectFlags {
     pub end_of_stream: bool,
 }
 
-/// Flag bit: time and duration are left out, because they follow from the object's number.
+/// Flag bit: time and duration are left out, because they follow from the number of the object, or of its picture.
 const REGULAR: u8 = 8;
+/// Flag bit: it says its picture.
+const IN_PICTURE: u8 = 16;
 
 impl ObjectFlags {
     const fn to_byte(self) -> u8 {
@@ -71,7 +74,7 @@ impl ObjectFlags {
 }
 
 /// A coded frame or audio packet with its place in time: flags u8, presentation time and duration as varints in
-/// microseconds of the stream's time base, then the payload.
+/// microseconds of the stream's time base, its picture if there are several layers, then the payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Object<'a> {
     /// What it is.
@@ -80,6 +83,8 @@ pub struct Object<'a> {
     pub pts: MediaTime,
     /// How long it stands.
     pub duration: Duration,
+    /// Which picture it is of, in a stream of several layers; elsewhere each object is a picture, and says nothing.
+    pub picture: Option<PictureOf>,
     /// The coded bytes.
     pub payload: &'a [u8],
 }
@@ -102,15 +107,27 @@ impl<'a> Object<'a> {
         let Some((byte, mut rest)) = bytes.split_first() else {
             return Err(Error::Truncated { what: "object", need: 1, have: 0 });
         };
-        let flags = ObjectFlags::from_byte(*byte & !REGULAR).ok_or_else(|| malformed("unknown flag bits"))?;
-        if *byte & REGULAR != 0 {
-            let regular = regular.ok_or_else(|| malformed("its time is left out, and none was announced"))?;
-            let pts = regular.place(seq).ok_or_else(|| malformed("its time is above 62 bits"))?;
-            return Ok(Self { flags, pts, duration: regular.duration(), payload: rest });
-        }
-        let pts = MediaTime(varint::read(&mut rest)?);
-        let duration = Duration::from_micros(varint::read(&mut rest)?);
-        Ok(Self { flags, pts, duration, payload: rest })
+        let flags = ObjectFlags::from_byte(*byte & !(REGULAR | IN_PICTURE))
+            .ok_or_else(|| malformed("unknown flag bits"))?;
+        let said = match byte & REGULAR {
+            0 => {
+                let pts = MediaTime(varint::read(&mut rest)?);
+                Some((pts, Duration::from_micros(varint::read(&mut rest)?)))
+            }
+            _ => None,
+        };
+        let picture = (byte & IN_PICTURE != 0).then(|| PictureOf::read(&mut rest)).transpose()?;
+        let (pts, duration) = match said {
+            Some(said) => said,
+            None => {
+                let regular =
+                    regular.ok_or_else(|| malformed("its time is left out, and none was announced"))?;
+                let number = picture.map_or(seq.0, |picture| picture.number);
+                let pts = regular.place(number).ok_or_else(|| malformed("its time is above 62 bits"))?;
+                (pts, regular.duration())
+            }
+        };
+        Ok(Self { flags, pts, duration, picture, payload: rest })
     }
 
     /// The object as bytes, for a stream without an announced frame duration.
@@ -137,14 +154,18 @@ impl<'a> Object<'a> {
     /// All but the payload.
     pub(crate) fn head(&self, seq: ObjectSeq, regular: Option<FrameDuration>) -> Result<Head, Error> {
         let mut head = Head::new();
-        let in_place = |d: &FrameDuration| d.duration() == self.duration && d.place(seq) == Some(self.pts);
-        if regular.as_ref().is_some_and(in_place) {
-            head.push(self.flags.to_byte() | REGULAR);
-        } else {
+        let number = self.picture.map_or(seq.0, |picture| picture.number);
+        let in_place = |d: &FrameDuration| d.duration() == self.duration && d.place(number) == Some(self.pts);
+        let is_regular = regular.as_ref().is_some_and(in_place);
+        let of_picture = if self.picture.is_some() { IN_PICTURE } else { 0 };
+        head.push(self.flags.to_byte() | of_picture | if is_regular { REGULAR } else { 0 });
+        if !is_regular {
             let duration = u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX);
-            head.push(self.flags.to_byte());
             head.varint(self.pts.0)?;
             head.varint(duration)?;
+        }
+        if let Some(picture) = &self.picture {
+            picture.write(&mut head)?;
         }
         Ok(head)
     }
@@ -157,9 +178,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn objects_round_trip(bits in 0u8..8, pts in 0u64..1 << 62, us in 0u64..1 << 62, payload: Vec<u8>) {
+        fn objects_round_trip(
+            bits in 0u8..8, pts in 0u64..1 << 62, us in 0u64..1 << 62,
+            number in prop::option::of(0u64..1 << 62), payload: Vec<u8>,
+        ) {
             let object = Object {
-                flags: ObjectFlags::from_byte(bits).unwrap(), pts: MediaTime(pts), duration: Duration::from_micros(us), payload: &payload,
+                flags: ObjectFlags::from_byte(bits).unwrap(), pts: MediaTime(pts), duration: Duration::from_micros(us),
+                picture: number.map(|number| PictureOf { number, parts: None }), payload: &payload,
             };
             let bytes = object.to_bytes().unwrap();
             prop_assert_eq!(Object::parse(&bytes), Ok(object));
@@ -174,19 +199,24 @@ mod tests {
 
         #[test]
         fn a_regular_object_says_no_time_and_an_irregular_one_does(
-            seq in 0u64..1 << 40, micros in 1u32..1 << 22, late in 0u64..2, longer in 0u64..2, payload: Vec<u8>,
+            number in 0u64..1 << 40, micros in 1u32..1 << 22, late in 0u64..2, longer in 0u64..2,
+            in_picture: bool, payload: Vec<u8>,
         ) {
-            let (seq, regular) = (ObjectSeq(seq), FrameDuration::from_micros(micros));
+            let regular = FrameDuration::from_micros(micros);
+            // Of a picture counts its number, and else that of the object.
+            let seq = ObjectSeq(if in_picture { number / 3 + 7 } else { number });
             let object = Object {
                 flags: ObjectFlags { key_frame: true, ..ObjectFlags::default() },
-                pts: MediaTime(seq.0 * u64::from(micros) + late),
+                pts: MediaTime(number * u64::from(micros) + late),
                 duration: Duration::from_micros(u64::from(micros) + longer),
+                picture: in_picture.then_some(PictureOf { number, parts: None }),
                 payload: &payload,
             };
             let bytes = object.to_bytes_at(seq, regular).unwrap();
             prop_assert_eq!(Object::parse_at(&bytes, seq, regular), Ok(object));
             let left_out = late == 0 && longer == 0;
-            prop_assert_eq!(bytes.len() == 1 + payload.len(), left_out);
+            let said = if in_picture { 1 + varint::len(number) } else { 0 };
+            prop_assert_eq!(bytes.len() == 1 + said + payload.len(), left_out);
             prop_assert_eq!(Object::parse(&bytes).is_err(), left_out, "nothing was announced to it");
         }
     }

@@ -180,6 +180,7 @@ fn an_opus_frame_costs_at_most_46_bytes_more() {
                     flags: ObjectFlags { key_frame: true, ..ObjectFlags::default() },
                     pts: MediaTime(seq * 20_000),
                     duration: Duration::from_millis(20),
+                    picture: None,
                     payload: &[0x5a; 60],
                 };
                 let content = Content::object(ObjectSeq(seq), &object, regular).unwrap();

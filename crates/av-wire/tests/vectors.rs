@@ -3,10 +3,13 @@
 
 use av_wire::{
     AwsLc, ChunkHeader, Error, FrameDuration, HopKeys, HopReceiver, HopSender, HopSuite, LinkRefusal, Object,
-    Opener, Place, Portable, SealedChunk, Sealer, StreamKeys,
+    ObjectFlags, Opener, Part, Parts, PictureOf, Place, Portable, SealedChunk, Sealer, StreamKeys,
 };
-use core_types::{ChunkSeq, CodecId, Epoch, Layer, LeafIndex, Marks, ObjectClass, ObjectSeq, StreamId};
+use core_types::{
+    ChunkSeq, CodecId, Epoch, Layer, LeafIndex, Marks, MediaTime, ObjectClass, ObjectSeq, StreamId,
+};
 use serde_json::Value;
+use std::time::Duration;
 use vector_kit::read::{hex, list, load};
 
 fn number(value: &Value) -> u64 {
@@ -18,16 +21,19 @@ fn layer(value: &Value) -> Layer {
     Layer { spatial: axis(0), temporal: axis(1), quality: axis(2) }
 }
 
-fn marks(value: &Value) -> Marks {
-    let is = |name: &str| value[name].as_bool().unwrap();
-    let class = match value["class"].as_str().unwrap() {
+fn object_class(value: &Value) -> ObjectClass {
+    match value.as_str().unwrap() {
         "plain" => ObjectClass::Plain,
         "discardable" => ObjectClass::Discardable,
         "switch-point" => ObjectClass::SwitchPoint,
         "key-frame" => ObjectClass::KeyFrame,
         other => panic!("no class: {other}"),
-    };
-    Marks { class, start: is("start"), repair: is("repair") }
+    }
+}
+
+fn marks(value: &Value) -> Marks {
+    let is = |name: &str| value[name].as_bool().unwrap();
+    Marks { class: object_class(&value["class"]), start: is("start"), repair: is("repair") }
 }
 
 fn class(error: &Error) -> &'static str {
@@ -63,6 +69,38 @@ fn headers() {
     for case in list(&file, "negative") {
         let error = ChunkHeader::from_bytes(&hex(&case["bytes"]).try_into().unwrap()).unwrap_err();
         assert_eq!(class(&error), case["error"], "{}", case["id"]);
+    }
+}
+
+#[test]
+fn objects_of_pictures_in_layers() {
+    let file = load("chunk/inner_seal.json");
+    let pictures = &file["pictures"];
+    let regular = FrameDuration::from_micros(40_000);
+    for case in list(pictures, "cases") {
+        let part = |part: &Value| Part {
+            layer: layer(&part["layer"]),
+            class: object_class(&part["class"]),
+            chunks: (number(&part["chunks"]) as u16).try_into().unwrap(),
+        };
+        let parts = case["own"].is_u64().then(|| {
+            let parts: Vec<Part> = list(case, "parts").iter().map(part).collect();
+            Parts::new(&parts, number(&case["own"]) as usize).unwrap()
+        });
+        let payload = hex(&case["payload"]);
+        let object = Object {
+            flags: ObjectFlags { discardable: true, ..ObjectFlags::default() },
+            pts: MediaTime(number(&case["pts_us"])),
+            duration: Duration::from_micros(number(&case["duration_us"])),
+            picture: Some(PictureOf { number: number(&case["picture"]), parts }),
+            payload: &payload,
+        };
+        let (seq, bytes) = (ObjectSeq(number(&case["object_seq"])), hex(&case["bytes"]));
+        assert_eq!(object.to_bytes_at(seq, regular).unwrap(), bytes, "{}", case["id"]);
+        assert_eq!(Object::parse_at(&bytes, seq, regular).unwrap(), object, "{}", case["id"]);
+    }
+    for case in list(pictures, "negative") {
+        assert!(Object::parse_at(&hex(&case["bytes"]), ObjectSeq(1), regular).is_err(), "{}", case["id"]);
     }
 }
 

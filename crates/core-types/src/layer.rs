@@ -33,6 +33,34 @@ impl LayerPolicy {
     /// Every layer.
     pub const UNCAPPED: Self = Self { max_spatial: 255, max_temporal: 255, max_quality: 255 };
 
+    /// Everything up to `layer` on each axis.
+    pub const fn up_to(layer: Layer) -> Self {
+        Self { max_spatial: layer.spatial, max_temporal: layer.temporal, max_quality: layer.quality }
+    }
+
+    /// One layer less, as relays shed (spec 50.5.11): of the axes above 0 the first of spatial, quality, temporal. `None` where the base
+    /// is all there is.
+    pub const fn lower(self) -> Option<Self> {
+        match self {
+            Self { max_spatial: 1.., .. } => Some(Self { max_spatial: self.max_spatial - 1, ..self }),
+            Self { max_quality: 1.., .. } => Some(Self { max_quality: self.max_quality - 1, ..self }),
+            Self { max_temporal: 1.., .. } => Some(Self { max_temporal: self.max_temporal - 1, ..self }),
+            _ => None,
+        }
+    }
+
+    /// What both admit.
+    pub const fn and(self, other: Self) -> Self {
+        const fn min(a: u8, b: u8) -> u8 {
+            if a < b { a } else { b }
+        }
+        Self {
+            max_spatial: min(self.max_spatial, other.max_spatial),
+            max_temporal: min(self.max_temporal, other.max_temporal),
+            max_quality: min(self.max_quality, other.max_quality),
+        }
+    }
+
     /// True if `layer` is at or below the cap on each axis.
     pub const fn admits(&self, layer: Layer) -> bool {
         layer.spatial <= self.max_spatial
@@ -54,6 +82,24 @@ mod tests {
             let by_axis = l.iter().zip(p).all(|(have, cap)| *have <= cap);
             prop_assert_eq!(policy.admits(layer), by_axis);
             prop_assert!(LayerPolicy::UNCAPPED.admits(layer));
+            prop_assert!(LayerPolicy::up_to(layer).admits(layer));
+        }
+
+        #[test]
+        fn both_admit_what_each_of_them_does(l: [u8; 3], a: [u8; 3], b: [u8; 3]) {
+            let layer = Layer { spatial: l[0], temporal: l[1], quality: l[2] };
+            let policy = |p: [u8; 3]| LayerPolicy { max_spatial: p[0], max_temporal: p[1], max_quality: p[2] };
+            let (a, b) = (policy(a), policy(b));
+            prop_assert_eq!(a.and(b).admits(layer), a.admits(layer) && b.admits(layer));
+        }
+
+        #[test]
+        fn each_lower_one_admits_less_down_to_the_base(l in prop::array::uniform3(0u8..6)) {
+            let top = Layer { spatial: l[0], temporal: l[1], quality: l[2] };
+            let ladder: Vec<_> = std::iter::successors(Some(LayerPolicy::up_to(top)), |p| p.lower()).collect();
+            prop_assert_eq!(ladder.last(), Some(&LayerPolicy::BASE_ONLY));
+            prop_assert_eq!(ladder.len(), l.iter().map(|axis| usize::from(*axis)).sum::<usize>() + 1);
+            prop_assert!(ladder.windows(2).all(|pair| pair[0].and(pair[1]) == pair[1]));
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::watch::{Sink, WatchState};
 use crate::{Error, keyfile, relay, session, watch};
 use av_relay::Stats;
 use clap::Args;
+use codec_av1::Structure;
 use core_types::BitRate;
 use serde::Serialize;
 use std::net::SocketAddr;
@@ -250,6 +251,7 @@ impl<'a> Stage<'a> {
         let interval = clip.rate.frame_interval();
         let video = VideoConfig {
             encoder: Encoder::default(),
+            layers: Structure::L1T1,
             bit_rate: BitRate::from_kbit(options.bit_rate),
             bounds: None,
             max_key_interval: (5.0 / interval.as_secs_f64()) as u32,

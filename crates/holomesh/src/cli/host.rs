@@ -6,7 +6,7 @@ use crate::media::{AudioSource, VideoSource};
 use crate::publish::{AudioConfig, BlockSource, Encoder, FrameSource, Observer, RateBounds, VideoConfig};
 use crate::session::{self, Command, Config, Shares};
 use clap::Args;
-use codec_av1::Frame;
+use codec_av1::{Frame, Structure};
 use codec_opus::{Channels, EncoderConfig, SampleRate};
 use core_types::{BitRate, FrameRate, FrameSize};
 use std::path::PathBuf;
@@ -43,6 +43,10 @@ pub(super) struct Options {
     /// What encodes the pictures.
     #[arg(long, value_enum, default_value_t)]
     encoder: Encoder,
+    /// In which layers: `L1T1`, `L1T2`, `L1T3`, `L2T1` up to `L3T3` (resolutions and picture rates), `L1T1Q2` and the like (qualities).
+    /// Who has less room gets fewer of them. rav1e has L1T1 to L3T1.
+    #[arg(long, default_value_t = Structure::L1T1)]
+    layers: Structure,
     /// The most that one relay may send for this session, in kbit/s; its owner may have set less.
     #[arg(long, value_name = "KBIT", value_parser = clap::value_parser!(u64).range(LEAST_KBIT..=100_000_000))]
     relay_uplink: Option<u64>,
@@ -80,6 +84,7 @@ pub(super) async fn run(options: Options) -> Result<(), Error> {
     let interval = video.rate().frame_interval().as_secs_f64();
     let video_config = VideoConfig {
         encoder: options.encoder,
+        layers: options.layers,
         bit_rate: BitRate::from_kbit(options.bit_rate),
         bounds,
         max_key_interval: (5.0 / interval).ceil() as u32,

@@ -5,7 +5,8 @@ use crate::Error;
 use crate::ticket::Ticket;
 use crate::watch::{self, Command, Config, MatroskaSink, Proofs, Sink, Y4mSink};
 use clap::Args;
-use core_types::BitRate;
+use codec_av1::Structure;
+use core_types::{BitRate, LayerPolicy};
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -29,11 +30,22 @@ pub(super) struct Options {
     /// 1.1 seconds later.
     #[arg(long, value_enum, default_value_t)]
     proofs: Proofs,
+    /// Take no layers of the pictures above these: `L1T3` is the lowest resolution at its full rate [default: all that there are, as far as
+    /// the way has room].
+    #[arg(long, value_name = "LAYERS", conflicts_with = "uplink", value_parser = highest)]
+    layers: Option<LayerPolicy>,
     /// Feed other watchers of the session with so many kbit/s of this node's uplink [default: feed nobody].
     #[arg(long, value_name = "KBIT", value_parser = clap::value_parser!(u32).range(100..))]
     uplink: Option<u32>,
     #[command(flatten)]
     node: NodeOptions,
+}
+
+/// `L2T1` as a bound: of qualities too, if it names some.
+fn highest(text: &str) -> Result<LayerPolicy, codec_av1::Error> {
+    let structure: Structure = text.parse()?;
+    let policy = LayerPolicy::up_to(structure.top());
+    Ok(if text.contains('Q') { policy } else { LayerPolicy { max_quality: u8::MAX, ..policy } })
 }
 
 pub(super) async fn run(options: Options) -> Result<(), Error> {
@@ -59,6 +71,7 @@ pub(super) async fn run(options: Options) -> Result<(), Error> {
     }
     config.delay = Duration::from_millis(options.delay.min(5_000));
     config.proofs = options.proofs;
+    config.layers = options.layers.unwrap_or(LayerPolicy::UNCAPPED);
     config.uplink = options.uplink.map(|kbit| BitRate::from_kbit(kbit.into()));
     config.lanes = options.node.transport.lanes();
     config.direct = options.node.transport.direct();

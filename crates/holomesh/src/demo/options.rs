@@ -4,6 +4,7 @@ use crate::Error;
 use crate::net::TransportChoice;
 use crate::publish::Encoder;
 use clap::Args;
+use codec_av1::Structure;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -55,6 +56,10 @@ pub struct Options {
     /// What encodes the pictures.
     #[arg(long, value_enum, default_value_t)]
     pub encoder: Encoder,
+    /// In which layers: `L1T1`, `L1T2`, `L1T3`, `L2T1` up to `L3T3` (resolutions and picture rates), `L1T1Q2` and the like (qualities).
+    /// Who has less room gets fewer of them. rav1e has L1T1 to L3T1.
+    #[arg(long, default_value_t = Structure::L1T1)]
+    pub layers: Structure,
     /// From when an object could have arrived to when it is played, in milliseconds.
     #[arg(long, default_value_t = 120)]
     pub delay: u64,

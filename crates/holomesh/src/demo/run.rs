@@ -104,6 +104,7 @@ impl<'a> Stage<'a> {
             LoopedClip { clip: clip.clone(), next: 0, end: (options.seconds / interval).round() as u64 };
         let video = VideoConfig {
             encoder: options.encoder,
+            layers: options.layers,
             bit_rate: BitRate::from_kbit(options.bit_rate),
             bounds: None,
             max_key_interval: (5.0 / interval) as u32,

@@ -1,10 +1,11 @@
 //! Capture and encoding on threads of their own, in real time.
 
+use super::haste::Haste;
 use super::{EncoderControl, RateBounds, StreamKind};
 use crate::Error;
-use codec_av1::{Frame, LibaomEncoder, Packet, Rav1eEncoder, VideoEncoder};
+use codec_av1::{Frame, LibaomEncoder, Packet, Rav1eEncoder, SimulcastEncoder, Structure, VideoEncoder};
 use codec_opus::{EncoderConfig as OpusConfig, OpusEncoder};
-use core_types::{BitRate, FrameRate, FrameSize, MediaTime};
+use core_types::{BitRate, FrameRate, FrameSize, Layer, MediaTime, ObjectClass};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -46,11 +47,16 @@ pub enum Encoder {
 }
 
 impl Encoder {
-    /// Opens it.
-    fn open(self, config: codec_av1::EncoderConfig) -> Result<Box<dyn VideoEncoder>, codec_av1::Error> {
+    /// Opens it. rav1e makes each resolution a stream of its own.
+    fn open(
+        self,
+        config: codec_av1::EncoderConfig,
+        layers: Structure,
+    ) -> Result<Box<dyn VideoEncoder>, codec_av1::Error> {
         Ok(match self {
-            Self::Libaom => Box::new(LibaomEncoder::new(config)?),
-            Self::Rav1e => Box::new(Rav1eEncoder::new(config)?),
+            Self::Libaom => Box::new(LibaomEncoder::layered(config, layers)?),
+            Self::Rav1e if layers == Structure::L1T1 => Box::new(Rav1eEncoder::new(config)?),
+            Self::Rav1e => Box::new(SimulcastEncoder::new(config, layers)?),
         })
     }
 }
@@ -60,6 +66,8 @@ impl Encoder {
 pub struct VideoConfig {
     /// By what.
     pub encoder: Encoder,
+    /// In which layers.
+    pub layers: Structure,
     /// Target bit rate to begin with.
     pub bit_rate: BitRate,
     /// Where [`EncoderControl::set_bit_rate`] may take it; `None` if it stays as it is.
@@ -77,13 +85,24 @@ pub struct AudioConfig {
     pub opus: OpusConfig,
 }
 
+/// What one layer adds to a picture, or a packet of sound: what becomes one object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Coded {
+    /// Its layer.
+    pub layer: Layer,
+    /// What it is to a decoder.
+    pub class: ObjectClass,
+    /// The coded bytes.
+    pub payload: Vec<u8>,
+}
+
 /// An encoded frame or packet on its way to be sealed.
 #[derive(Debug)]
 pub struct Encoded {
     /// Which stream it is for.
     pub kind: StreamKind,
-    /// The coded bytes.
-    pub payload: Vec<u8>,
+    /// What its layers add to it, the lowest first.
+    pub parts: Vec<Coded>,
     /// Presentation time.
     pub pts: MediaTime,
     /// How long it stands.
@@ -167,9 +186,10 @@ pub(crate) fn prepare_video(
         max_key_interval: config.max_key_interval,
         threads: config.threads,
     };
-    let mut encoder = config.encoder.open(settings).map_err(|e| Error::codec("AV1 encoder", e))?;
+    let mut encoder =
+        config.encoder.open(settings, config.layers).map_err(|e| Error::codec("AV1 encoder", e))?;
     let body = move |control: &_, origin, out: &_| {
-        run_video(&mut *source, &mut *encoder, config.bounds, control, origin, out)
+        run_video(&mut *source, &mut *encoder, (config.layers, config.bounds), control, origin, out)
     };
     Ok(Prepared { kind: StreamKind::Video, body: Box::new(body) })
 }
@@ -177,7 +197,7 @@ pub(crate) fn prepare_video(
 fn run_video(
     source: &mut dyn FrameSource,
     encoder: &mut dyn VideoEncoder,
-    bounds: Option<RateBounds>,
+    (layers, bounds): (Structure, Option<RateBounds>),
     control: &EncoderControl,
     origin: Instant,
     out: &mpsc::Sender<Capture>,
@@ -185,21 +205,23 @@ fn run_video(
     let rate = source.rate();
     let failed = |e| Error::codec("AV1 encoder", e);
     let send = |packets: Vec<Packet>| {
-        for packet in packets {
+        for picture in packets.chunk_by(|a, b| a.pts == b.pts) {
+            let Some(lowest) = picture.first() else { continue };
             let encoded = Encoded {
                 kind: StreamKind::Video,
-                captured_at: origin + packet.pts.as_duration(),
+                captured_at: origin + lowest.pts.as_duration(),
                 encoded_at: Instant::now(),
-                payload: packet.data,
-                pts: packet.pts,
+                pts: lowest.pts,
                 duration: rate.frame_interval(),
-                key_frame: packet.key_frame,
-                bit_rate: packet.bit_rate,
+                key_frame: lowest.key_frame,
+                bit_rate: lowest.bit_rate,
+                parts: picture.iter().map(Coded::from).collect(),
             };
             out.blocking_send(Capture::Encoded(encoded)).map_err(|_| Error::Ended("the node"))?;
         }
         Ok::<(), Error>(())
     };
+    let mut haste = Haste::new(layers, rate.frame_interval());
     for index in 0.. {
         let offset = rate.frame_offset(index);
         wait_until(origin + offset);
@@ -211,9 +233,13 @@ fn run_video(
             break;
         };
         // The first is never left out: files begin with it, and sound that is older than it goes from them.
-        if index > 0 && Instant::now().saturating_duration_since(origin + offset) > MAX_LAG {
+        let lag = Instant::now().saturating_duration_since(origin + offset);
+        if index > 0 && lag > MAX_LAG {
             control.count_skipped();
             continue;
+        }
+        if let Some(policy) = haste.handle_frame(lag) {
+            encoder.set_layers(policy);
         }
         if let Some(bit_rate) = bounds.and_then(|bounds| control.bit_rate(bounds)) {
             encoder.set_bit_rate(bit_rate).map_err(failed)?;
@@ -260,7 +286,7 @@ fn run_audio(
         let payload = encoder.encode(&pcm).map_err(|e| Error::codec("Opus encoder", e))?;
         let encoded = Encoded {
             kind: StreamKind::Audio,
-            payload,
+            parts: vec![Coded { layer: Layer::BASE, class: ObjectClass::KeyFrame, payload }],
             pts,
             duration,
             key_frame: true,
@@ -271,6 +297,12 @@ fn run_audio(
         out.blocking_send(Capture::Encoded(encoded)).map_err(|_| Error::Ended("the node"))?;
     }
     Ok(())
+}
+
+impl From<&Packet> for Coded {
+    fn from(packet: &Packet) -> Self {
+        Self { layer: packet.layer, class: packet.class, payload: packet.data.clone() }
+    }
 }
 
 fn wait_until(due: Instant) {
@@ -357,7 +389,7 @@ mod tests {
         let rate = source.rate();
         let mut encoder = Plain { bit_rate: start, waiting: Vec::new() };
         let (out, mut captured) = mpsc::channel(64);
-        run_video(&mut source, &mut encoder, bounds, &control, origin, &out).unwrap();
+        run_video(&mut source, &mut encoder, (Structure::L1T1, bounds), &control, origin, &out).unwrap();
         let mut seen = Vec::new();
         while let Ok(Capture::Encoded(encoded)) = captured.try_recv() {
             // A machine that stalls leaves pictures out, so the number comes from the time.

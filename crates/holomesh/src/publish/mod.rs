@@ -11,12 +11,14 @@
 
 mod capture;
 mod control;
+mod haste;
 mod observe;
 mod repair;
 mod stream;
+mod told;
 
 pub use capture::{
-    AudioConfig, BlockSource, Capture, CaptureEnd, Encoded, Encoder, FrameSource, VideoConfig,
+    AudioConfig, BlockSource, Capture, CaptureEnd, Coded, Encoded, Encoder, FrameSource, VideoConfig,
 };
 pub(crate) use capture::{prepare_audio, prepare_video};
 pub use control::{EncoderControl, RateBounds};
@@ -24,4 +26,4 @@ pub use observe::{Observer, Published};
 pub use repair::RepairShare;
 #[cfg(test)]
 pub(crate) use stream::tests::announce;
-pub use stream::{OutStream, StreamKind};
+pub use stream::{OutStream, PictureToSeal, SealedObject, StreamKind};

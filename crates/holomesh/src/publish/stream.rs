@@ -1,13 +1,20 @@
 //! One outgoing stream: objects to sealed chunks, epoch after epoch, and the proofs of who sent them.
 
-use super::RepairShare;
+use super::told::Told;
+use super::{Coded, RepairShare};
 use crate::Error;
 use av_wire::proof::{Grade, Prover, ProverConfig};
-use av_wire::{AwsLc, Inner, Media, Object, ObjectFlags, Place, Sealer, StreamAnnounce, StreamKeys};
+use av_wire::{
+    AwsLc, Inner, Media, Object, ObjectFlags, PictureOf, Place, Sealer, StreamAnnounce, StreamKeys,
+};
 use bytes::Bytes;
 use codec_fountain::{BlockShape, Encoder};
-use core_types::{CodecId, Epoch, Layer, LeafIndex, Marks, MonoTime, ObjectClass, ObjectSeq, StreamId};
+use core_types::{
+    CodecId, Epoch, Layer, LayerPolicy, LeafIndex, Marks, MediaTime, MonoTime, ObjectClass, ObjectSeq,
+    StreamId,
+};
 use identity::Identity;
+use std::time::Duration;
 
 /// Which of a publisher's streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,15 +53,28 @@ impl StreamKind {
     }
 }
 
-/// An object as sealed chunks.
+/// An object as sealed chunks, or those of a picture.
 #[derive(Debug)]
 pub struct SealedObject {
-    /// Its number.
+    /// Its number; of a picture, that of its lowest layer.
     pub seq: ObjectSeq,
-    /// Its chunks, source first, with consecutive numbers.
+    /// Its chunks, of each object source first, with consecutive numbers.
     pub chunks: Vec<Bytes>,
     /// Bytes of the source symbols, or of the object where there are none.
     pub source_bytes: usize,
+}
+
+/// A picture in one layer or several.
+#[derive(Debug, Clone, Copy)]
+pub struct PictureToSeal<'a> {
+    /// When it was captured, in the publisher's time.
+    pub pts: MediaTime,
+    /// How long it stands.
+    pub duration: Duration,
+    /// The stream ends with it.
+    pub end_of_stream: bool,
+    /// What its layers add to it, the lowest first.
+    pub parts: &'a [Coded],
 }
 
 /// A stream that is being published.
@@ -68,6 +88,8 @@ pub struct OutStream {
     repair: RepairShare,
     sealer: Option<Sealer>,
     next_object: u64,
+    /// In a stream of several layers, what its objects say of pictures.
+    told: Option<Told>,
     prover: Prover,
 }
 
@@ -82,7 +104,8 @@ impl OutStream {
         let fountain = Encoder::new(announce.symbol_size);
         let prover = Prover::new(id, kind.proofs());
         let repair = RepairShare::NONE;
-        Ok(Self { kind, announce, signed, id, fountain, repair, sealer: None, next_object: 0, prover })
+        let told = (announce.layers != Layer::BASE).then(Told::default);
+        Ok(Self { kind, announce, signed, id, fountain, repair, sealer: None, next_object: 0, told, prover })
     }
 
     /// Its id.
@@ -116,6 +139,7 @@ impl OutStream {
         }
         let keys = StreamKeys::<AwsLc>::derive(secret, self.id, own_leaf)?;
         self.sealer = Some(Sealer::new(keys, self.id, epoch, self.kind.codec()));
+        self.told.iter_mut().for_each(Told::enter_epoch);
         Ok(())
     }
 
@@ -130,23 +154,78 @@ impl OutStream {
         self.repair = share;
     }
 
-    /// Seals the next object. Pictures become source symbols and repair ([`set_repair`](Self::set_repair)); sound goes whole
-    /// in one chunk, since a lost packet is asked for again or recovered from the next one.
+    /// Seals the next object, of the lowest layer. Pictures become source symbols and repair ([`set_repair`](Self::set_repair)); sound goes
+    /// whole in one chunk, since a lost packet is asked for again or recovered from the next one.
     ///
     /// # Errors
     /// [`Error::Ended`] before the first epoch; [`Error::Codec`] and [`Error::Wire`] for an object above the limits.
     pub fn seal(&mut self, now: MonoTime, object: &Object<'_>) -> Result<SealedObject, Error> {
-        let sealer = self.sealer.as_mut().ok_or(Error::Ended("sealing before the first epoch"))?;
         let seq = ObjectSeq(self.next_object);
         let bytes = object.to_bytes_at(seq, self.announce.frame_duration)?;
-        let class = self.kind.class(object.flags);
+        self.seal_bytes(now, Layer::BASE, self.kind.class(object.flags), &bytes)
+    }
+
+    /// Seals the objects of the next picture, one for each layer that it has.
+    ///
+    /// # Errors
+    /// As [`OutStream::seal`]; [`Error::Codec`] also for a picture in layers that were not announced, or in none.
+    pub fn seal_picture(
+        &mut self,
+        now: MonoTime,
+        picture: &PictureToSeal<'_>,
+    ) -> Result<SealedObject, Error> {
+        let (symbol_size, parents, repair) = (self.announce.symbol_size, self.announce.parents, self.repair);
+        let chunks = |len: usize| {
+            let k = BlockShape::new(len, symbol_size).map_err(fountain)?.source_symbols();
+            Ok(k + repair.symbols(k, parents))
+        };
+        let top = self.announce.layers;
+        let admitted =
+            LayerPolicy { max_spatial: top.spatial, max_temporal: top.temporal, max_quality: top.quality };
+        if picture.parts.is_empty() || picture.parts.iter().any(|part| !admitted.admits(part.layer)) {
+            return Err(Error::codec(
+                "picture",
+                format!("its layers are not those announced, up to {top:?}"),
+            ));
+        }
+        let objects = match &mut self.told {
+            Some(told) => {
+                told.objects(picture, ObjectSeq(self.next_object), self.announce.frame_duration, chunks)?
+            }
+            None => vec![
+                object(picture, &picture.parts[0], None)
+                    .to_bytes_at(ObjectSeq(self.next_object), self.announce.frame_duration)?,
+            ],
+        };
+        let mut sealed: Option<SealedObject> = None;
+        for (part, bytes) in picture.parts.iter().zip(&objects) {
+            let next = self.seal_bytes(now, part.layer, part.class, bytes)?;
+            match &mut sealed {
+                Some(sealed) => {
+                    sealed.chunks.extend(next.chunks);
+                    sealed.source_bytes += next.source_bytes;
+                }
+                None => sealed = Some(next),
+            }
+        }
+        sealed.ok_or(Error::Ended("a picture without layers"))
+    }
+
+    fn seal_bytes(
+        &mut self,
+        now: MonoTime,
+        layer: Layer,
+        class: ObjectClass,
+        bytes: &[u8],
+    ) -> Result<SealedObject, Error> {
+        let sealer = self.sealer.as_mut().ok_or(Error::Ended("sealing before the first epoch"))?;
+        let seq = ObjectSeq(self.next_object);
         let sealed = match self.kind {
             StreamKind::Audio => {
-                let chunk = sealer.seal(first(class), &Inner::Object { seq, bytes: &bytes })?;
+                let chunk = sealer.seal(first(class), &Inner::Object { seq, bytes })?;
                 SealedObject { seq, chunks: vec![chunk.into()], source_bytes: bytes.len() }
             }
             StreamKind::Video => {
-                let fountain = |e| Error::codec("fountain encoder", e);
                 let object_len =
                     u32::try_from(bytes.len()).map_err(|e| Error::codec("fountain encoder", e))?;
                 let size = self.announce.symbol_size;
@@ -154,18 +233,16 @@ impl OutStream {
                 let repair = self.repair.symbols(k, self.announce.parents);
                 let made = u16::try_from(repair).map_err(|e| Error::codec("fountain encoder", e))?;
                 let mut chunks = Vec::with_capacity((k + repair) as usize);
-                for symbol in self.fountain.encode(&bytes, repair).map_err(fountain)? {
-                    let id = symbol.id.value();
-                    let marks = Marks { class, start: id == 0, repair: id >= k };
-                    let inner =
-                        Inner::Symbol { seq, object_len, repair: made, id: symbol.id, bytes: &symbol.data };
-                    chunks.push(Bytes::from(sealer.seal(Place { layer: Layer::BASE, marks }, &inner)?));
+                for (id, data) in self.fountain.encode_block(bytes, repair).map_err(fountain)?.symbols() {
+                    let marks = Marks { class, start: id.value() == 0, repair: id.value() >= k };
+                    let inner = Inner::Symbol { seq, object_len, repair: made, id, bytes: data };
+                    chunks.push(Bytes::from(sealer.seal(Place { layer, marks }, &inner)?));
                 }
                 SealedObject { seq, chunks, source_bytes: k as usize * size.bytes() }
             }
         };
         self.next_object += 1;
-        self.prover.handle_object(now, seq, &bytes)?;
+        self.prover.handle_object(now, seq, bytes)?;
         Ok(sealed)
     }
 
@@ -218,6 +295,20 @@ impl OutStream {
         let mut seal = |part: &Vec<u8>| sealer.seal(place, &Inner::Proof { bytes: part });
         parts.iter().map(|part| Ok(Bytes::from(seal(part)?))).collect()
     }
+}
+
+fn fountain(error: codec_fountain::Error) -> Error {
+    Error::codec("fountain encoder", error)
+}
+
+/// What a layer adds to a picture, as an object.
+pub(super) fn object<'a>(picture: &PictureToSeal<'_>, part: &'a Coded, of: Option<PictureOf>) -> Object<'a> {
+    let flags = ObjectFlags {
+        key_frame: part.class == ObjectClass::KeyFrame,
+        discardable: part.class == ObjectClass::Discardable,
+        end_of_stream: picture.end_of_stream,
+    };
+    Object { flags, pts: picture.pts, duration: picture.duration, picture: of, payload: &part.payload }
 }
 
 /// The place of a chunk that begins an object of the base layer.

@@ -253,13 +253,17 @@ impl Host {
             let Some(media) = media else { continue };
             let mut random = [0; 16];
             keyfile::fill_random(&mut random)?;
+            let layers = match (kind, &config.video) {
+                (StreamKind::Video, Some((_, video))) => video.layers.top(),
+                _ => Layer::BASE,
+            };
             let announce = StreamAnnounce {
                 session,
                 publisher: net.identity().key_id(),
                 label: label.into(),
                 random,
                 codec: kind.codec(),
-                layers: Layer::BASE,
+                layers,
                 symbol_size: config.symbol_size,
                 parents: config.parents,
                 frame_duration: if kind == StreamKind::Audio { audio_frame } else { None },

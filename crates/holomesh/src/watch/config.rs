@@ -4,7 +4,7 @@ use super::player::PlayStats;
 use super::proofs::{ProofStats, Proofs};
 use crate::net::{LossConfig, Underlay};
 use crate::ticket::Ticket;
-use core_types::{BitRate, Epoch};
+use core_types::{BitRate, Epoch, LayerPolicy};
 use identity::Seed;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -29,6 +29,8 @@ pub struct Config {
     pub direct: bool,
     /// From when an object could have arrived to when it is played. [`Proofs::added_delay`] comes on top.
     pub delay: Duration,
+    /// The highest layers of pictures that are wanted; those above are not sent here.
+    pub layers: LayerPolicy,
     /// What to do with objects that are not proven to be the publisher's yet.
     pub proofs: Proofs,
     /// What it lends of its uplink to feed other watchers of the session; `None`: nothing.
@@ -51,6 +53,7 @@ impl Config {
             lanes: true,
             direct: false,
             delay: Duration::from_millis(100),
+            layers: LayerPolicy::UNCAPPED,
             proofs: Proofs::default(),
             uplink: None,
             linger_after_removal: false,

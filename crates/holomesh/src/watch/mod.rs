@@ -2,6 +2,7 @@
 
 mod config;
 mod dues;
+mod layers;
 mod node;
 mod player;
 mod proofs;

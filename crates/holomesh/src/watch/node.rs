@@ -153,6 +153,7 @@ struct Watcher {
     key_frames_asked: usize,
     player: PlayerHandle,
     proofs: Proofs,
+    cap: LayerPolicy,
     joined_by: Option<Instant>,
     linger: bool,
     /// Secrets of former epochs, kept only to show after a removal that they open nothing.
@@ -174,6 +175,7 @@ impl Watcher {
             underlay,
             loss,
             proofs,
+            layers: cap,
             linger_after_removal,
             state,
             lanes,
@@ -220,6 +222,7 @@ impl Watcher {
             key_frames_asked: 0,
             player,
             proofs,
+            cap,
             joined_by: None,
             linger: linger_after_removal,
             old_secrets: Vec::new(),
@@ -334,7 +337,7 @@ impl Watcher {
                         stream.known_to.insert(parent);
                         let start = stream.start();
                         told.push((stream.id, parent, stripes));
-                        (parent, Control::subscribe(stream.id, LayerPolicy::UNCAPPED, stripes, start))
+                        (parent, Control::subscribe(stream.id, stream.layers.policy(), stripes, start))
                     }
                     Action::Request { parent, epoch, chunks } => {
                         (parent, Control::repair(stream.id, epoch, &chunks))

@@ -31,7 +31,9 @@ pub(super) enum Message {
 pub struct PlayStats {
     /// Pictures shown.
     pub frames_shown: u64,
-    /// Of these, more than half a frame late.
+    /// Of these, in fewer layers than came of late: smaller, or less good.
+    pub frames_reduced: u64,
+    /// Of those shown, more than half a frame late.
     pub frames_late: u64,
     /// Pictures that never came, or far too late.
     pub frames_lost: u64,
@@ -138,7 +140,7 @@ impl Player {
             Message::Stream(announce) => {
                 match announce.media {
                     Media::Video { size, rate } => {
-                        self.video = Some(VideoPlayer::new(size, rate, self.delay)?)
+                        self.video = Some(VideoPlayer::new(size, rate, self.delay));
                     }
                     Media::Audio { channels, .. } => {
                         self.audio = Some(AudioPlayer::new(channels, self.delay)?)
@@ -168,6 +170,7 @@ impl Player {
             }
             video.show(Instant::now(), &mut self.sinks)?;
             stats.frames_shown = video.stats.shown;
+            stats.frames_reduced = video.stats.reduced;
             stats.frames_late = video.stats.late;
             stats.frames_lost = video.stats.lost;
             stats.frames_undecodable = video.stats.undecodable;

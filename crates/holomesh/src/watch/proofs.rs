@@ -225,7 +225,9 @@ mod tests {
     fn session(proofs: Proofs) -> Session {
         let alice = Identity::from_seed(&Seed([1; 64])).unwrap();
         let announce = announce(StreamKind::Audio, alice.key_id(), 4);
-        let mut incoming = InStream::new(announce.clone(), alice.public(), proofs).unwrap();
+        let mut incoming =
+            InStream::new(announce.clone(), alice.public(), proofs, core_types::LayerPolicy::UNCAPPED)
+                .unwrap();
         let mut out = OutStream::new(StreamKind::Audio, announce, &alice).unwrap();
         out.enter_epoch(Epoch(1), &SECRET, ALICES_LEAF).unwrap();
         incoming.install(MonoTime(0), Epoch(1), &SECRET, ALICES_LEAF).unwrap();
@@ -242,7 +244,13 @@ mod tests {
             let now = self.now();
             let pts = MediaTime::from_duration(FRAME * self.sent as u32);
             let payload = self.sent.to_be_bytes();
-            let object = Object { flags: ObjectFlags::default(), pts, duration: FRAME, payload: &payload };
+            let object = Object {
+                flags: ObjectFlags::default(),
+                pts,
+                duration: FRAME,
+                picture: None,
+                payload: &payload,
+            };
             let mut chunks = self.out.seal(now, &object).unwrap().chunks;
             if lost(self.sent) {
                 chunks.clear();
@@ -270,8 +278,9 @@ mod tests {
             let mut sealer = Sealer::new(keys, self.out.id(), Epoch(1), CodecId::Opus);
             let pts = MediaTime::from_duration(FRAME * seq as u32);
             let flags = ObjectFlags::default();
-            let bytes =
-                Object { flags, pts, duration: FRAME, payload: b"words never said" }.to_bytes().unwrap();
+            let bytes = Object { flags, pts, duration: FRAME, picture: None, payload: b"words never said" }
+                .to_bytes()
+                .unwrap();
             let forged = Inner::Object { seq: ObjectSeq(seq), bytes: &bytes };
             let mut chunk = Vec::new();
             for _ in 0..=chunk_number {

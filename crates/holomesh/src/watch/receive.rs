@@ -1,6 +1,7 @@
 //! One incoming stream: chunks of several parents in, objects out.
 
 use super::dues::Dues;
+use super::layers::LayerFlow;
 use super::proofs::{ProofCheck, Proofs};
 use crate::Error;
 use crate::publish::StreamKind;
@@ -9,21 +10,37 @@ use av_wire::{Inner, Keyring, Media, Object, ObjectFlags, StreamAnnounce};
 use bytes::Bytes;
 use codec_fountain::{BlockShape, Reassembler, ReassemblyLimits};
 use control_wire::Start;
-use core_types::{BitRate, ChunkSeq, Epoch, LeafIndex, LinkId, MediaTime, MonoTime, ObjectSeq, StreamId};
+use core_types::{
+    BitRate, ChunkSeq, Epoch, Layer, LayerPolicy, LeafIndex, LinkId, MediaTime, MonoTime, ObjectClass,
+    ObjectSeq, StreamId,
+};
 use identity::PublicIdentity;
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
+mod told;
+
+pub(super) use told::{Before, Told};
+
 /// Chunks of an epoch whose key is still on its way that are kept until it comes.
 const STASH: usize = 1_024;
+
+/// How often is looked at which layers come.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// An object that is complete.
 #[derive(Debug)]
 pub(super) struct Received {
     pub(super) kind: StreamKind,
     pub(super) seq: ObjectSeq,
+    pub(super) layer: Layer,
+    pub(super) class: ObjectClass,
     pub(super) flags: ObjectFlags,
     pub(super) pts: MediaTime,
+    /// The number of its picture.
+    pub(super) picture: u64,
+    /// What it tells of that picture and of those before, in a stream of several layers.
+    pub(super) told: Option<Told>,
     pub(super) payload: Vec<u8>,
     pub(super) assembled_at: Instant,
 }
@@ -44,6 +61,7 @@ pub(super) struct InStream {
     pub(super) announce: StreamAnnounce,
     pub(super) subscription: Subscription,
     pub(super) dues: Dues,
+    pub(super) layers: LayerFlow,
     pub(super) stats: ReceiveStats,
     pub(super) proofs: ProofCheck,
     /// Parents that were asked for it, if only to be ready.
@@ -54,6 +72,8 @@ pub(super) struct InStream {
     /// What was opened and is to be passed on, if anything is.
     opened: Option<Vec<Bytes>>,
     meter: Meter,
+    /// When is looked at which layers come; never in a stream of one.
+    next_look: Option<MonoTime>,
     keyring: Keyring,
     reassembler: Reassembler,
     stash: VecDeque<(LinkId, Epoch, Bytes, usize)>,
@@ -66,6 +86,7 @@ impl InStream {
         announce: StreamAnnounce,
         publisher: &PublicIdentity,
         proofs: Proofs,
+        cap: LayerPolicy,
     ) -> Result<Self, Error> {
         let kind = match announce.media {
             Media::Video { .. } => StreamKind::Video,
@@ -85,6 +106,7 @@ impl InStream {
             id,
             subscription: Subscription::new(config).map_err(|e| Error::codec("stream", e))?,
             dues: Dues::new(announce.parents),
+            layers: LayerFlow::new(announce.layers, cap),
             stats: ReceiveStats::default(),
             proofs: ProofCheck::new(id, kind, publisher, proofs),
             known_to: BTreeSet::new(),
@@ -92,6 +114,7 @@ impl InStream {
             has_begun: false,
             opened: None,
             meter: Meter::default(),
+            next_look: (announce.layers != Layer::BASE).then_some(MonoTime(0)),
             keyring: Keyring::new(id),
             reassembler: Reassembler::new(announce.symbol_size, ReassemblyLimits::default())
                 .map_err(|e| Error::codec("fountain decoder", e))?,
@@ -177,6 +200,9 @@ impl InStream {
             }
         };
         let (epoch, chunk_seq) = (opened.header.epoch, opened.header.chunk_seq);
+        let (layer, class) = (opened.header.layer, opened.header.marks.class);
+        self.layers.handle_chunk(now, layer);
+        let mut chunks_of = None;
         self.subscription.handle_chunk(now, link, epoch, chunk_seq);
         self.meter.take(now, chunk.len());
         if let Some(opened) = &mut self.opened {
@@ -214,7 +240,8 @@ impl InStream {
                 };
                 // The rest is not needed, neither what is lost nor what was left out on the way because this hop loses little.
                 if let Some((chunks, _)) = block {
-                    self.subscription.settle(epoch, chunks);
+                    self.subscription.settle(epoch, chunks.clone());
+                    chunks_of = Some(chunks);
                 }
                 (seq, object)
             }
@@ -225,11 +252,27 @@ impl InStream {
             Err(error) => return tracing::debug!(%error, "an object of no use"),
         };
         self.has_begun |= object.flags.key_frame || self.kind == StreamKind::Audio;
+        self.layers.handle_whole(seq);
+        let parts = object.picture.and_then(|picture| picture.parts);
+        let told = match (parts, chunks_of) {
+            (Some(parts), Some(chunks)) => {
+                if parts.own().is_none_or(|own| (own.layer, own.class) != (layer, class)) {
+                    return tracing::debug!(%seq, "an object that tells of itself what is not so");
+                }
+                let number = object.picture.map_or(seq.0, |picture| picture.number);
+                Some(self.handle_told(now, (epoch, chunks), (seq, number), &parts))
+            }
+            _ => None,
+        };
         let received = Received {
             kind: self.kind,
             seq,
+            layer,
+            class,
             flags: object.flags,
             pts: object.pts,
+            picture: object.picture.map_or(seq.0, |picture| picture.number),
+            told,
             payload: object.payload.to_vec(),
             assembled_at: Instant::now(),
         };
@@ -238,6 +281,7 @@ impl InStream {
 
     /// Keeps what is opened from now on, sealed as it came, for [`take_opened`](Self::take_opened).
     pub(super) fn keep_opened(&mut self) {
+        self.layers.fix();
         self.opened.get_or_insert_default();
     }
 
@@ -255,10 +299,19 @@ impl InStream {
         self.keyring.handle_timeout(now);
         self.subscription.handle_timeout(now);
         self.proofs.handle_timeout(now);
+        if self.next_look.is_some_and(|at| at <= now) {
+            self.next_look = Some(now.plus(LOOK_EVERY));
+            if let Some(policy) = self.layers.look(now) {
+                tracing::info!(stream = %self.id.short(), ?policy, "layers asked for");
+                // Each parent is told with its share.
+                self.subscription.assign_again();
+            }
+        }
     }
 
     pub(super) fn poll_timeout(&self) -> Option<MonoTime> {
-        let own = self.keyring.poll_timeout().into_iter().chain(self.proofs.poll_timeout());
+        let own =
+            self.keyring.poll_timeout().into_iter().chain(self.proofs.poll_timeout()).chain(self.next_look);
         own.chain(self.subscription.poll_timeout()).min()
     }
 
@@ -301,145 +354,6 @@ impl Default for Meter {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::publish::{OutStream, RepairShare, announce};
-    use core_types::KeyId;
-    use identity::{Identity, Seed};
-
-    fn streams() -> (OutStream, InStream) {
-        streams_for(4)
-    }
-
-    fn streams_for(parents: u8) -> (OutStream, InStream) {
-        let identity = Identity::from_seed(&Seed([1; 64])).unwrap();
-        let announce = announce(StreamKind::Video, identity.key_id(), parents);
-        let incoming = InStream::new(announce.clone(), identity.public(), Proofs::Flag).unwrap();
-        (OutStream::new(StreamKind::Video, announce, &identity).unwrap(), incoming)
-    }
-
-    fn frame(stream: &mut OutStream, content: &[u8]) -> Vec<Bytes> {
-        let object = Object {
-            flags: ObjectFlags::default(),
-            pts: MediaTime(40_000),
-            duration: Duration::from_millis(40),
-            payload: content,
-        };
-        stream.seal(MonoTime(0), &object).unwrap().chunks
-    }
-
-    fn feed(stream: &mut InStream, chunks: &[Bytes]) -> Vec<Received> {
-        chunks.iter().for_each(|chunk| stream.handle_chunk(MonoTime(1), LinkId(1), chunk, chunk.len()));
-        played(stream)
-    }
-
-    fn played(stream: &mut InStream) -> Vec<Received> {
-        std::iter::from_fn(|| stream.proofs.poll_object()).collect()
-    }
-
-    #[test]
-    fn a_frame_comes_out_whole_whichever_parent_is_missing() {
-        for missing in 0..4u64 {
-            let (mut out, mut incoming) = streams();
-            out.enter_epoch(Epoch(1), &[7; 32], LeafIndex(0)).unwrap();
-            incoming.install(MonoTime(0), Epoch(1), &[7; 32], LeafIndex(0)).unwrap();
-            for len in [1, 900, 3_000, 9_999, 40_000] {
-                let content: Vec<u8> = (0..len).map(|i| (i * 7) as u8).collect();
-                let chunks: Vec<Bytes> = frame(&mut out, &content)
-                    .into_iter()
-                    .filter(|chunk| av_wire::ChunkHeader::parse(chunk).unwrap().chunk_seq.0 % 4 != missing)
-                    .collect();
-                let received = feed(&mut incoming, &chunks);
-                assert_eq!(received.len(), 1, "{len} bytes without parent {missing}");
-                assert_eq!(received[0].payload, content);
-            }
-        }
-    }
-
-    #[test]
-    fn what_one_parent_leaves_out_of_a_whole_picture_is_not_asked_for() {
-        let (mut out, mut incoming) = streams_for(1);
-        out.set_repair(RepairShare::from_permille(400));
-        out.enter_epoch(Epoch(1), &[7; 32], LeafIndex(0)).unwrap();
-        incoming.install(MonoTime(0), Epoch(1), &[7; 32], LeafIndex(0)).unwrap();
-        incoming.subscription.add_parent(MonoTime(0), LinkId(1));
-        while incoming.subscription.poll_action().is_some() {}
-        for _ in 0..20 {
-            let chunks = frame(&mut out, &[5; 9_999]);
-            assert_eq!(chunks.len(), 14, "ten source symbols and four for repair");
-            // The hop loses nothing, so it is sent one of the four.
-            assert_eq!(feed(&mut incoming, &chunks[..11]).len(), 1);
-        }
-        incoming.handle_timeout(MonoTime::from_millis(500));
-        assert_eq!(incoming.subscription.poll_action(), None);
-        // A source symbol that is missing from one that is not whole is asked for.
-        let chunks = frame(&mut out, &[6; 9_999]);
-        assert!(feed(&mut incoming, &[&chunks[..5], &chunks[6..10]].concat()).is_empty());
-        incoming.handle_timeout(MonoTime::from_millis(1_000));
-        let action = incoming.subscription.poll_action();
-        let Some(alm::Action::Request { chunks: wanted, .. }) = action else { panic!("{action:?}") };
-        assert_eq!(wanted, [ChunkSeq(20 * 14 + 5)]);
-    }
-
-    #[test]
-    fn what_is_passed_on_is_what_was_opened_and_each_once() {
-        let (mut out, mut incoming) = streams();
-        out.enter_epoch(Epoch(1), &[7; 32], LeafIndex(0)).unwrap();
-        incoming.install(MonoTime(0), Epoch(1), &[7; 32], LeafIndex(0)).unwrap();
-        let chunks = frame(&mut out, &[9; 3_000]);
-        feed(&mut incoming, &chunks);
-        assert!(incoming.take_opened().is_empty(), "nobody asked for it");
-        incoming.keep_opened();
-        let chunks = frame(&mut out, &[9; 3_000]);
-        let mut forged = chunks[1].to_vec();
-        *forged.last_mut().unwrap() ^= 1;
-        let (first, others) = chunks.split_first().unwrap();
-        feed(&mut incoming, &[first.clone(), Bytes::from(forged), first.clone()]);
-        feed(&mut incoming, others);
-        assert_eq!(incoming.take_opened(), chunks);
-        assert!(incoming.take_opened().is_empty());
-    }
-
-    #[test]
-    fn chunks_that_come_before_their_key_wait_for_it() {
-        let (mut out, mut incoming) = streams();
-        out.enter_epoch(Epoch(2), &[8; 32], LeafIndex(0)).unwrap();
-        incoming.install(MonoTime(0), Epoch(1), &[7; 32], LeafIndex(0)).unwrap();
-        let chunks = frame(&mut out, b"early");
-        assert!(feed(&mut incoming, &chunks).is_empty());
-        incoming.install(MonoTime(0), Epoch(2), &[8; 32], LeafIndex(0)).unwrap();
-        assert_eq!(played(&mut incoming)[0].payload, b"early");
-        incoming.drain_stash(None);
-        assert_eq!(incoming.stats.undecryptable, 0);
-    }
-
-    #[test]
-    fn a_key_that_never_comes_is_counted() {
-        let (mut out, mut incoming) = streams();
-        out.enter_epoch(Epoch(2), &[8; 32], LeafIndex(0)).unwrap();
-        incoming.install(MonoTime(0), Epoch(1), &[7; 32], LeafIndex(0)).unwrap();
-        let chunks = frame(&mut out, b"never");
-        feed(&mut incoming, &chunks);
-        incoming.drain_stash(None);
-        assert_eq!(incoming.stats.undecryptable, chunks.len() as u64);
-    }
-
-    #[test]
-    fn epochs_before_the_first_are_not_held_against_anybody() {
-        let (mut out, mut incoming) = streams();
-        out.enter_epoch(Epoch(1), &[6; 32], LeafIndex(0)).unwrap();
-        incoming.install(MonoTime(0), Epoch(2), &[7; 32], LeafIndex(0)).unwrap();
-        let chunks = frame(&mut out, b"before my time");
-        assert!(feed(&mut incoming, &chunks).is_empty());
-        assert_eq!((incoming.stats.undecryptable, incoming.stats.foreign), (0, chunks.len() as u64));
-    }
-
-    #[test]
-    fn a_stream_of_another_publisher_is_another_stream() {
-        let (out, _) = streams();
-        let mut announce = streams().1.announce;
-        announce.publisher = KeyId([9; 32]);
-        let other = Identity::from_seed(&Seed([9; 64])).unwrap();
-        assert_ne!(InStream::new(announce, other.public(), Proofs::Flag).unwrap().id, out.id());
-    }
-}
+mod layered;
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use crate::media::{MatroskaWriter, VideoTrack, Y4mWriter};
 use av_wire::{Media, StreamAnnounce};
 use codec_av1::Frame;
 use codec_opus::{Channels, opus_head};
-use core_types::{Epoch, MediaTime, ObjectSeq};
+use core_types::{Epoch, FrameSize, MediaTime, ObjectSeq};
 use std::collections::VecDeque;
 use std::io::Write;
 use std::path::PathBuf;
@@ -18,8 +18,10 @@ pub struct ShownPicture<'a> {
     pub seq: ObjectSeq,
     /// Its presentation time.
     pub pts: MediaTime,
-    /// The picture.
+    /// The picture, in the stream's size.
     pub frame: &'a Frame,
+    /// The size in which it was coded: that of a lower layer where no more came.
+    pub coded_size: FrameSize,
     /// When its object was complete.
     pub assembled_at: Instant,
     /// How long decoding took.

@@ -3,7 +3,7 @@
 
 use av_mls::{Member, SignedKeyPackage};
 use av_wire::{Media, StreamAnnounce};
-use codec_av1::Frame;
+use codec_av1::{Frame, Structure};
 use core_types::{BitRate, FrameRate, FrameSize, KeyId, Layer, SessionId, SymbolSize};
 use holomesh::Error;
 use holomesh::keyfile::random_seed;
@@ -62,6 +62,7 @@ pub(crate) fn encoder() -> VideoConfig {
     let encoder = Encoder::default();
     VideoConfig {
         encoder,
+        layers: Structure::L1T1,
         bit_rate: BitRate::from_kbit(800),
         bounds: None,
         max_key_interval: 250,

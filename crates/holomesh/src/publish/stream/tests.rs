@@ -59,7 +59,7 @@ fn opened<T>(stream: &OutStream, chunks: &[Bytes], look: impl Fn(Opened<'_>) -> 
 }
 
 fn object(flags: ObjectFlags, payload: &[u8]) -> Object<'_> {
-    Object { flags, pts: MediaTime(40_000), duration: Duration::from_millis(40), payload }
+    Object { flags, pts: MediaTime(40_000), duration: Duration::from_millis(40), picture: None, payload }
 }
 
 fn flags() -> impl Strategy<Value = ObjectFlags> {

@@ -1,10 +1,9 @@
 //! What the host publishes: capturing begins and ends, epochs are entered, objects and proofs are sealed and go out.
 
 use super::{END_GRACE, Host, LAST_CHUNKS, PUBLISHER};
-use crate::publish::{Capture, Encoded, Published, StreamKind};
+use crate::publish::{Capture, Coded, Encoded, PictureToSeal, Published, StreamKind};
 use crate::{Error, publish};
-use av_wire::{Object, ObjectFlags};
-use core_types::Epoch;
+use core_types::{Epoch, Layer, ObjectClass};
 use std::time::{Duration, Instant};
 
 impl Host {
@@ -86,11 +85,11 @@ impl Host {
         if self.awaiting_key_frame && encoded.kind == StreamKind::Video && encoded.key_frame {
             self.switch_epoch()?;
         }
-        let Encoded { kind, payload, pts, duration, key_frame, captured_at, encoded_at, .. } = encoded;
+        let Encoded { kind, parts, pts, duration, captured_at, encoded_at, .. } = encoded;
         self.last_pts = self.last_pts.max(pts);
-        let flags = ObjectFlags { key_frame, ..ObjectFlags::default() };
         let Some(stream) = self.streams.get_mut(&kind) else { return Ok(()) };
-        let sealed = stream.seal(self.clock.now(), &Object { flags, pts, duration, payload: &payload })?;
+        let picture = PictureToSeal { pts, duration, end_of_stream: false, parts: &parts };
+        let sealed = stream.seal_picture(self.clock.now(), &picture)?;
         let published = Published {
             kind,
             seq: sealed.seq,
@@ -99,7 +98,7 @@ impl Host {
             captured_at,
             encoded_at,
             source_bytes: sealed.source_bytes,
-            coded_bytes: payload.len(),
+            coded_bytes: parts.iter().map(|part| part.payload.len()).sum(),
         };
         self.observer.published(published);
         self.core.publish(PUBLISHER, sealed.chunks);
@@ -109,14 +108,15 @@ impl Host {
     /// The last object of every stream says that it is the last.
     pub(super) fn end_streams(&mut self) -> Result<(), Error> {
         self.ending = Some(Instant::now() + END_GRACE);
-        let object = Object {
-            flags: ObjectFlags { end_of_stream: true, ..ObjectFlags::default() },
+        let nothing = [Coded { layer: Layer::BASE, class: ObjectClass::Plain, payload: Vec::new() }];
+        let end = PictureToSeal {
             pts: self.last_pts,
             duration: Duration::ZERO,
-            payload: &[],
+            end_of_stream: true,
+            parts: &nothing,
         };
         for stream in self.streams.values_mut().filter(|s| s.epoch().is_some()) {
-            let mut chunks = stream.seal(self.clock.now(), &object)?.chunks;
+            let mut chunks = stream.seal_picture(self.clock.now(), &end)?.chunks;
             chunks.extend(stream.prove_end(self.net.identity())?);
             self.core.publish(PUBLISHER, chunks);
         }

@@ -41,7 +41,7 @@ impl Watcher {
             announced.insert(announce.stream_id()?);
             // Who comes back may know the stream: it goes on with another key.
             if !self.streams.contains_key(&announce.stream_id()?) {
-                let mut stream = InStream::new(announce.clone(), &publisher, self.proofs)?;
+                let mut stream = InStream::new(announce.clone(), &publisher, self.proofs, self.cap)?;
                 new.insert(stream.id);
                 if let Some(serving) = &mut self.serving {
                     stream.keep_opened();

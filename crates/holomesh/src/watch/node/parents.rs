@@ -7,7 +7,7 @@ use crate::net::{Control, LaneChange, Link, PeerAddress, Role};
 use crate::publish::StreamKind;
 use crate::watch::receive::InStream;
 use control_wire::Start;
-use core_types::{KeyId, LayerPolicy, LinkId, MonoTime, StreamId};
+use core_types::{KeyId, LinkId, MonoTime, StreamId};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -254,7 +254,7 @@ impl Watcher {
         let Some(parent) = self.links.get(&link) else { return };
         for stream in self.streams.values_mut().filter(|stream| !stream.known_to.contains(&link)) {
             stream.known_to.insert(link);
-            parent.send(&Control::subscribe(stream.id, LayerPolicy::UNCAPPED, no_stripes(), Start::Live));
+            parent.send(&Control::subscribe(stream.id, stream.layers.policy(), no_stripes(), Start::Live));
         }
     }
 
@@ -283,7 +283,12 @@ impl Watcher {
             stream.subscription.remove_parent(now, link);
             stream.dues.shares.end(now, link);
             if let Some(parent) = self.links.get(&link) {
-                parent.send(&Control::subscribe(stream.id, LayerPolicy::UNCAPPED, no_stripes(), Start::Live));
+                parent.send(&Control::subscribe(
+                    stream.id,
+                    stream.layers.policy(),
+                    no_stripes(),
+                    Start::Live,
+                ));
             }
         }
         self.act();

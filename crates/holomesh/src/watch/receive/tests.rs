@@ -1,0 +1,145 @@
+//! What comes of chunks.
+
+use super::*;
+use crate::publish::{OutStream, RepairShare, announce};
+use core_types::KeyId;
+use identity::{Identity, Seed};
+
+const UNCAPPED: LayerPolicy = LayerPolicy::UNCAPPED;
+
+fn streams() -> (OutStream, InStream) {
+    streams_for(4)
+}
+
+fn streams_for(parents: u8) -> (OutStream, InStream) {
+    let identity = Identity::from_seed(&Seed([1; 64])).unwrap();
+    let announce = announce(StreamKind::Video, identity.key_id(), parents);
+    let incoming = InStream::new(announce.clone(), identity.public(), Proofs::Flag, UNCAPPED).unwrap();
+    (OutStream::new(StreamKind::Video, announce, &identity).unwrap(), incoming)
+}
+
+fn frame(stream: &mut OutStream, content: &[u8]) -> Vec<Bytes> {
+    let object = Object {
+        flags: ObjectFlags::default(),
+        pts: MediaTime(40_000),
+        duration: Duration::from_millis(40),
+        picture: None,
+        payload: content,
+    };
+    stream.seal(MonoTime(0), &object).unwrap().chunks
+}
+
+fn feed(stream: &mut InStream, chunks: &[Bytes]) -> Vec<Received> {
+    chunks.iter().for_each(|chunk| stream.handle_chunk(MonoTime(1), LinkId(1), chunk, chunk.len()));
+    played(stream)
+}
+
+fn played(stream: &mut InStream) -> Vec<Received> {
+    std::iter::from_fn(|| stream.proofs.poll_object()).collect()
+}
+
+#[test]
+fn a_frame_comes_out_whole_whichever_parent_is_missing() {
+    for missing in 0..4u64 {
+        let (mut out, mut incoming) = streams();
+        out.enter_epoch(Epoch(1), &[7; 32], LeafIndex(0)).unwrap();
+        incoming.install(MonoTime(0), Epoch(1), &[7; 32], LeafIndex(0)).unwrap();
+        for len in [1, 900, 3_000, 9_999, 40_000] {
+            let content: Vec<u8> = (0..len).map(|i| (i * 7) as u8).collect();
+            let chunks: Vec<Bytes> = frame(&mut out, &content)
+                .into_iter()
+                .filter(|chunk| av_wire::ChunkHeader::parse(chunk).unwrap().chunk_seq.0 % 4 != missing)
+                .collect();
+            let received = feed(&mut incoming, &chunks);
+            assert_eq!(received.len(), 1, "{len} bytes without parent {missing}");
+            assert_eq!(received[0].payload, content);
+        }
+    }
+}
+
+#[test]
+fn what_one_parent_leaves_out_of_a_whole_picture_is_not_asked_for() {
+    let (mut out, mut incoming) = streams_for(1);
+    out.set_repair(RepairShare::from_permille(400));
+    out.enter_epoch(Epoch(1), &[7; 32], LeafIndex(0)).unwrap();
+    incoming.install(MonoTime(0), Epoch(1), &[7; 32], LeafIndex(0)).unwrap();
+    incoming.subscription.add_parent(MonoTime(0), LinkId(1));
+    while incoming.subscription.poll_action().is_some() {}
+    for _ in 0..20 {
+        let chunks = frame(&mut out, &[5; 9_999]);
+        assert_eq!(chunks.len(), 14, "ten source symbols and four for repair");
+        // The hop loses nothing, so it is sent one of the four.
+        assert_eq!(feed(&mut incoming, &chunks[..11]).len(), 1);
+    }
+    incoming.handle_timeout(MonoTime::from_millis(500));
+    assert_eq!(incoming.subscription.poll_action(), None);
+    // A source symbol that is missing from one that is not whole is asked for.
+    let chunks = frame(&mut out, &[6; 9_999]);
+    assert!(feed(&mut incoming, &[&chunks[..5], &chunks[6..10]].concat()).is_empty());
+    incoming.handle_timeout(MonoTime::from_millis(1_000));
+    let action = incoming.subscription.poll_action();
+    let Some(alm::Action::Request { chunks: wanted, .. }) = action else { panic!("{action:?}") };
+    assert_eq!(wanted, [ChunkSeq(20 * 14 + 5)]);
+}
+
+#[test]
+fn what_is_passed_on_is_what_was_opened_and_each_once() {
+    let (mut out, mut incoming) = streams();
+    out.enter_epoch(Epoch(1), &[7; 32], LeafIndex(0)).unwrap();
+    incoming.install(MonoTime(0), Epoch(1), &[7; 32], LeafIndex(0)).unwrap();
+    let chunks = frame(&mut out, &[9; 3_000]);
+    feed(&mut incoming, &chunks);
+    assert!(incoming.take_opened().is_empty(), "nobody asked for it");
+    incoming.keep_opened();
+    let chunks = frame(&mut out, &[9; 3_000]);
+    let mut forged = chunks[1].to_vec();
+    *forged.last_mut().unwrap() ^= 1;
+    let (first, others) = chunks.split_first().unwrap();
+    feed(&mut incoming, &[first.clone(), Bytes::from(forged), first.clone()]);
+    feed(&mut incoming, others);
+    assert_eq!(incoming.take_opened(), chunks);
+    assert!(incoming.take_opened().is_empty());
+}
+
+#[test]
+fn chunks_that_come_before_their_key_wait_for_it() {
+    let (mut out, mut incoming) = streams();
+    out.enter_epoch(Epoch(2), &[8; 32], LeafIndex(0)).unwrap();
+    incoming.install(MonoTime(0), Epoch(1), &[7; 32], LeafIndex(0)).unwrap();
+    let chunks = frame(&mut out, b"early");
+    assert!(feed(&mut incoming, &chunks).is_empty());
+    incoming.install(MonoTime(0), Epoch(2), &[8; 32], LeafIndex(0)).unwrap();
+    assert_eq!(played(&mut incoming)[0].payload, b"early");
+    incoming.drain_stash(None);
+    assert_eq!(incoming.stats.undecryptable, 0);
+}
+
+#[test]
+fn a_key_that_never_comes_is_counted() {
+    let (mut out, mut incoming) = streams();
+    out.enter_epoch(Epoch(2), &[8; 32], LeafIndex(0)).unwrap();
+    incoming.install(MonoTime(0), Epoch(1), &[7; 32], LeafIndex(0)).unwrap();
+    let chunks = frame(&mut out, b"never");
+    feed(&mut incoming, &chunks);
+    incoming.drain_stash(None);
+    assert_eq!(incoming.stats.undecryptable, chunks.len() as u64);
+}
+
+#[test]
+fn epochs_before_the_first_are_not_held_against_anybody() {
+    let (mut out, mut incoming) = streams();
+    out.enter_epoch(Epoch(1), &[6; 32], LeafIndex(0)).unwrap();
+    incoming.install(MonoTime(0), Epoch(2), &[7; 32], LeafIndex(0)).unwrap();
+    let chunks = frame(&mut out, b"before my time");
+    assert!(feed(&mut incoming, &chunks).is_empty());
+    assert_eq!((incoming.stats.undecryptable, incoming.stats.foreign), (0, chunks.len() as u64));
+}
+
+#[test]
+fn a_stream_of_another_publisher_is_another_stream() {
+    let (out, _) = streams();
+    let mut announce = streams().1.announce;
+    announce.publisher = KeyId([9; 32]);
+    let other = Identity::from_seed(&Seed([9; 64])).unwrap();
+    assert_ne!(InStream::new(announce, other.public(), Proofs::Flag, UNCAPPED).unwrap().id, out.id());
+}

@@ -1,0 +1,172 @@
+//! Pictures that come late, out of order, damaged, or not at all.
+
+use super::*;
+use crate::publish::StreamKind;
+use av_wire::ObjectFlags;
+use codec_av1::{EncoderConfig, Rav1eEncoder, VideoEncoder};
+use core_types::BitRate;
+
+const DELAY: Duration = Duration::from_millis(100);
+
+/// Twelve frames of 64×64 with key frames at 0 and 8.
+fn objects(origin: Instant) -> Vec<Received> {
+    let size = FrameSize::new(64, 64).unwrap();
+    let rate = FrameRate::new(25, 1).unwrap();
+    let mut encoder = Rav1eEncoder::new(EncoderConfig {
+        size,
+        rate,
+        bit_rate: BitRate::from_kbit(100),
+        max_key_interval: 8,
+        threads: 1,
+    })
+    .unwrap();
+    let mut packets = Vec::new();
+    for n in 0..12u64 {
+        let luma = (0..64 * 64).map(|i| ((i % 64) * 2 + n as usize * 3) as u8);
+        let data = luma.chain(std::iter::repeat_n(128, 64 * 32)).collect();
+        let frame = Frame::from_i420(size, data).unwrap();
+        packets.extend(encoder.encode(&frame, MediaTime(n * 40_000), n == 8).unwrap());
+    }
+    packets.extend(encoder.flush().unwrap());
+    let received = |(n, packet): (usize, codec_av1::Packet)| Received {
+        kind: StreamKind::Video,
+        seq: ObjectSeq(n as u64),
+        layer: packet.layer,
+        class: packet.class,
+        picture: n as u64,
+        told: None,
+        flags: ObjectFlags { key_frame: packet.key_frame, ..ObjectFlags::default() },
+        pts: packet.pts,
+        payload: packet.data,
+        assembled_at: origin + packet.pts.as_duration(),
+    };
+    packets.into_iter().enumerate().map(received).collect()
+}
+
+fn play(mut objects: Vec<Received>, origin: Instant) -> (VideoStats, bool) {
+    let (size, rate) = (FrameSize::new(64, 64).unwrap(), FrameRate::new(25, 1).unwrap());
+    let mut player = VideoPlayer::new(size, rate, DELAY);
+    let mut asked = false;
+    objects.sort_by_key(|o| o.assembled_at);
+    let mut objects = objects.into_iter().peekable();
+    for ms in 0..2_000 {
+        let now = origin + Duration::from_millis(ms);
+        while objects.peek().is_some_and(|o| o.assembled_at <= now) {
+            player.push(objects.next().unwrap());
+        }
+        asked |= player.decode(now, &mut []).unwrap();
+        player.show(now, &mut []).unwrap();
+    }
+    assert!(player.is_idle());
+    (player.stats, asked)
+}
+
+#[test]
+fn every_frame_is_shown_in_time_however_they_are_shuffled_within_the_delay() {
+    let origin = Instant::now();
+    let mut shuffled = objects(origin);
+    for (n, object) in shuffled.iter_mut().enumerate() {
+        object.assembled_at += Duration::from_millis([0, 60, 20, 75][n % 4]);
+    }
+    let (stats, asked) = play(shuffled, origin);
+    assert_eq!(stats, VideoStats { shown: 12, ..VideoStats::default() });
+    assert!(!asked);
+}
+
+#[test]
+fn a_lost_frame_freezes_the_picture_until_the_next_key_frame_and_asks_for_one() {
+    let origin = Instant::now();
+    let mut lossy = objects(origin);
+    lossy.remove(3);
+    let (stats, asked) = play(lossy, origin);
+    assert_eq!((stats.shown, stats.lost, stats.undecodable), (3 + 4, 1, 4));
+    assert!(!asked, "the next key frame was there before the lost one was given up");
+
+    let mut without_another = objects(origin);
+    without_another.truncate(8);
+    without_another.remove(3);
+    let (stats, asked) = play(without_another, origin);
+    assert_eq!((stats.shown, stats.lost, stats.undecodable), (3, 1, 4));
+    assert!(asked);
+}
+
+#[test]
+fn a_frame_that_is_late_but_comes_stutters_once_instead_of_freezing() {
+    let origin = Instant::now();
+    let mut objects = objects(origin);
+    objects[3].assembled_at += DELAY + Duration::from_millis(90);
+    let (stats, asked) = play(objects, origin);
+    assert_eq!((stats.shown, stats.lost, stats.undecodable), (12, 0, 0));
+    // The late one and those that waited for it are late; those after them are evenly later.
+    assert!((1..=3).contains(&stats.late), "{stats:?}");
+    assert!(!asked);
+}
+
+#[test]
+fn key_frames_that_do_not_come_are_asked_for_ever_less_often() {
+    let origin = Instant::now();
+    let (size, rate) = (FrameSize::new(64, 64).unwrap(), FrameRate::new(25, 1).unwrap());
+    let mut player = VideoPlayer::new(size, rate, DELAY);
+    player.push(objects(origin).remove(1));
+    let mut asks = |ms: std::ops::Range<u64>| -> Vec<u64> {
+        ms.step_by(100)
+            .filter(|ms| player.decode(origin + Duration::from_millis(*ms), &mut []).unwrap())
+            .collect()
+    };
+    // The first second belongs to the key frame that comes by itself.
+    assert_eq!(asks(0..20_000), [1_100, 1_600, 2_600, 4_600, 8_600, 12_600, 16_600]);
+    assert_eq!(asks(25_000..26_000), [25_000, 25_500], "that was another time");
+}
+
+#[test]
+fn on_a_path_that_became_slow_pictures_are_shown_late_and_wait_for_one_another() {
+    let origin = Instant::now();
+    let mut slow = objects(origin);
+    slow.truncate(8);
+    for object in &mut slow[2..] {
+        object.assembled_at += DELAY + 2 * TOO_LATE;
+    }
+    // Overtaken by the one after it, in whose favour it is not shown; but both are decoded, and those after them.
+    slow[5].assembled_at += Duration::from_millis(60);
+    let (stats, asked) = play(slow, origin);
+    assert_eq!((stats.shown, stats.lost, stats.undecodable), (7, 1, 0), "{stats:?}");
+    assert!(!asked);
+}
+
+#[test]
+fn after_a_standstill_playing_goes_on_with_the_newest_picture() {
+    let origin = Instant::now();
+    let mut objects = objects(origin);
+    let all_at_once = origin + DELAY + 2 * TOO_LATE;
+    objects[2..].iter_mut().for_each(|object| object.assembled_at = all_at_once);
+    let (stats, _) = play(objects, origin);
+    assert_eq!((stats.shown, stats.undecodable), (2 + 1, 0), "{stats:?}");
+}
+
+#[test]
+fn damaged_frames_do_not_stop_the_player() {
+    let origin = Instant::now();
+    let mut objects = objects(origin);
+    for byte in &mut objects[2].payload {
+        *byte = !*byte;
+    }
+    let (stats, _) = play(objects, origin);
+    assert!(stats.shown >= 2 + 4 && stats.undecodable >= 1, "{stats:?}");
+}
+
+#[test]
+fn a_key_frame_that_is_overtaken_by_the_frame_after_it_is_not_lost() {
+    let origin = Instant::now();
+    let mut objects = objects(origin);
+    objects[0].assembled_at += Duration::from_millis(60);
+    assert_eq!(play(objects, origin).0.shown, 12);
+}
+
+#[test]
+fn frames_before_the_first_key_frame_are_left_out() {
+    let origin = Instant::now();
+    let objects = objects(origin).split_off(5);
+    let (stats, asked) = play(objects, origin);
+    assert_eq!((stats.shown, stats.undecodable), (4, 3));
+    assert!(!asked, "a newcomer gets its key frame with the epoch that it came in with");
+}
