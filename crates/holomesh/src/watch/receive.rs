@@ -252,7 +252,6 @@ impl InStream {
             Err(error) => return tracing::debug!(%error, "an object of no use"),
         };
         self.has_begun |= object.flags.key_frame || self.kind == StreamKind::Audio;
-        self.layers.handle_whole(seq);
         let parts = object.picture.and_then(|picture| picture.parts);
         let told = match (parts, chunks_of) {
             (Some(parts), Some(chunks)) => {
@@ -264,6 +263,7 @@ impl InStream {
             }
             _ => None,
         };
+        self.layers.handle_whole(seq);
         let received = Received {
             kind: self.kind,
             seq,
