@@ -1,6 +1,7 @@
 //! How many repair symbols an object gets.
 
 use codec_fountain::{Encoder, repair_symbols};
+use core_types::Layer;
 
 /// Repair symbols as a share of the source symbols, in thousandths: 0 to 1,000.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,10 +23,14 @@ impl RepairShare {
         self.0
     }
 
-    /// Repair symbols for `k` source symbols: the share, rounded up, but never fewer than let any one of `parents` fail.
-    pub(super) fn symbols(self, k: u32, parents: u8) -> u32 {
+    /// Repair symbols for `k` source symbols of a layer: the share, rounded up, but never fewer than let any one of `parents` fail. What
+    /// makes a picture larger or better and has no later one refer to it for long does without the latter: when a parent fails, a
+    /// picture or two have less detail.
+    pub(super) fn symbols(self, k: u32, parents: u8, layer: Layer) -> u32 {
+        let is_detail = (layer.spatial > 0 || layer.quality > 0) && layer.temporal > 0;
+        let least = if is_detail { 0 } else { repair_symbols(k, parents) };
         let share = (u64::from(k) * u64::from(self.0)).div_ceil(1_000);
         let share = u32::try_from(share).unwrap_or(u32::MAX).min(Encoder::MAX_REPAIR_SYMBOLS);
-        share.max(repair_symbols(k, parents))
+        share.max(least)
     }
 }

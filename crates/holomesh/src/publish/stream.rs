@@ -175,9 +175,9 @@ impl OutStream {
         picture: &PictureToSeal<'_>,
     ) -> Result<SealedObject, Error> {
         let (symbol_size, parents, repair) = (self.announce.symbol_size, self.announce.parents, self.repair);
-        let chunks = |len: usize| {
+        let chunks = |len: usize, layer: Layer| {
             let k = BlockShape::new(len, symbol_size).map_err(fountain)?.source_symbols();
-            Ok(k + repair.symbols(k, parents))
+            Ok(k + repair.symbols(k, parents, layer))
         };
         let top = self.announce.layers;
         let admitted =
@@ -230,7 +230,7 @@ impl OutStream {
                     u32::try_from(bytes.len()).map_err(|e| Error::codec("fountain encoder", e))?;
                 let size = self.announce.symbol_size;
                 let k = BlockShape::new(bytes.len(), size).map_err(fountain)?.source_symbols();
-                let repair = self.repair.symbols(k, self.announce.parents);
+                let repair = self.repair.symbols(k, self.announce.parents, layer);
                 let made = u16::try_from(repair).map_err(|e| Error::codec("fountain encoder", e))?;
                 let mut chunks = Vec::with_capacity((k + repair) as usize);
                 for (id, data) in self.fountain.encode_block(bytes, repair).map_err(fountain)?.symbols() {

@@ -3,7 +3,7 @@
 use super::stream::{PictureToSeal, object};
 use crate::Error;
 use av_wire::{FrameDuration, Part, Parts, PictureOf};
-use core_types::{ObjectClass, ObjectSeq};
+use core_types::{Layer, ObjectClass, ObjectSeq};
 use std::num::NonZeroU16;
 
 /// Numbers pictures, and keeps which objects there were since the last picture of temporal layer 0, so that the lowest object of each
@@ -20,17 +20,17 @@ impl Told {
         self.since.clear();
     }
 
-    /// The objects of the next picture, of which `first` is the number of the lowest; `chunks` says how many one of a length has.
+    /// The objects of the next picture, of which `first` is the number of the lowest; `chunks` says how many one of a length and layer has.
     pub(super) fn objects(
         &mut self,
         picture: &PictureToSeal<'_>,
         first: ObjectSeq,
         regular: Option<FrameDuration>,
-        chunks: impl Fn(usize) -> Result<u32, Error>,
+        chunks: impl Fn(usize, Layer) -> Result<u32, Error>,
     ) -> Result<Vec<Vec<u8>>, Error> {
         let Some((lowest, above)) = picture.parts.split_first() else { return Ok(Vec::new()) };
-        let chunks = |len| {
-            let count = u16::try_from(chunks(len)?).ok().and_then(NonZeroU16::new);
+        let chunks = |len, layer| {
+            let count = u16::try_from(chunks(len, layer)?).ok().and_then(NonZeroU16::new);
             count.ok_or_else(|| Error::codec("picture", "an object of more chunks than there may be"))
         };
         let number = self.next;
@@ -39,7 +39,7 @@ impl Told {
         for (part, seq) in above.iter().zip(first.0 + 1..) {
             let of = PictureOf { number, parts: None };
             let bytes = object(picture, part, Some(of)).to_bytes_at(ObjectSeq(seq), regular)?;
-            own.push(Part { layer: part.layer, class: part.class, chunks: chunks(bytes.len())? });
+            own.push(Part { layer: part.layer, class: part.class, chunks: chunks(bytes.len(), part.layer)? });
             objects.push(bytes);
         }
         if lowest.class == ObjectClass::KeyFrame {
@@ -56,7 +56,7 @@ impl Told {
             let list: Vec<Part> = self.since.iter().chain(&own).copied().collect();
             let of = PictureOf { number, parts: Some(Parts::new(&list, self.since.len())?) };
             let bytes = object(picture, lowest, Some(of)).to_bytes_at(first, regular)?;
-            let needed = chunks(bytes.len())?;
+            let needed = chunks(bytes.len(), lowest.layer)?;
             let Some(said) = own.first_mut() else { break };
             let stays = said.chunks >= needed;
             if let Some(slot) = objects.first_mut() {

@@ -20,6 +20,8 @@ const WELL: usize = 97;
 /// For how long all has to be well before that, and at most after having failed again and again.
 const HOLD: Duration = Duration::from_secs(5);
 const MAX_HOLD: Duration = Duration::from_secs(60);
+/// Objects that became whole before anything told of them: parents differ in how quick they are.
+const EARLY: usize = 64;
 /// Objects that are looked at.
 const MAX_LISTED: usize = 1_024;
 
@@ -42,6 +44,7 @@ pub(super) struct LayerFlow {
     seen: [[Option<MonoTime>; 4]; 4],
     begun: Option<MonoTime>,
     listed: VecDeque<Listed>,
+    early: VecDeque<ObjectSeq>,
     /// Since when all is well.
     well_since: Option<MonoTime>,
     hold: Duration,
@@ -60,6 +63,7 @@ impl LayerFlow {
             seen: Default::default(),
             begun: None,
             listed: VecDeque::new(),
+            early: VecDeque::new(),
             well_since: None,
             hold: HOLD,
             raised_at: None,
@@ -92,6 +96,11 @@ impl LayerFlow {
             && let Some(listed) = self.listed.get_mut(index)
         {
             listed.is_whole = true;
+        } else {
+            if self.early.len() >= EARLY {
+                self.early.pop_front();
+            }
+            self.early.push_back(seq);
         }
     }
 
@@ -101,7 +110,8 @@ impl LayerFlow {
             if self.listed.len() >= MAX_LISTED {
                 self.listed.pop_front();
             }
-            self.listed.push_back(Listed { seq, layer: part.layer, at: now, is_whole: false });
+            let is_whole = self.early.contains(&seq);
+            self.listed.push_back(Listed { seq, layer: part.layer, at: now, is_whole });
         }
     }
 
@@ -187,9 +197,16 @@ mod tests {
             for (step, layer) in [Layer::BASE, TOP].into_iter().enumerate() {
                 let seq = ObjectSeq(picture * 2 + step as u64);
                 let part = Part { layer, class: ObjectClass::Plain, chunks: NonZeroU16::MIN };
-                flow.handle_told(now, seq, &part);
-                if flow.policy().admits(layer) && comes(picture, layer, flow.policy()) {
+                let comes = flow.policy().admits(layer) && comes(picture, layer, flow.policy());
+                if comes {
                     flow.handle_chunk(now, layer);
+                }
+                // It may be there before anything tells of it.
+                if comes && picture % 2 == 0 {
+                    flow.handle_whole(seq);
+                }
+                flow.handle_told(now, seq, &part);
+                if comes && picture % 2 == 1 {
                     flow.handle_whole(seq);
                 }
             }

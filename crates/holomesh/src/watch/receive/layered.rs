@@ -31,12 +31,18 @@ struct Lab {
 /// Some seconds of pictures in these layers at 25 a second, in a new epoch with each 13th.
 fn lab(structure: Structure, cap: LayerPolicy) -> Lab {
     let identity = Identity::from_seed(&Seed([1; 64])).unwrap();
-    let announce = StreamAnnounce { layers: structure.top(), ..announce(StreamKind::Video, identity.key_id(), 1) };
+    let announce =
+        StreamAnnounce { layers: structure.top(), ..announce(StreamKind::Video, identity.key_id(), 1) };
     let mut incoming = InStream::new(announce.clone(), identity.public(), Proofs::Off, cap).unwrap();
     let mut out = OutStream::new(StreamKind::Video, announce, &identity).unwrap();
     let rate = FrameRate::new(25, 1).unwrap();
-    let config =
-        EncoderConfig { size: size(), rate, bit_rate: BitRate::from_kbit(400), max_key_interval: 500, threads: 1 };
+    let config = EncoderConfig {
+        size: size(),
+        rate,
+        bit_rate: BitRate::from_kbit(400),
+        max_key_interval: 500,
+        threads: 1,
+    };
     let mut encoder = LibaomEncoder::layered(config, structure).unwrap();
     let mut sealed = Vec::new();
     for number in 0..PICTURES {
@@ -45,11 +51,13 @@ fn lab(structure: Structure, cap: LayerPolicy) -> Lab {
             out.enter_epoch(Epoch(epoch), &[epoch as u8; 32], LeafIndex(0)).unwrap();
         }
         let noise = (0..64 * 64u64).map(|at| ((at * 7 + number * 5) ^ (at >> 4)) as u8);
-        let frame = Frame::from_i420(size(), noise.chain(std::iter::repeat_n(128, 64 * 32)).collect()).unwrap();
+        let frame =
+            Frame::from_i420(size(), noise.chain(std::iter::repeat_n(128, 64 * 32)).collect()).unwrap();
         let pts = MediaTime(number * 40_000);
         let packets = encoder.encode(&frame, pts, number % 13 == 0).unwrap();
         let parts: Vec<Coded> = packets.iter().map(Coded::from).collect();
-        let picture = PictureToSeal { pts, duration: rate.frame_interval(), end_of_stream: false, parts: &parts };
+        let picture =
+            PictureToSeal { pts, duration: rate.frame_interval(), end_of_stream: false, parts: &parts };
         let chunks = out.seal_picture(MonoTime(0), &picture).unwrap().chunks;
         let chunks = chunks.into_iter().map(|chunk| (ChunkHeader::parse(&chunk).unwrap(), chunk)).collect();
         sealed.push(Sealed { pts, chunks });
@@ -130,14 +138,16 @@ fn what_is_above_the_bound_is_neither_awaited_nor_asked_for() {
 #[test]
 fn a_layer_that_does_not_come_is_waited_for_no_longer_than_there_is_time() {
     // From picture 3 on the upper layer is shed on the way: the pictures are smaller, and in time.
-    let (stats, _) = lab(Structure::L2T1, LayerPolicy::UNCAPPED).play(|number, layer| layer.spatial == 0 || number < 3);
+    let (stats, _) =
+        lab(Structure::L2T1, LayerPolicy::UNCAPPED).play(|number, layer| layer.spatial == 0 || number < 3);
     assert_eq!((stats.shown, stats.late, stats.lost, stats.undecodable), (PICTURES, 0, 0, 0));
     assert_eq!(stats.reduced, PICTURES - 3);
 }
 
 #[test]
 fn a_lost_picture_costs_what_refers_to_it_and_no_more() {
-    let lost = |lost: usize| lab(Structure::L1T3, LayerPolicy::UNCAPPED).play(move |number, _| number != lost).0;
+    let lost =
+        |lost: usize| lab(Structure::L1T3, LayerPolicy::UNCAPPED).play(move |number, _| number != lost).0;
     // Nothing refers to the pictures of the highest rate.
     let stats = lost(5);
     assert_eq!((stats.shown, stats.lost, stats.undecodable), (PICTURES - 1, 1, 0));
@@ -167,16 +177,24 @@ fn what_is_told_reaches_from_the_last_picture_of_the_lowest_rate_to_the_end_of_t
             incoming.handle_chunk(MonoTime(1), PARENT, chunk, chunk.len());
         }
     }
-    let lowest: Vec<Received> =
-        std::iter::from_fn(|| incoming.proofs.poll_object()).filter(|object| object.layer.spatial == 0).collect();
+    let lowest: Vec<Received> = std::iter::from_fn(|| incoming.proofs.poll_object())
+        .filter(|object| object.layer.spatial == 0)
+        .collect();
     assert_eq!(lowest.len() as u64, PICTURES);
     for (number, object) in (0..).zip(&lowest) {
         let told = object.told.as_ref().unwrap();
         assert_eq!((object.picture, told.objects), (number, 2));
         // A group has four pictures, and begins anew with the epoch.
         let place = number % 13;
-        let reach = if place == 0 { 0 } else if place % 4 == 0 { 4 } else { place % 4 };
-        let before: Vec<(u64, u8)> = told.before.iter().map(|before| (before.picture, before.temporal)).collect();
+        let reach = if place == 0 {
+            0
+        } else if place % 4 == 0 {
+            4
+        } else {
+            place % 4
+        };
+        let before: Vec<(u64, u8)> =
+            told.before.iter().map(|before| (before.picture, before.temporal)).collect();
         let expected: Vec<(u64, u8)> =
             (number - reach..number).map(|n| (n, [0, 2, 1, 2][(n % 13 % 4) as usize])).collect();
         assert_eq!(before, expected, "picture {number}");
