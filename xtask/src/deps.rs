@@ -46,6 +46,7 @@ const LAWS: [Law; 9] = [
             node.is_ours("av-mls")
                 || node.is_ours("mls-provider")
                 || node.is_ours("av1-backends")
+                || node.is_ours("opus-backends")
                 || (node.ours && node.name.starts_with("codec-"))
         },
         except_through: None,
