@@ -1,7 +1,7 @@
 //! `cargo xtask fuzz`: libFuzzer on the parsers of untrusted bytes, with the stable toolchain alone.
 //!
 //! The compiler flags are those by which libFuzzer sees what an input reaches; a sanitizer would need a nightly
-//! toolchain. Only `gf256` and `av1-backends` hold unsafe code, so what there is to find are panics, overflows, hangs and memory use.
+//! toolchain. Only `gf256` and the `*-backends` hold unsafe code, so what there is to find are panics, overflows, hangs and memory use.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::setup::{self, Purpose};
 use crate::shell::{self, cargo};
 
 /// Each is a binary of the package in `fuzz/`, and a folder of seeds in `fuzz/corpus/`.
-const TARGETS: [(&str, &str); 20] = [
+const TARGETS: [(&str, &str); 21] = [
     ("announce", "a stream's announcement, signed by a publisher that means harm"),
     ("av1_unit", "AV1 packets of a hostile publisher, up to the decoder"),
     ("chunk", "chunk header and what is inside the seal"),
@@ -32,6 +32,7 @@ const TARGETS: [(&str, &str); 20] = [
     ("opus_packet", "Opus packets of a hostile publisher, with losses"),
     ("permit", "permits, from anybody and from a host that means harm"),
     ("proof", "proofs of authorship, whole and in pieces, from another member"),
+    ("sound", "Opus packets of a hostile publisher at any time, through the playout"),
     ("welcome", "welcomes and group infos, signed by somebody that means harm"),
     (
         "window",

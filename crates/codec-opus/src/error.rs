@@ -1,5 +1,6 @@
 //! The one error type of this crate.
 
+use core::time::Duration;
 use core_types::BitRate;
 
 /// Why audio could not be coded. [`Error::is_peer_fault`] tells whom to blame.
@@ -22,6 +23,23 @@ pub enum Error {
     /// The caller's loss estimate is not a percentage.
     #[error("expected loss of {0} %: must be 0 to 100")]
     LossPercent(u8),
+    /// The caller's redundancy is longer than Opus describes, or no multiple of its unit.
+    #[error("redundancy of {0:?}: must be a multiple of 10 ms, up to 1.04 s")]
+    Redundancy(Duration),
+    /// The caller's delays contradict one another.
+    #[error(
+        "delays of {least:?} at least, {start:?} at first, {repair:?} for repair and {most:?} at most: must be in order, up to 2 s"
+    )]
+    Delays {
+        /// The least delay.
+        least: Duration,
+        /// The delay at first.
+        start: Duration,
+        /// The most delay for the sake of repair.
+        repair: Duration,
+        /// The most delay.
+        most: Duration,
+    },
     /// The caller's jitter buffer could not hold as many packets as its longest delay spans.
     #[error(
         "jitter buffer of {max_packets} packets can't span its longest delay: needs {needed} to 1024, and a first delay no longer than that"
@@ -59,7 +77,18 @@ impl Error {
         matches!(self, Self::PacketLength { .. } | Self::MalformedPacket(_))
     }
 
-    pub(crate) fn codec(error: &opus::Error) -> Self {
-        Self::Codec { operation: error.function(), reason: error.description() }
+    /// For a call without a packet.
+    pub(crate) const fn codec(error: opus_backends::Error) -> Self {
+        Self::Codec { operation: error.operation(), reason: error.reason() }
+    }
+
+    /// For a call whose arguments are right by construction but for the packet: a failure is the packet's.
+    pub(crate) const fn of_packet(error: opus_backends::Error) -> Self {
+        match error {
+            opus_backends::Error::OutOfMemory | opus_backends::Error::FrameLength { .. } => {
+                Self::codec(error)
+            }
+            _ => Self::MalformedPacket(error.reason()),
+        }
     }
 }

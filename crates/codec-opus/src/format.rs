@@ -57,13 +57,6 @@ impl Channels {
             Self::Stereo => 2,
         }
     }
-
-    pub(crate) const fn native(self) -> opus::Channels {
-        match self {
-            Self::Mono => opus::Channels::Mono,
-            Self::Stereo => opus::Channels::Stereo,
-        }
-    }
 }
 
 /// How much audio one packet carries. Closed on purpose; the encoder makes one frame of this length per packet.

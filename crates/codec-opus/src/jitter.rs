@@ -72,6 +72,8 @@ pub enum Arrival {
     Late,
     /// It is here, or was played, already; dropped.
     Duplicate,
+    /// Its media time is out of all relation; dropped, until others agree with it ([`SoundPlayout`](crate::SoundPlayout) only).
+    Stray,
 }
 
 /// Counters since the start.

@@ -1,20 +1,51 @@
-//! Audio to Opus (RFC 6716) and back with loss concealment, and the buffer that plays it out in time.
+//! Audio to Opus (RFC 6716) and back, through losses, and in time.
 //!
 //! | item | use |
 //! |---|---|
-//! | [`OpusEncoder`] | PCM frames to packets, with in-band forward error correction |
-//! | [`OpusDecoder`] | packets to PCM; [`recover`](OpusDecoder::recover)s a lost frame from the packet after it or [`conceal`](OpusDecoder::conceal)s it |
-//! | [`PacketInfo`] | what a packet says of itself: frames, duration, channels |
-//! | [`JitterBuffer`] | packets in arrival order to packets in playing order, each when it is due |
+//! | [`OpusEncoder`] | PCM frames to packets, with in-band forward error correction, deep redundancy (DRED), silence left out (DTX) |
+//! | [`SoundPlayout`] | packets in any order to PCM each 10 ms: adaptive delay, the best stand-in for each gap, time stretching |
+//! | [`SyncClock`] | when to show each picture, so that it goes with the sound |
+//! | [`VoiceActivity`] | level of sound and whether somebody speaks |
+//! | [`OpusDecoder`] | packets to PCM one by one; [`redundant`](OpusDecoder::redundant), [`recover`](OpusDecoder::recover) or [`conceal`](OpusDecoder::conceal) for lost ones |
+//! | [`PacketInfo`], [`OpusPacket`] | what a packet says of itself: frames, duration, channels, voice, coarse copy |
+//! | [`JitterBuffer`] | packets in arrival order to packets in playing order, without decoding |
 //! | [`opus_head`] | the identification header that Matroska and Ogg want (RFC 7845) |
 //!
-//! PCM is 16-bit, interleaved. The codec is libopus, built from source by the `opus` crate.
+//! PCM is 16-bit, interleaved. The codec is libopus 1.6 behind the crate `opus-backends`, built from source.
 //!
-//! The jitter buffer reads no clock: [`JitterBuffer::push`] when a packet arrives, then [`JitterBuffer::pop`] until it
-//! returns `None`, then wait until [`JitterBuffer::next_due`] or the next arrival, whichever is first.
+//! Nothing here reads a clock. A player calls [`SoundPlayout::push`] when a packet arrives and [`SoundPlayout::pull`] each time its
+//! device wants 10 ms, and tells the [`SyncClock`] of the latter. The rules are in `docs/spec/66-sound.md`.
 //!
-//! Not here yet: a delay that shrinks again, time stretching, discontinuous transmission, and the deep redundancy
-//! (DRED) of newer libopus.
+//! ```
+//! use codec_opus::{EncoderConfig, OpusEncoder, SampleTime, SoundConfig, SoundPacket, SoundPlayout, SoundSource, SyncClock};
+//! use core_types::{MonoTime, ObjectSeq};
+//! use std::time::Duration;
+//!
+//! let config = EncoderConfig { in_band_fec: false, redundancy: Duration::from_secs(1), ..Default::default() };
+//! let mut encoder = OpusEncoder::new(config)?;
+//! let mut playout = SoundPlayout::new(SoundConfig::default())?;
+//! let mut sync = SyncClock::new();
+//! for n in 0..200u64 {
+//!     let pcm: Vec<i16> = (0..960).map(|i| ((n * 960 + i) % 300 * 40) as i16).collect();
+//!     let (seq, at, data) = (ObjectSeq(n), SampleTime::new(n * 960), encoder.encode(&pcm)?);
+//!     let now = MonoTime::from_millis(20 * n);
+//!     if n % 50 != 49 {
+//!         playout.push(now, SoundPacket { seq, at, was_repaired: false, data })?;
+//!     }
+//!     for now in [now, now.plus(Duration::from_millis(10))] {
+//!         let piece = playout.pull(now)?;
+//!         if let Some(at) = piece.at {
+//!             sync.sound(now, at);
+//!         }
+//!     }
+//! }
+//! let stats = playout.stats();
+//! assert_eq!(stats.from_redundancy, Duration::from_millis(60), "three lost packets, the fourth is yet to be played");
+//! assert!(sync.show_at(SampleTime::new(190_000).media()).is_some());
+//! # Ok::<(), codec_opus::Error>(())
+//! ```
+//!
+//! By hand, packet by packet:
 //!
 //! ```
 //! use codec_opus::{EncoderConfig, OpusDecoder, OpusEncoder};
@@ -33,16 +64,26 @@
 //! # Ok::<(), codec_opus::Error>(())
 //! ```
 
+mod activity;
 mod decoder;
+mod delay;
 mod encoder;
 mod error;
 mod format;
 mod jitter;
 mod packet;
+mod playout;
+mod stretch;
+mod sync;
+mod time;
 
-pub use decoder::OpusDecoder;
+pub use activity::{Activity, AudioLevel, VoiceActivity};
+pub use decoder::{Effort, OpusDecoder};
 pub use encoder::{Application, EncoderConfig, OpusEncoder, opus_head};
 pub use error::Error;
 pub use format::{Channels, FrameDuration, SampleRate};
 pub use jitter::{Arrival, JitterBuffer, JitterConfig, JitterStats, Playout, PlayoutKind};
-pub use packet::PacketInfo;
+pub use packet::{CodingMode, OpusPacket, PacketInfo};
+pub use playout::{SoundConfig, SoundPacket, SoundPiece, SoundPlayout, SoundSource, SoundStats};
+pub use sync::SyncClock;
+pub use time::{ClockOffset, SampleTime};
