@@ -4,6 +4,7 @@
 
 mod av1;
 mod fountain;
+mod speech;
 mod window;
 
 use anyhow::{Context, Result};
@@ -12,9 +13,10 @@ use clap::Parser;
 use std::path::PathBuf;
 
 /// The parts of the group, in the order of their rows.
-const PARTS: [Part; 3] = [
+const PARTS: [Part; 4] = [
     Part { name: "av1", rows: av1::rows },
     Part { name: "fountain", rows: fountain::rows },
+    Part { name: "speech", rows: speech::rows },
     Part { name: "window", rows: window::rows },
 ];
 
@@ -27,7 +29,7 @@ struct Part {
 #[derive(Debug, Parser)]
 #[command(name = "benches-codecs")]
 struct Options {
-    /// One part alone: av1, fountain or window. All if nothing is said.
+    /// One part alone: av1, fountain, speech or window. All if nothing is said.
     part: Option<String>,
     /// Where to write the rows as JSON.
     #[arg(long, value_name = "PATH")]
