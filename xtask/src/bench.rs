@@ -38,6 +38,7 @@ struct Group {
 
 const RELAY: &str = "relay";
 const MESH: &str = "mesh";
+const CODECS: &str = "codecs";
 const GROUPS: [Group; 5] = [
     Group {
         name: "path",
@@ -50,8 +51,8 @@ const GROUPS: [Group; 5] = [
         run: &["--package", "benches-keys", "--", "all"],
     },
     Group {
-        name: "codecs",
-        says: "fountain symbols beside raptorq and reed-solomon-simd, sound with units of repair",
+        name: CODECS,
+        says: "fountain symbols, AV1 and sound beside others, and the whole pipeline from capture to eye",
         run: &["--package", "benches-codecs", "--"],
     },
     Group {
@@ -77,7 +78,7 @@ pub(crate) fn run(group: &str, json: Option<&Path>, options: &RelayOptions) -> R
     if group.name == RELAY {
         relay(&mut command, options)?;
     }
-    if group.name == MESH {
+    if [MESH, CODECS].contains(&group.name) {
         command.arg("--holomesh").arg(node()?);
     }
     if let Some(path) = json {

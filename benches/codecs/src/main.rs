@@ -4,6 +4,7 @@
 
 mod av1;
 mod fountain;
+mod live;
 mod speech;
 mod window;
 
@@ -34,6 +35,9 @@ struct Options {
     /// Where to write the rows as JSON.
     #[arg(long, value_name = "PATH")]
     json: Option<PathBuf>,
+    /// The node's program, for the rows of the whole pipeline; without it there are none.
+    #[arg(long, value_name = "PATH")]
+    holomesh: Option<PathBuf>,
     /// Few samples, to see that all works.
     #[arg(long)]
     quick: bool,
@@ -44,6 +48,12 @@ fn main() -> Result<()> {
     let mut rows = Vec::new();
     for part in chosen(options.part.as_deref())? {
         rows.extend((part.rows)(options.quick)?);
+    }
+    match &options.holomesh {
+        // They are of no part: they need a program.
+        Some(program) if options.part.is_none() => rows.extend(live::rows(program, options.quick)?),
+        Some(_) => {}
+        None => println!("WARNING: without the rows of the whole pipeline, for which --holomesh PATH is needed"),
     }
     print_table(&rows);
     if let Some(path) = options.json {

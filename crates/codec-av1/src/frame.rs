@@ -84,8 +84,8 @@ impl Frame {
         Ok((10.0 * (255.0 * 255.0 / mean).log10()).min(Self::PSNR_CAP))
     }
 
-    /// The same picture in another size: each sample is the mean of what it covers. For making pictures smaller; larger ones get
-    /// blocks.
+    /// The same picture in another size. Made smaller on some axis, each sample is the mean of what it covers; made larger, samples lie on
+    /// straight lines between those that there are.
     pub fn scaled(&self, size: FrameSize) -> Self {
         if size == self.size {
             return self.clone();
@@ -93,9 +93,10 @@ impl Frame {
         let mut data = Vec::with_capacity(size.bytes_420());
         let (from, to) = ((self.size.width(), self.size.height()), (size.width(), size.height()));
         let half = |(width, height): (usize, usize)| (width / 2, height / 2);
-        scale_plane(self.y(), from, to, &mut data);
-        scale_plane(self.u(), half(from), half(to), &mut data);
-        scale_plane(self.v(), half(from), half(to), &mut data);
+        let scale = if to.0 >= from.0 && to.1 >= from.1 { enlarge_plane } else { scale_plane };
+        scale(self.y(), from, to, &mut data);
+        scale(self.u(), half(from), half(to), &mut data);
+        scale(self.v(), half(from), half(to), &mut data);
         Self { size, data }
     }
 
@@ -143,6 +144,31 @@ fn scale_plane(plane: &[u8], from: (usize, usize), to: (usize, usize), out: &mut
     }
 }
 
+/// Between which two of `from` samples sample `to` of `count` lies, and how far towards the second, in 256ths.
+fn between(to: usize, count: usize, from: usize) -> (usize, usize, u32) {
+    // Middles lie on middles. Sides are at most 4,096.
+    let place = ((2 * to + 1) * from).saturating_sub(count) * 128 / count.max(1);
+    let place = place.min((from - 1) * 256);
+    (place / 256, (place / 256 + 1).min(from - 1), (place % 256) as u32)
+}
+
+fn enlarge_plane(plane: &[u8], from: (usize, usize), to: (usize, usize), out: &mut Vec<u8>) {
+    let columns: Vec<(usize, usize, u32)> = (0..to.0).map(|x| between(x, to.0, from.0)).collect();
+    let rows: Vec<&[u8]> = plane.chunks_exact(from.0).collect();
+    let mut line = Vec::with_capacity(from.0);
+    for y in 0..to.1 {
+        let (first, second, down) = between(y, to.1, from.1);
+        let (Some(first), Some(second)) = (rows.get(first), rows.get(second)) else { continue };
+        line.clear();
+        let pairs = first.iter().zip(*second);
+        line.extend(pairs.map(|(a, b)| u32::from(*a) * (256 - down) + u32::from(*b) * down));
+        out.extend(columns.iter().map(|(left, right, across)| {
+            let [a, b] = [left, right].map(|x| line.get(*x).copied().unwrap_or(0));
+            ((a * (256 - across) + b * across + 32_768) >> 16) as u8
+        }));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,6 +205,18 @@ mod tests {
             let after = before.scaled(to);
             prop_assert_eq!(after.size(), to);
             prop_assert!((mean(before.y()) - mean(after.y())).abs() < 0.51);
+        }
+
+        #[test]
+        fn a_slope_made_larger_is_a_slope(size in size(), by in 2u32..5) {
+            let slope: Vec<u8> = (0..size.bytes_420()).map(|i| (i % size.width() * 2) as u8).collect();
+            let to = FrameSize::new(size.width() as u32 * by, size.height() as u32 * by).unwrap();
+            let large = Frame::from_i420(size, slope).unwrap().scaled(to);
+            for row in large.y().chunks_exact(to.width()) {
+                // Without steps: what was two apart is now less.
+                prop_assert!(row.windows(2).all(|pair| (0..=1).contains(&(i16::from(pair[1]) - i16::from(pair[0])))));
+                prop_assert_eq!((row[0], row[to.width() - 1]), (0, (size.width() * 2 - 2) as u8));
+            }
         }
 
         #[test]

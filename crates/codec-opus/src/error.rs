@@ -28,7 +28,7 @@ pub enum Error {
     Redundancy(Duration),
     /// The caller's delays contradict one another.
     #[error(
-        "delays of {least:?} at least, {start:?} at first, {repair:?} for repair and {most:?} at most: must be in order, up to 2 s"
+        "delays of {least:?} at least, {start:?} at first, {repair:?} for repair and {most:?} at most: must be in order, up to 8 s"
     )]
     Delays {
         /// The least delay.

@@ -178,7 +178,7 @@ proptest! {
                 _ => real[n % 40].clone(),
             };
             let _ = playout.push(MonoTime::from_millis(now), packet);
-            prop_assert!(playout.waiting() <= 256);
+            prop_assert!(playout.waiting() <= 512);
             let piece = playout.pull(MonoTime::from_millis(now)).unwrap();
             prop_assert_eq!(piece.pcm.len(), 480);
         }
@@ -192,5 +192,5 @@ fn a_flood_is_bounded() {
     for n in 0..2_000u64 {
         playout.push(MonoTime::from_millis(5), packet(n, n * 960, one.data.clone())).unwrap();
     }
-    assert_eq!((playout.waiting(), playout.stats().skipped), (256, 1_744));
+    assert_eq!((playout.waiting(), playout.stats().skipped), (512, 1_488));
 }

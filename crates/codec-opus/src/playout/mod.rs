@@ -76,7 +76,7 @@ pub struct SoundPiece {
 ///   less than it should be, and with it from then on. After a second playing stops; the next packet starts it anew.
 /// - A gap in media time without one in sequence numbers is a pause of the sender's.
 /// - A jump of media time by more than a second is followed once three packets agree on it.
-/// - At most 256 packets or 256 KiB wait; beyond that the oldest are dropped.
+/// - At most 512 packets or 256 KiB wait; beyond that the oldest are dropped.
 ///
 /// It reads no clock and never waits: [`push`](Self::push) when a packet comes, [`pull`](Self::pull) each 10 ms of the device's.
 pub struct SoundPlayout {
@@ -126,6 +126,8 @@ impl SoundPlayout {
     pub const PIECE: usize = 480;
     /// Longer than this a gap is none, and a stream without packets has stopped.
     pub const MAX_GAP: Duration = Duration::from_secs(1);
+    /// No delay is longer.
+    pub const MOST_DELAY: Duration = Duration::from_secs(8);
     const GAP: i64 = span(Self::MAX_GAP);
     /// Packets that must agree on a jump.
     const AGREEMENT: u32 = 3;
@@ -134,7 +136,7 @@ impl SoundPlayout {
     ///
     /// # Errors
     /// [`Error::Delays`] unless the least delay is at most that at the start, both are at most the most, the one for repair
-    /// is between the least and the most, and that is 2 s at most; [`Error::Codec`] when libopus has no memory.
+    /// is between the least and the most, and that is [`MOST_DELAY`](Self::MOST_DELAY) at most; [`Error::Codec`] when libopus has no memory.
     pub fn new(config: SoundConfig) -> Result<Self, Error> {
         let SoundConfig {
             start_delay: start,
@@ -143,7 +145,7 @@ impl SoundPlayout {
             most_delay: most,
             ..
         } = config;
-        if least > start || start > most || least > repair || repair > most || most > Duration::from_secs(2) {
+        if least > start || start > most || least > repair || repair > most || most > Self::MOST_DELAY {
             return Err(Error::Delays { least, start, repair, most });
         }
         let limits =

@@ -66,9 +66,9 @@ pub(super) struct Queue {
 
 impl Queue {
     /// More than three minutes of the longest packets and more than half a second of the shortest.
-    const MAX_PACKETS: usize = 256;
+    const MAX_PACKETS: usize = 512;
     const MAX_BYTES: usize = 256 << 10;
-    const REMEMBERED: usize = 256;
+    const REMEMBERED: usize = 512;
 
     /// Whether a packet of this number or start is here, or one of this number was.
     pub(super) fn knows(&self, packet: &Waiting) -> bool {

@@ -1,10 +1,11 @@
 //! `holomesh bench relay`: a publisher, a relay and its subscribers in processes of their own, and what the relay costs. And `holomesh
-//! bench kills`: what watchers see when relays die.
+//! bench kills`: what watchers see when relays die; `holomesh bench live`: how long a picture takes from capture to eye.
 
 mod asks;
 mod edge;
 mod figures;
 pub mod kills;
+pub mod live;
 mod options;
 mod process;
 mod publisher;

@@ -215,7 +215,7 @@ impl FileSound {
         let hz = self.source.sample_rate();
         let sample_rate = SampleRate::from_hz(hz).ok_or_else(|| Error::codec("sound", format!("{hz} Hz")))?;
         let channels = if self.source.channels() == 2 { Channels::Stereo } else { Channels::Mono };
-        Ok(EncoderConfig { sample_rate, channels, ..EncoderConfig::default() })
+        Ok(EncoderConfig { sample_rate, channels, ..AudioConfig::through_bursts() })
     }
 }
 

@@ -52,6 +52,8 @@ enum Bench {
     Relay(bench::Options),
     /// Kill relays of a live session on this machine one after the other, and show what its watchers see of it.
     Kills(bench::kills::Options),
+    /// Publish pictures with numbers in them, watch them over relays, and show how long they take and which are missing.
+    Live(bench::live::Options),
     /// One of these processes.
     #[command(subcommand, hide = true)]
     Part(bench::Part),
@@ -123,6 +125,10 @@ fn run(command: Command, log: Option<&str>) -> Result<ExitCode, Error> {
         }
         Command::Bench(Bench::Kills(options)) => {
             println!("{}", bench::kills::run(&options)?.trim_end());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Bench(Bench::Live(options)) => {
+            println!("{}", bench::live::run(&options)?.trim_end());
             Ok(ExitCode::SUCCESS)
         }
         Command::Bench(Bench::Part(part)) => block_on(1, bench::run_part(part)).map(|()| ExitCode::SUCCESS),

@@ -106,7 +106,7 @@ pub(super) struct Kept {
 pub(super) struct WatchRecord {
     shown: Mutex<Vec<Shown>>,
     kept: Mutex<Vec<Kept>>,
-    sounds: Mutex<Vec<(MediaTime, bool)>>,
+    sounds: Mutex<Vec<ShownSound>>,
 }
 
 impl WatchRecord {
@@ -118,7 +118,7 @@ impl WatchRecord {
         lock(&self.kept).clone()
     }
 
-    pub(super) fn sounds(&self) -> Vec<(MediaTime, bool)> {
+    pub(super) fn sounds(&self) -> Vec<ShownSound> {
         lock(&self.sounds).clone()
     }
 
@@ -165,6 +165,6 @@ impl Sink for MeasuringSink {
     }
 
     fn sound(&mut self, sound: ShownSound) {
-        lock(&self.record.sounds).push((sound.pts, sound.real));
+        lock(&self.record.sounds).push(sound);
     }
 }

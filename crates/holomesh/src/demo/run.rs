@@ -59,7 +59,7 @@ pub(super) struct WatchNode {
 pub fn run(options: &Options) -> Result<(String, bool), Error> {
     options.check()?;
     std::fs::create_dir_all(&options.out).map_err(Error::file(&options.out))?;
-    let cpu_before = summary::cpu_seconds();
+    let cpu_before = crate::service::cpu_time();
     let clip = Clip::load(options.clip.as_deref())?;
     let mut stage = Stage::set(options, clip)?;
     stage.play()?;
@@ -96,8 +96,7 @@ impl<'a> Stage<'a> {
             sample_rate: sound.sample_rate,
             channels: sound.channels,
             bit_rate: BitRate::from_kbit(32),
-            expected_loss_percent: options.loss.round() as u8,
-            ..OpusConfig::default()
+            ..AudioConfig::through_bursts()
         };
         let interval = clip.rate.frame_interval().as_secs_f64();
         let pictures =

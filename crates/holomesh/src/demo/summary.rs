@@ -13,12 +13,12 @@ use crate::report::model::{
     WatcherReport,
 };
 use crate::report::{Percentiles, PicturePair, Spread, Timeline, html, table};
-use crate::watch::Snapshot;
+use crate::watch::{ShownSound, Snapshot};
 use core_types::Epoch;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// All that the run left behind.
 pub(super) struct Outcome {
@@ -35,7 +35,7 @@ pub(super) struct Outcome {
 pub(super) fn write(
     options: &Options,
     outcome: Outcome,
-    cpu_before: Option<f64>,
+    cpu_before: Option<Duration>,
 ) -> Result<(String, bool), Error> {
     let report = report(options, &outcome, cpu_before);
     let json_path = options.json.clone().unwrap_or_else(|| options.out.join("report.json"));
@@ -63,7 +63,7 @@ fn save(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     std::fs::write(path, bytes).map_err(Error::file(path))
 }
 
-fn report(options: &Options, outcome: &Outcome, cpu_before: Option<f64>) -> DemoReport {
+fn report(options: &Options, outcome: &Outcome, cpu_before: Option<Duration>) -> DemoReport {
     let video = outcome.board.all(StreamKind::Video);
     let audio = outcome.board.all(StreamKind::Audio);
     let epochs: BTreeSet<Epoch> = video.iter().chain(&audio).map(|p| p.epoch).collect();
@@ -104,7 +104,7 @@ fn report(options: &Options, outcome: &Outcome, cpu_before: Option<f64>) -> Demo
         leaver,
         options: options.shown().into_iter().map(|(name, value)| (name.into(), value)).collect(),
         machine: machine(),
-        cpu_seconds: cpu_seconds().zip(cpu_before).map(|(after, before)| after - before),
+        cpu_seconds: crate::service::cpu_time().zip(cpu_before).map(|(after, before)| (after - before).as_secs_f64()),
     }
 }
 
@@ -126,21 +126,23 @@ fn watcher_report(
     let my_pictures: BTreeSet<_> = my_video.iter().map(|p| p.pts).collect();
     let my_sounds: BTreeSet<_> = my_audio.iter().map(|p| p.pts).collect();
     let shown: Vec<_> = record.shown().into_iter().filter(|s| my_pictures.contains(&s.pts)).collect();
-    let heard: BTreeSet<_> = record
-        .sounds()
-        .into_iter()
-        .filter(|(pts, real)| *real && my_sounds.contains(pts))
-        .map(|(pts, _)| pts)
+    let sounds = record.sounds();
+    let heard: BTreeSet<_> = sounds
+        .iter()
+        .filter(|sound| sound.real && my_sounds.contains(&sound.pts))
+        .map(|sound| sound.pts)
         .collect();
     let column = |pick: fn(&super::board::Shown) -> f64| shown.iter().map(pick).collect::<Vec<f64>>();
     let psnr = column(|s| s.psnr);
     let source: usize = my_video.iter().chain(&my_audio).map(|p| p.source_bytes).sum();
+    let mut apart: Vec<f64> = shown.iter().filter_map(|picture| apart(picture, &sounds)).collect();
     WatcherReport {
         id: NodeName::new(name),
         role: *role,
         stayed: *role != Role::Left,
         frames_expected: my_video.len() as u64,
         frames_shown: shown.len() as u64,
+        frames_reduced: last.played.frames_reduced,
         frames_late: last.played.frames_late,
         audio_expected: my_audio.len() as u64,
         audio_shown: heard.len() as u64,
@@ -151,6 +153,7 @@ fn watcher_report(
         psnr_y_db: (!psnr.is_empty()).then(|| psnr.iter().sum::<f64>() / psnr.len() as f64),
         psnr_frames: psnr.len() as u64,
         latency_ms: Percentiles::of(&mut column(|s| s.latency)),
+        lip_sync_ms: Spread::of(&mut apart),
         stages_ms: StagesMs {
             encode: Spread::of(&mut column(|s| s.encode)),
             send: Spread::of(&mut column(|s| s.send)),
@@ -170,6 +173,21 @@ fn watcher_report(
             downlink_percent: (last.bytes > 0).then(|| last.proofs.bytes as f64 * 100.0 / last.bytes as f64),
         },
     }
+}
+
+/// How much sooner or later than its sound a picture was seen, in milliseconds; `None` if nothing was heard then.
+fn apart(picture: &super::board::Shown, sounds: &[ShownSound]) -> Option<f64> {
+    // The slot of sound that holds the picture's time.
+    let next = sounds.partition_point(|sound| sound.pts <= picture.pts);
+    let sound = sounds.get(next.checked_sub(1)?)?;
+    let into = picture.pts.as_duration().checked_sub(sound.pts.as_duration())?;
+    if into > Duration::from_millis(20) {
+        return None;
+    }
+    let heard_at = sound.heard_at + into;
+    let ahead = heard_at.saturating_duration_since(picture.shown_at);
+    let behind = picture.shown_at.saturating_duration_since(heard_at);
+    Some(ahead.max(behind).as_secs_f64() * 1e3)
 }
 
 /// Parents at the last sample before publishing ended: afterwards the relays say goodbye one by one.
@@ -227,13 +245,4 @@ fn machine() -> Machine {
             .unwrap_or_else(|| std::env::consts::OS.into()),
         profile: if cfg!(debug_assertions) { "dev (dependencies optimised)" } else { "release" }.into(),
     }
-}
-
-/// CPU time of this process so far, user and system, where the system tells (Linux).
-pub(super) fn cpu_seconds() -> Option<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    // Fields 14 and 15, counted after the name in parentheses; in ticks of 10 ms on every Linux.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
-    let ticks = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
-    Some(ticks as f64 / 100.0)
 }

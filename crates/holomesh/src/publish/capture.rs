@@ -96,6 +96,18 @@ pub struct Coded {
     pub payload: Vec<u8>,
 }
 
+impl AudioConfig {
+    /// The encoder's usual configuration, with as much of the past in each packet as bursts of loss ask for.
+    pub fn through_bursts() -> OpusConfig {
+        OpusConfig {
+            in_band_fec: false,
+            redundancy: Duration::from_secs(1),
+            expected_loss_percent: 20,
+            ..OpusConfig::default()
+        }
+    }
+}
+
 /// An encoded frame or packet on its way to be sealed.
 #[derive(Debug)]
 pub struct Encoded {

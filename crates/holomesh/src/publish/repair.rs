@@ -23,14 +23,32 @@ impl RepairShare {
         self.0
     }
 
-    /// Repair symbols for `k` source symbols of a layer: the share, rounded up, but never fewer than let any one of `parents` fail. What
-    /// makes a picture larger or better and has no later one refer to it for long does without the latter: when a parent fails, a
-    /// picture or two have less detail.
-    pub(super) fn symbols(self, k: u32, parents: u8, layer: Layer) -> u32 {
-        let is_detail = (layer.spatial > 0 || layer.quality > 0) && layer.temporal > 0;
-        let least = if is_detail { 0 } else { repair_symbols(k, parents) };
+    /// Repair symbols for `k` source symbols: the share, rounded up, but never fewer than let any one of `parents` fail.
+    pub(super) fn symbols(self, k: u32, parents: u8) -> u32 {
+        self.alone(k).max(repair_symbols(k, parents))
+    }
+
+    /// The share of `k`, rounded up.
+    pub(super) fn alone(self, k: u32) -> u32 {
         let share = (u64::from(k) * u64::from(self.0)).div_ceil(1_000);
-        let share = u32::try_from(share).unwrap_or(u32::MAX).min(Encoder::MAX_REPAIR_SYMBOLS);
-        share.max(least)
+        u32::try_from(share).unwrap_or(u32::MAX).min(Encoder::MAX_REPAIR_SYMBOLS)
+    }
+}
+
+/// How many repair symbols a stream's objects get.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Repair {
+    pub(super) parents: u8,
+    pub(super) share: RepairShare,
+    /// Of detail: what makes a picture larger or better, and has no later one refer to it for long. When a parent fails a picture or two
+    /// have less of it, so nothing is spent on that.
+    pub(super) of_detail: RepairShare,
+}
+
+impl Repair {
+    /// For `k` source symbols of a layer.
+    pub(super) fn symbols(&self, k: u32, layer: Layer) -> u32 {
+        let is_detail = (layer.spatial > 0 || layer.quality > 0) && layer.temporal > 0;
+        if is_detail { self.of_detail.alone(k) } else { self.share.symbols(k, self.parents) }
     }
 }

@@ -1,5 +1,6 @@
 //! One outgoing stream: objects to sealed chunks, epoch after epoch, and the proofs of who sent them.
 
+use super::repair::Repair;
 use super::told::Told;
 use super::{Coded, RepairShare};
 use crate::Error;
@@ -85,7 +86,7 @@ pub struct OutStream {
     signed: Vec<u8>,
     id: StreamId,
     fountain: Encoder,
-    repair: RepairShare,
+    repair: Repair,
     sealer: Option<Sealer>,
     next_object: u64,
     /// In a stream of several layers, what its objects say of pictures.
@@ -103,7 +104,8 @@ impl OutStream {
         let id = announce.stream_id()?;
         let fountain = Encoder::new(announce.symbol_size);
         let prover = Prover::new(id, kind.proofs());
-        let repair = RepairShare::NONE;
+        let none = RepairShare::NONE;
+        let repair = Repair { parents: announce.parents, share: none, of_detail: none };
         let told = (announce.layers != Layer::BASE).then(Told::default);
         Ok(Self { kind, announce, signed, id, fountain, repair, sealer: None, next_object: 0, told, prover })
     }
@@ -151,7 +153,13 @@ impl OutStream {
     /// From the next picture on, so many repair symbols, or as many as let any one parent fail if those are more. Follows
     /// the loss of the worst hop: relays can leave repair symbols out for those that need fewer, and make none.
     pub const fn set_repair(&mut self, share: RepairShare) {
-        self.repair = share;
+        (self.repair.share, self.repair.of_detail) = (share, share);
+    }
+
+    /// As [`set_repair`](Self::set_repair), for layers above the lowest at higher rates than the lowest alone: those do without the repair
+    /// that lets a parent fail.
+    pub const fn set_detail_repair(&mut self, share: RepairShare) {
+        self.repair.of_detail = share;
     }
 
     /// Seals the next object, of the lowest layer. Pictures become source symbols and repair ([`set_repair`](Self::set_repair)); sound goes
@@ -174,10 +182,10 @@ impl OutStream {
         now: MonoTime,
         picture: &PictureToSeal<'_>,
     ) -> Result<SealedObject, Error> {
-        let (symbol_size, parents, repair) = (self.announce.symbol_size, self.announce.parents, self.repair);
+        let (symbol_size, repair) = (self.announce.symbol_size, self.repair);
         let chunks = |len: usize, layer: Layer| {
             let k = BlockShape::new(len, symbol_size).map_err(fountain)?.source_symbols();
-            Ok(k + repair.symbols(k, parents, layer))
+            Ok(k + repair.symbols(k, layer))
         };
         let top = self.announce.layers;
         let admitted =
@@ -230,7 +238,7 @@ impl OutStream {
                     u32::try_from(bytes.len()).map_err(|e| Error::codec("fountain encoder", e))?;
                 let size = self.announce.symbol_size;
                 let k = BlockShape::new(bytes.len(), size).map_err(fountain)?.source_symbols();
-                let repair = self.repair.symbols(k, self.announce.parents, layer);
+                let repair = self.repair.symbols(k, layer);
                 let made = u16::try_from(repair).map_err(|e| Error::codec("fountain encoder", e))?;
                 let mut chunks = Vec::with_capacity((k + repair) as usize);
                 for (id, data) in self.fountain.encode_block(bytes, repair).map_err(fountain)?.symbols() {

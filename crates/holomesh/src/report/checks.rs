@@ -11,6 +11,8 @@ pub const SHOWN_PERCENT: f64 = 99.0;
 pub const PROVEN_PERCENT: f64 = 99.0;
 /// Most bytes received per byte of source symbols published.
 pub const DOWNLINK_RATIO: f64 = 1.6;
+/// How far a picture may be seen from its sound, in ms, for 95 % of pictures.
+pub const LIP_SYNC_MS: f64 = 40.0;
 /// Least mean luma PSNR against the published source, in dB.
 pub const PSNR_DB: f64 = 30.0;
 
@@ -54,6 +56,7 @@ pub fn assess(report: &DemoReport) -> Vec<Check> {
         forged(&stayed),
         downlink(&stayed),
         picture(&stayed),
+        lip_sync(&stayed),
     ]
 }
 
@@ -192,6 +195,17 @@ fn picture(stayed: &[&WatcherReport]) -> Check {
         basis: worst_of(stayed.len()),
         promise: format!("at least {PSNR_DB} dB"),
         outcome: decide(worst.map(|db| db >= PSNR_DB)),
+    }
+}
+
+fn lip_sync(stayed: &[&WatcherReport]) -> Check {
+    let worst = worst(stayed, |w| w.lip_sync_ms.p95, |a, b| b.total_cmp(a));
+    Check {
+        name: "sound beside its picture",
+        figure: if worst.is_some() { text::figure(worst, 0) + " ms" } else { text::DASH.to_owned() },
+        basis: worst_of(stayed.len()),
+        promise: format!("within {LIP_SYNC_MS} ms for 95 %"),
+        outcome: decide(worst.map(|ms| ms <= LIP_SYNC_MS)),
     }
 }
 

@@ -109,6 +109,7 @@ fn watcher(n: u64) -> WatcherReport {
         stayed: role != Role::Left,
         frames_expected: expected,
         frames_shown: expected - u64::from(n == 3),
+        frames_reduced: n % 4,
         frames_late: n % 3,
         audio_expected: expected * 2,
         audio_shown: expected * 2 - n % 2,
@@ -118,6 +119,7 @@ fn watcher(n: u64) -> WatcherReport {
         undecryptable_chunks: 0,
         psnr_y_db: Some(36.25 + n as f64 / 8.0),
         psnr_frames: expected / 5,
+        lip_sync_ms: Spread { p50: Some(4.0), p95: Some(11.5) },
         latency_ms: Percentiles { p50: Some(172.5 + slow), p95: Some(214.0 + slow), p99: Some(266.0) },
         stages_ms: StagesMs {
             encode: spread(124.0, 141.0),

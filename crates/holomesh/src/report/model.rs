@@ -80,6 +80,8 @@ pub struct WatcherReport {
     pub frames_expected: u64,
     /// Frames decoded and shown.
     pub frames_shown: u64,
+    /// Of these, shown in fewer layers than the publisher made.
+    pub frames_reduced: u64,
     /// Frames that were ready only after their time to be shown.
     pub frames_late: u64,
     /// Audio packets published while it was a member.
@@ -103,6 +105,9 @@ pub struct WatcherReport {
     pub latency_ms: Percentiles,
     /// Where that time went.
     pub stages_ms: StagesMs,
+    /// How far apart sound and pictures of one time were heard and seen, in milliseconds.
+    #[serde(default)]
+    pub lip_sync_ms: Spread,
     /// Bytes received, divided by the bytes of the source symbols published.
     #[serde(serialize_with = "measured")]
     pub downlink_ratio: Option<f64>,
@@ -322,7 +327,7 @@ mod tests {
         );
         assert_has(&json, &["events", "leaver", "version", "options", "machine", "cpu_seconds"]);
         for watcher in json["watchers"].as_array().unwrap() {
-            assert_has(watcher, &["id", "frames_expected", "frames_shown", "frames_late", "audio_expected"]);
+            assert_has(watcher, &["id", "frames_expected", "frames_shown", "frames_reduced", "frames_late", "audio_expected"]);
             assert_has(watcher, &["audio_shown", "undecryptable_chunks", "psnr_y_db", "latency_ms"]);
             assert_has(
                 watcher,

@@ -56,7 +56,7 @@ fn heading(report: &DemoReport) -> String {
 }
 
 fn watchers(watchers: &[WatcherReport]) -> Vec<String> {
-    let head = ["watcher", "", "frames", "", "late", "audio", "unopened", "rebuilt", "PSNR dB"];
+    let head = ["watcher", "", "frames", "", "reduced", "late", "audio", "unopened", "rebuilt", "PSNR dB"];
     let head = head.into_iter().chain(["down", "parents"]).map(str::to_owned).collect();
     let row = |w: &WatcherReport| {
         vec![
@@ -64,6 +64,7 @@ fn watchers(watchers: &[WatcherReport]) -> Vec<String> {
             w.role.to_string(),
             count(w.frames_shown),
             percentage(percent(w.frames_shown, w.frames_expected)),
+            count(w.frames_reduced),
             count(w.frames_late),
             percentage(percent(w.audio_shown, w.audio_expected)),
             count(w.undecryptable_chunks),

@@ -41,3 +41,8 @@ pub mod status;
 pub mod uplink;
 
 pub use publisher::{INTERVAL, Published, StatusSink, StatusSource};
+
+/// Processor time that this process has used, where the system tells.
+pub(crate) fn cpu_time() -> Option<std::time::Duration> {
+    process::cpu_time().map(|cpu| cpu.user + cpu.system)
+}

@@ -8,6 +8,7 @@ mod player;
 mod proofs;
 mod receive;
 mod sink;
+mod sound;
 mod video;
 
 pub(crate) use config::reachable_from;

@@ -1,12 +1,12 @@
 //! The player: one thread per watcher that decodes and plays out pictures and sound in time.
 
 use super::receive::Received;
-use super::sink::{ShownSound, Sink};
+use super::sink::Sink;
+use super::sound::SoundPlayer;
 use super::video::VideoPlayer;
 use crate::publish::StreamKind;
 use crate::{Clock, Error};
 use av_wire::{Media, StreamAnnounce};
-use codec_opus::{Channels, JitterBuffer, JitterConfig, OpusDecoder, PlayoutKind, SampleRate};
 use core_types::Epoch;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -39,9 +39,9 @@ pub struct PlayStats {
     pub frames_lost: u64,
     /// Pictures that came and could not be decoded for want of an earlier one.
     pub frames_undecodable: u64,
-    /// Slots of sound played from their packet or recovered from the next.
+    /// Slots of sound, 20 ms each, played from their packet or recovered from later ones.
     pub audio_shown: u64,
-    /// Of these, recovered from the next packet.
+    /// Of these, recovered from later packets.
     pub audio_recovered: u64,
     /// Slots of sound concealed.
     pub audio_concealed: u64,
@@ -98,7 +98,7 @@ struct Player {
     delay: Duration,
     sinks: Vec<Box<dyn Sink>>,
     video: Option<VideoPlayer>,
-    audio: Option<AudioPlayer>,
+    audio: Option<SoundPlayer>,
     shared: Arc<Mutex<PlayStats>>,
     ending: Option<Instant>,
 }
@@ -124,6 +124,9 @@ impl Player {
                 self.take(message)?;
             }
         }
+        if let Some(audio) = &mut self.audio {
+            audio.finish(&mut self.sinks);
+        }
         for sink in self.sinks {
             sink.finish()?;
         }
@@ -143,7 +146,7 @@ impl Player {
                         self.video = Some(VideoPlayer::new(size, rate, self.delay));
                     }
                     Media::Audio { channels, .. } => {
-                        self.audio = Some(AudioPlayer::new(channels, self.delay)?)
+                        self.audio = Some(SoundPlayer::new(channels, self.delay)?)
                     }
                     Media::Data => {}
                 }
@@ -176,10 +179,17 @@ impl Player {
             stats.frames_undecodable = video.stats.undecodable;
         }
         if let Some(audio) = &mut self.audio {
-            audio.play(&self.clock, &mut self.sinks)?;
-            stats.audio_shown = audio.shown;
-            stats.audio_recovered = audio.recovered;
-            stats.audio_concealed = audio.concealed;
+            let pictures = self.video.as_ref().and_then(VideoPlayer::zero);
+            audio.play(&self.clock, Instant::now(), pictures, &mut self.sinks)?;
+            if let Some(video) = &mut self.video {
+                video.follow(audio.zero());
+            }
+            let sound = audio.stats();
+            let recovered = sound.from_coarse_copies + sound.from_redundancy;
+            let played = sound.from_packets + sound.from_repaired + sound.paused + recovered;
+            stats.audio_shown = SoundPlayer::slots(played);
+            stats.audio_recovered = SoundPlayer::slots(recovered);
+            stats.audio_concealed = SoundPlayer::slots(sound.concealed);
         }
         *self.shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = stats;
         Ok(())
@@ -187,86 +197,13 @@ impl Player {
 
     fn is_over(&self) -> bool {
         let idle = self.video.as_ref().is_none_or(VideoPlayer::is_idle)
-            && self.audio.as_ref().is_none_or(|audio| audio.buffer.is_empty());
+            && self.audio.as_ref().is_none_or(SoundPlayer::is_idle);
         self.ending.is_some_and(|deadline| idle || Instant::now() >= deadline)
     }
 
     fn patience(&self) -> Duration {
-        let audio = self.audio.as_ref().and_then(|a| a.buffer.next_due()).map(|due| self.clock.instant(due));
+        let audio = self.audio.as_ref().and_then(SoundPlayer::next_due);
         let next = self.video.as_ref().and_then(VideoPlayer::next_due).into_iter().chain(audio).min();
         next.map_or(IDLE, |due| due.saturating_duration_since(Instant::now())).min(IDLE)
-    }
-}
-
-/// The delay may grow to twice what was asked for, and by 300 ms at least.
-fn jitter(delay: Duration) -> JitterConfig {
-    let max_delay = (delay * 2).max(delay + Duration::from_millis(300));
-    let default = JitterConfig::default();
-    // Packets that wait that long, and a few more.
-    let held = (max_delay.as_millis() / default.frame.duration().as_millis().max(1)) as usize + 20;
-    JitterConfig { delay, max_delay, max_packets: held.clamp(default.max_packets, 1_024), ..default }
-}
-
-struct AudioPlayer {
-    buffer: JitterBuffer,
-    decoder: OpusDecoder,
-    ended: bool,
-    shown: u64,
-    recovered: u64,
-    concealed: u64,
-}
-
-impl AudioPlayer {
-    fn new(channels: u8, delay: Duration) -> Result<Self, Error> {
-        let failed = |e: codec_opus::Error| Error::codec("Opus decoder", e);
-        let channels = if channels == 2 { Channels::Stereo } else { Channels::Mono };
-        Ok(Self {
-            buffer: JitterBuffer::new(jitter(delay)).map_err(failed)?,
-            decoder: OpusDecoder::new(SampleRate::default(), channels).map_err(failed)?,
-            ended: false,
-            shown: 0,
-            recovered: 0,
-            concealed: 0,
-        })
-    }
-
-    fn push(&mut self, clock: &Clock, object: Received, sinks: &mut [Box<dyn Sink>]) -> Result<(), Error> {
-        if object.flags.end_of_stream {
-            self.ended = true;
-            return Ok(());
-        }
-        for sink in sinks {
-            sink.audio_packet(object.pts, &object.payload)?;
-        }
-        let at = clock.at(object.assembled_at);
-        if let Err(error) = self.buffer.push(at, object.seq, object.pts, object.payload) {
-            tracing::debug!(%error, "a packet of sound was left out");
-        }
-        Ok(())
-    }
-
-    fn play(&mut self, clock: &Clock, sinks: &mut [Box<dyn Sink>]) -> Result<(), Error> {
-        while let Some(slot) = self.buffer.pop(clock.now()) {
-            let real = match slot.kind {
-                PlayoutKind::Packet { packet, .. } => self.decoder.decode(&packet).is_ok(),
-                PlayoutKind::Recover { next } => {
-                    let recovered = self.decoder.recover(&next).is_ok();
-                    self.recovered += u64::from(recovered);
-                    recovered
-                }
-                // After the last packet there is nothing to conceal.
-                PlayoutKind::Missing if self.ended => continue,
-                PlayoutKind::Missing => {
-                    self.decoder.conceal().map_err(|e| Error::codec("Opus decoder", e))?;
-                    false
-                }
-            };
-            self.shown += u64::from(real);
-            self.concealed += u64::from(!real);
-            for sink in &mut *sinks {
-                sink.sound(ShownSound { pts: slot.pts, real });
-            }
-        }
-        Ok(())
     }
 }

@@ -32,13 +32,15 @@ pub struct ShownPicture<'a> {
     pub late: bool,
 }
 
-/// A slot of sound at the moment it is played.
+/// A slot of sound, 20 ms, when it has been played.
 #[derive(Debug, Clone, Copy)]
 pub struct ShownSound {
     /// Its presentation time.
     pub pts: MediaTime,
-    /// True if it came from its own packet or was recovered from the next one; false if it was concealed.
+    /// True if all of it came from its own packet or was recovered from later ones; false if some was concealed.
     pub real: bool,
+    /// When it was heard.
+    pub heard_at: Instant,
 }
 
 /// Takes what a player makes. Called from the player's thread.

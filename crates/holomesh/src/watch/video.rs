@@ -6,7 +6,7 @@ use crate::Error;
 use asking::Asking;
 use codec_av1::{Frame, LayerPacket, LayeredDecoder, join_layers};
 use core_types::{FrameRate, FrameSize, Layer, MediaTime, ObjectSeq};
-use schedule::Schedule;
+pub(super) use schedule::Schedule;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use waiting::{Next, Waiting};
@@ -215,6 +215,16 @@ impl VideoPlayer {
             }
         }
         Ok(())
+    }
+
+    /// When pictures of media time 0 are to be shown, as far as pictures alone tell.
+    pub(super) fn zero(&self) -> Option<Instant> {
+        self.schedule.zero()
+    }
+
+    /// Sound of media time 0 is heard then.
+    pub(super) const fn follow(&mut self, sound: Option<Instant>) {
+        self.schedule.follow(sound);
     }
 
     /// When there is something to do next.

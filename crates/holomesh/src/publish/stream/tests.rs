@@ -138,17 +138,19 @@ fn a_share_of_repair_ends_at_as_much_as_there_is_source() {
     assert_eq!(RepairShare::from_permille(u32::MAX), RepairShare::MAX);
     assert_eq!(RepairShare::from_permille(1_000).permille(), 1_000);
     for k in [1, 10, 1_024, u32::MAX] {
-        assert_eq!(RepairShare::NONE.symbols(k, 1, Layer::BASE), 0);
-        assert_eq!(RepairShare::MAX.symbols(k, 1, Layer::BASE), k.min(Encoder::MAX_REPAIR_SYMBOLS));
+        assert_eq!(RepairShare::NONE.symbols(k, 1), 0);
+        assert_eq!(RepairShare::MAX.symbols(k, 1), k.min(Encoder::MAX_REPAIR_SYMBOLS));
     }
 }
 
 #[test]
 fn any_parent_may_fail_but_for_detail_that_nothing_refers_to_for_long() {
-    let repair = |spatial, temporal| {
-        RepairShare::NONE.symbols(12, 4, Layer { spatial, temporal, quality: 0 })
-    };
-    assert_eq!([repair(0, 0), repair(0, 2), repair(1, 0), repair(1, 1), repair(2, 2)], [4, 4, 4, 0, 0]);
+    let none = RepairShare::NONE;
+    let mut repair = Repair { parents: 4, share: none, of_detail: none };
+    let of = |repair: &Repair, spatial, temporal| repair.symbols(12, Layer { spatial, temporal, quality: 0 });
+    let places = [(0, 0), (0, 2), (1, 0), (1, 1), (2, 2)];
+    assert_eq!(places.map(|(spatial, temporal)| of(&repair, spatial, temporal)), [4, 4, 4, 0, 0]);
+    repair.of_detail = RepairShare::from_permille(100);
     let detail = Layer { spatial: 0, temporal: 1, quality: 1 };
-    assert_eq!(RepairShare::from_permille(100).symbols(12, 4, detail), 2, "loss is made up for all the same");
+    assert_eq!((repair.symbols(12, detail), of(&repair, 0, 0)), (2, 4), "loss is made up for all the same");
 }

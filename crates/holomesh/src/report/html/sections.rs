@@ -190,13 +190,13 @@ pub(super) fn watchers(report: &DemoReport, colours: &HashMap<&NodeName, String>
         report.watchers.iter().map(|w| watcher(w, colours.get(&w.id).map_or("", String::as_str))).collect();
     format!(
         "<section>\n<h2>Watchers</h2>\n<div class=\"scroll\"><table>\n<thead>\
-         <tr><th rowspan=\"2\">watcher</th><th rowspan=\"2\" class=\"l\">role</th><th colspan=\"3\">frames</th>\
+         <tr><th rowspan=\"2\">watcher</th><th rowspan=\"2\" class=\"l\">role</th><th colspan=\"4\">frames</th>\
          <th colspan=\"2\">audio packets</th><th colspan=\"2\">chunks</th><th rowspan=\"2\">PSNR<br>dB</th>\
          <th colspan=\"3\">latency, ms</th><th rowspan=\"2\">downlink<br>ratio</th><th rowspan=\"2\">parents</th></tr>\
-         <tr><th>shown</th><th>%</th><th>late</th><th>played</th><th>%</th><th>rebuilt</th>\
+         <tr><th>shown</th><th>%</th><th>reduced</th><th>late</th><th>played</th><th>%</th><th>rebuilt</th>\
          <th>unopened</th><th>p50</th><th>p95</th><th>p99</th></tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n\
          <p class=\"note\">Downlink ratio: bytes received per byte of the source symbols published while it was a member. \
-         PSNR: mean over the luma of the frames compared. Rebuilt: source symbols lost on the way and recovered from repair symbols.</p>\n</section>\n"
+         Reduced: shown in fewer layers than the publisher made. PSNR: mean over the luma of the frames compared. Rebuilt: source symbols lost on the way and recovered from repair symbols.</p>\n</section>\n"
     )
 }
 
@@ -222,6 +222,7 @@ fn watcher(w: &WatcherReport, colour: &str) -> String {
         ),
         cell(of(w.frames_shown, w.frames_expected), false),
         cell(share(frames), few(frames)),
+        cell(count(w.frames_reduced), false),
         cell(count(w.frames_late), false),
         cell(of(w.audio_shown, w.audio_expected), false),
         cell(share(audio), few(audio)),

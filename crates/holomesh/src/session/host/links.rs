@@ -66,11 +66,14 @@ impl Host {
     }
 
     /// Repair for several parents is sized so that any of them may fail, which covers what hops lose. With one parent there is none
-    /// but for what the worst first hop loses; the others leave out what they don't need.
+    /// but for what the worst first hop loses; the others leave out what they don't need. So it is for detail in any case.
     fn follow_loss(&mut self) {
         let share = RepairShare::from_permille(self.core.repair_needed().into());
-        for stream in self.streams.values_mut().filter(|stream| stream.parents() == 1) {
-            stream.set_repair(share);
+        for stream in self.streams.values_mut() {
+            match stream.parents() {
+                1 => stream.set_repair(share),
+                _ => stream.set_detail_repair(share),
+            }
         }
     }
 

@@ -10,29 +10,46 @@ const RECOVERY: Duration = Duration::from_micros(250);
 /// How far the clock of media time may be off with every picture: 500 millionths at 25 pictures a second.
 const DRIFT: Duration = Duration::from_micros(20);
 
-pub(super) struct Schedule {
+/// Pictures are seen no more than this before their sound is heard (ITU-R BT.1359: 45 ms is noticed).
+const SYNC: Duration = Duration::from_millis(20);
+
+pub(in crate::watch) struct Schedule {
     /// What was asked for, and what it is now.
     least_delay: Duration,
     delay: Duration,
     /// When media time 0 was, as far as the quickest object so far tells.
     base: Option<Instant>,
+    /// When sound of media time 0 was heard.
+    sound: Option<Instant>,
 }
 
 impl Schedule {
-    pub(super) const fn new(delay: Duration) -> Self {
-        Self { least_delay: delay, delay, base: None }
+    pub(in crate::watch) const fn new(delay: Duration) -> Self {
+        Self { least_delay: delay, delay, base: None, sound: None }
     }
 
     /// An object came: the clock is as seen by the one that was quickest on its way. False if it came before the time there is.
-    pub(super) fn handle_object(&mut self, at: Instant, pts: MediaTime) -> bool {
+    pub(in crate::watch) fn handle_object(&mut self, at: Instant, pts: MediaTime) -> bool {
         let Some(zero) = at.checked_sub(pts.as_duration()) else { return false };
         self.base = Some(self.base.map_or(zero, |base| zero.min(base + DRIFT)));
         true
     }
 
     /// Nothing before the first object.
-    pub(super) fn due(&self, pts: MediaTime) -> Option<Instant> {
-        Some(self.base? + pts.as_duration() + self.delay)
+    pub(in crate::watch) fn due(&self, pts: MediaTime) -> Option<Instant> {
+        let own = self.zero()?;
+        let zero = self.sound.and_then(|sound| sound.checked_sub(SYNC)).map_or(own, |sound| own.max(sound));
+        Some(zero + pts.as_duration())
+    }
+
+    /// When pictures of media time 0 are to be shown, as far as pictures alone tell. The sound is held back to there.
+    pub(in crate::watch) fn zero(&self) -> Option<Instant> {
+        Some(self.base? + self.delay)
+    }
+
+    /// Sound of media time 0 is heard then: it may need more time than pictures do, and those go with it.
+    pub(in crate::watch) const fn follow(&mut self, sound: Option<Instant>) {
+        self.sound = sound;
     }
 
     /// Late pictures make those after them wait longer, so that they come evenly again; then the delay shrinks slowly.
