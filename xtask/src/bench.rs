@@ -39,7 +39,7 @@ struct Group {
 const RELAY: &str = "relay";
 const MESH: &str = "mesh";
 const CODECS: &str = "codecs";
-const GROUPS: [Group; 5] = [
+const GROUPS: [Group; 6] = [
     Group {
         name: "path",
         says: "CPU time of each stage that a frame passes on its way",
@@ -59,6 +59,11 @@ const GROUPS: [Group; 5] = [
         name: MESH,
         says: "deaths, loss, churn and crowds in simulated sessions, deaths over real sockets, and the topology",
         run: &["--package", "benches-mesh", "--"],
+    },
+    Group {
+        name: "store",
+        says: "recordings: ingest, opening, deleting and space beside plain files",
+        run: &["--package", "benches-store", "--"],
     },
     Group {
         name: RELAY,

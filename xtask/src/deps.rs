@@ -32,7 +32,7 @@ struct Law {
     except_through: Option<&'static str>,
 }
 
-const LAWS: [Law; 9] = [
+const LAWS: [Law; 10] = [
     Law {
         says: "nothing but `benches` depends on `holomesh`",
         binds: |name| !matches!(name, "holomesh" | "benches"),
@@ -87,6 +87,16 @@ const LAWS: [Law; 9] = [
         except_through: None,
     },
     Law {
+        says: "`consent-decay` and `symbol-store` reach `core-types` and `identity` alone of ours, beside each other: a store \
+               can't name a content key",
+        binds: |name| matches!(name, "consent-decay" | "symbol-store"),
+        forbids: |node| {
+            node.ours
+                && !matches!(node.name.as_str(), "core-types" | "identity" | "consent-decay" | "symbol-store")
+        },
+        except_through: None,
+    },
+    Law {
         says: "`core-types` and `gf256` depend on nothing of ours",
         binds: |name| matches!(name, "core-types" | "gf256"),
         forbids: |node| node.ours,
@@ -101,7 +111,7 @@ const LAWS: [Law; 9] = [
 ];
 
 /// The crates that the laws name: were one renamed, its laws would hold for want of anybody to break them.
-const NAMED: [&str; 14] = [
+const NAMED: [&str; 16] = [
     "alm",
     "av-congestion",
     "av-lane",
@@ -110,12 +120,14 @@ const NAMED: [&str; 14] = [
     "av-relay",
     "av-wire",
     "benches",
+    "consent-decay",
     "core-types",
     "gf256",
     "holomesh",
     "mls-provider",
     "netsim",
     "peer-gossip",
+    "symbol-store",
 ];
 
 /// What is wrong, one line for each pair of a crate and a law that it breaks.
@@ -212,7 +224,7 @@ fn graph(metadata: &Metadata) -> Result<Graph> {
 mod tests {
     use super::*;
 
-    const OURS: [(&str, &[&str]); 17] = [
+    const OURS: [(&str, &[&str]); 19] = [
         ("core-types", &["thiserror"]),
         ("gf256", &[]),
         ("identity", &["core-types"]),
@@ -226,6 +238,8 @@ mod tests {
         ("netsim", &["core-types"]),
         ("alm", &["core-types", "identity"]),
         ("peer-gossip", &["core-types", "identity", "av-wire", "alm"]),
+        ("consent-decay", &["core-types", "identity"]),
+        ("symbol-store", &["core-types", "identity", "consent-decay"]),
         ("codec-opus", &["core-types"]),
         ("holomesh", &["av-mls", "av-relay", "av-lane", "alm", "codec-opus", "iroh"]),
         ("benches", &["holomesh"]),
@@ -295,6 +309,13 @@ mod tests {
         let law = "`av-lane` carries what it can't read";
         assert_broken(&[("av-lane", "av-relay")], law, ": av-lane -> av-relay");
         assert_broken(&[("av-congestion", "codec-opus")], law, ": av-lane -> av-congestion -> codec-opus");
+    }
+
+    #[test]
+    fn a_store_knows_no_content_keys() {
+        let law = "`consent-decay` and `symbol-store` reach `core-types` and `identity` alone";
+        assert_broken(&[("symbol-store", "av-wire")], law, ": symbol-store -> av-wire");
+        assert_broken(&[("consent-decay", "av-mls")], law, ": symbol-store -> consent-decay -> av-mls");
     }
 
     #[test]

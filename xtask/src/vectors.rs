@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use crate::shell::{self, cargo};
 
 /// The examples that write vectors into the folder that they are given.
-const GENERATORS: [&str; 9] = [
+const GENERATORS: [&str; 11] = [
     "alm_vectors",
     "av_lane_vectors",
     "av_link_vectors",
@@ -18,8 +18,10 @@ const GENERATORS: [&str; 9] = [
     "av_wire_vectors",
     "av_wire_proof_vectors",
     "codec_fountain_vectors",
+    "consent_decay_vectors",
     "identity_vectors",
     "peer_gossip_vectors",
+    "symbol_store_vectors",
 ];
 
 pub(crate) fn run(check_only: bool) -> Result<()> {

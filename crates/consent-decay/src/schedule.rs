@@ -50,15 +50,51 @@ impl Schedule {
         if consent == Consent::Revoked {
             return Ok(Tier::HardDelete);
         }
-        let age_days = age_ms(admitted, now)? / DAY_MS;
+        Self::check_admission(admitted, now)?;
+        Ok(self.tier_of_admitted(admitted, now))
+    }
+
+    /// The tier by age alone of what was admitted when its date was checked. A clock that has gone back since then makes
+    /// it no older than new, and is no reason to refuse anything.
+    pub fn tier_of_admitted(&self, admitted: WallTime, now: WallTime) -> Tier {
+        let age_days = now.0.saturating_sub(admitted.0) / DAY_MS;
         let bands_passed = self.bands.iter().filter(|days| age_days >= u64::from(**days)).count();
-        Ok(match bands_passed {
+        match bands_passed {
             0 => Tier::Full,
             1 => Tier::DropRepair,
             2 => Tier::DropHighQuality,
             3 => Tier::MinViable,
             _ => Tier::EnvelopeOnly,
-        })
+        }
+    }
+
+    /// When age takes what was admitted at `admitted` below `held`; `None` for what age takes no further, and beyond the
+    /// end of time.
+    pub fn falls_below(&self, admitted: WallTime, held: Tier) -> Option<WallTime> {
+        let band = match held {
+            Tier::Full => 0,
+            Tier::DropRepair => 1,
+            Tier::DropHighQuality => 2,
+            Tier::MinViable => 3,
+            Tier::EnvelopeOnly | Tier::HardDelete => return None,
+        };
+        admitted.0.checked_add(u64::from(self.bands[band]) * DAY_MS).map(WallTime)
+    }
+
+    /// Checks a date at which ages are to begin.
+    ///
+    /// # Errors
+    /// [`Error::FutureAdmission`] when it is more than [`Schedule::MAX_SKEW`] after `now`: it might never age.
+    pub fn check_admission(admitted: WallTime, now: WallTime) -> Result<(), Error> {
+        if u128::from(admitted.0.saturating_sub(now.0)) > Self::MAX_SKEW.as_millis() {
+            return Err(Error::FutureAdmission { admitted, now });
+        }
+        Ok(())
+    }
+
+    /// The ages in days at which `Full`, `DropRepair`, `DropHighQuality` and `MinViable` end.
+    pub const fn bands(&self) -> [u32; 4] {
+        self.bands
     }
 
     /// When the tier drops next if consent stands: a time after `now`, or `None` when only the envelope is left.
@@ -66,15 +102,8 @@ impl Schedule {
     /// # Errors
     /// As for [`Schedule::tier`].
     pub fn next_change(&self, admitted: WallTime, now: WallTime) -> Result<Option<WallTime>, Error> {
-        age_ms(admitted, now)?;
+        Self::check_admission(admitted, now)?;
         let ends = self.bands.iter().filter_map(|days| admitted.0.checked_add(u64::from(*days) * DAY_MS));
         Ok(ends.map(WallTime).find(|end| *end > now))
     }
-}
-
-fn age_ms(admitted: WallTime, now: WallTime) -> Result<u64, Error> {
-    if u128::from(admitted.0.saturating_sub(now.0)) > Schedule::MAX_SKEW.as_millis() {
-        return Err(Error::FutureAdmission { admitted, now });
-    }
-    Ok(now.0.saturating_sub(admitted.0))
 }

@@ -1,0 +1,288 @@
+//! Letting go: what time, pressure and revocation take away, key by key (spec 82 section 6).
+
+use crate::Error;
+use crate::admit::{Kind, envelope_key};
+use crate::error::db;
+use crate::keys::{ENVELOPE, Slot};
+use crate::retention::Group;
+use crate::row::{GroupStats, Row, due_key, due_of, erased_key};
+use crate::store::{Sealing, Shared, Store, put_row, row};
+use crate::tables::{self, meta};
+use consent_decay::{
+    Candidate, ContentId, Decision, Due, Item, Ledger, Level, Relief, Step, Tick, Tier, Transition, Trigger,
+    decide,
+};
+use core_types::WallTime;
+use redb::{ReadableDatabase as _, ReadableTable as _, WriteTransaction};
+
+/// What [`Store::relieve`] did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Relieved {
+    /// What went down, and to where.
+    pub transitions: Vec<Transition>,
+    /// Bytes that [`Store::reclaim`] can give back now, as far as pressure freed them.
+    pub freed: u64,
+}
+
+impl Store {
+    /// Looks at what is due at `now` and lets go of what consent does not allow any more. Call it again while
+    /// [`Tick::more`] says so, and when [`Reader::next_due`](crate::Reader::next_due) has come.
+    ///
+    /// # Errors
+    /// [`Error::Database`] or [`Error::KeyFile`]: nothing is lost, and what is due still is.
+    pub fn fade(&mut self, now: WallTime) -> Result<Tick, Error> {
+        let mut fading = Fading {
+            shared: &self.shared,
+            sealing: &mut self.sealing,
+            audit_entries: self.options.audit_entries,
+            transaction: None,
+            wipes: Vec::new(),
+        };
+        self.scheduler.tick(now, &mut fading)
+    }
+
+    /// Lets go of as much as frees `need` bytes, by tier and retention priority across contents, and of nothing below the
+    /// level's floor. Looks at all contents.
+    ///
+    /// # Errors
+    /// As [`Store::fade`].
+    pub fn relieve(&mut self, now: WallTime, level: Level, need: u64) -> Result<Relieved, Error> {
+        let mut relief = Relief::new(level, need);
+        let reading = self.shared.database.begin_read().map_err(db)?;
+        for entry in reading.open_table(tables::CONTENTS).map_err(db)?.iter().map_err(db)? {
+            let (content, row) = entry.map_err(db)?;
+            // What can't be read is for `check`, and no reason to free nothing.
+            let Ok(row) = Row::from_bytes(row.value()) else { continue };
+            relief.offer(&candidate(ContentId(*content.value()), &row));
+        }
+        drop(reading);
+        let (chosen, freed) = relief.finish();
+        let mut transitions = Vec::new();
+        let transaction = tables::durable(&self.shared.database)?;
+        let mut change = Change::new(&transaction, self.options.audit_entries);
+        for (content, to) in chosen {
+            let Some(row) = row(&transaction, content)? else { continue };
+            let trigger = Trigger::Pressure { level, to };
+            let decision = decide(&row.item(content), &self.shared.classes, trigger, now);
+            if decision.is_news {
+                transitions.push(decision.transition(now));
+            }
+            change.settle(row, &decision, now)?;
+        }
+        let wipes = change.finish();
+        commit(&self.shared, &mut self.sealing, transaction, &wipes)?;
+        Ok(Relieved { transitions, freed })
+    }
+}
+
+fn candidate(content: ContentId, row: &Row) -> Candidate {
+    // Step 0 drops repair, the last group; step 3 the first.
+    let steps = [Group::Repair, Group::Enhancement, Group::Base, Group::KeyFrames].map(|group| {
+        let stats = &row.groups[group.index()];
+        Step { bytes: stats.stored, priority: stats.mean_priority() }
+    });
+    let from = row.terms.as_ref().map_or(WallTime(0), |terms| terms.from);
+    Candidate { content, held: row.tier, from, steps }
+}
+
+/// A key to be destroyed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wipe {
+    content: ContentId,
+    slot: Slot,
+    cell: usize,
+}
+
+/// Destroys keys, and then says so in the database. In this order: whatever happens in between, what was let go of can't be
+/// read. The other way round a crash could leave a key of what is said to be gone.
+pub(crate) fn commit(
+    shared: &Shared,
+    sealing: &mut Sealing,
+    transaction: WriteTransaction,
+    wipes: &[Wipe],
+) -> Result<(), Error> {
+    for wipe in wipes {
+        sealing.remove(&wipe.content);
+        shared.keys.wipe(wipe.slot, [wipe.cell])?;
+    }
+    if !wipes.is_empty() {
+        shared.keys.sync()?;
+    }
+    transaction.commit().map_err(db)
+}
+
+/// Changes of tier inside one transaction.
+pub(crate) struct Change<'a> {
+    transaction: &'a WriteTransaction,
+    audit_entries: u64,
+    wipes: Vec<Wipe>,
+}
+
+impl<'a> Change<'a> {
+    pub(crate) const fn new(transaction: &'a WriteTransaction, audit_entries: u64) -> Self {
+        Self { transaction, audit_entries, wipes: Vec::new() }
+    }
+
+    /// The keys to destroy.
+    pub(crate) fn finish(self) -> Vec<Wipe> {
+        self.wipes
+    }
+
+    /// Notes that a key has to be destroyed.
+    pub(crate) fn wipe(&mut self, row: &Row, content: ContentId, cell: usize) {
+        self.wipes.push(Wipe { content, slot: row.slot, cell });
+    }
+
+    /// Does to a content what was decided.
+    pub(crate) fn settle(&mut self, mut row: Row, decision: &Decision, now: WallTime) -> Result<(), Error> {
+        let (content, after) = (decision.content, decision.after);
+        self.index(&mut row, content, decision.due)?;
+        row.frozen_since = decision.frozen_since;
+        row.tier = after;
+        if decision.is_news {
+            self.audit(&decision.transition(now))?;
+        }
+        let had = decision.before;
+        let mut erased = self.transaction.open_table(tables::ERASED).map_err(db)?;
+        for group in Group::ALL {
+            if group.is_kept_at(after) || !group.is_kept_at(had) {
+                continue;
+            }
+            self.wipe(&row, content, group.index());
+            if row.groups[group.index()].symbols > 0 {
+                erased.insert(&erased_key(row.number, group as u8), ()).map_err(db)?;
+            }
+            row.groups[group.index()] = GroupStats::default();
+        }
+        if after <= Tier::EnvelopeOnly && had > Tier::EnvelopeOnly {
+            erased.insert(&erased_key(row.number, FRAME_GROUPS), ()).map_err(db)?;
+        }
+        drop(erased);
+        if after > Tier::HardDelete {
+            return put_row(self.transaction, content, &row);
+        }
+        self.wipe(&row, content, ENVELOPE);
+        let mut envelopes = self.transaction.open_table(tables::ENVELOPES).map_err(db)?;
+        for kind in [Kind::Consent, Kind::Manifest] {
+            envelopes.remove(&envelope_key(content, kind)).map_err(db)?;
+        }
+        self.transaction.open_table(tables::CONTENTS).map_err(db)?.remove(content.as_bytes()).map_err(db)?;
+        let mut free = self.transaction.open_table(tables::FREE_SLOTS).map_err(db)?;
+        free.insert(row.slot.0, ()).map_err(db)?;
+        Ok(())
+    }
+
+    /// Moves a content in the index of what is due.
+    pub(crate) fn index(
+        &self,
+        row: &mut Row,
+        content: ContentId,
+        due: Option<WallTime>,
+    ) -> Result<(), Error> {
+        let mut table = self.transaction.open_table(tables::DUE).map_err(db)?;
+        if let Some(old) = row.due {
+            table.remove(&due_key(old, content)).map_err(db)?;
+        }
+        if let Some(due) = due {
+            table.insert(&due_key(due, content), ()).map_err(db)?;
+        }
+        row.due = due;
+        Ok(())
+    }
+
+    pub(crate) fn audit(&self, entry: &Transition) -> Result<(), Error> {
+        let number = tables::take_number(self.transaction, meta::NEXT_AUDIT)?;
+        let mut table = self.transaction.open_table(tables::AUDIT).map_err(db)?;
+        table.insert(number, entry.to_bytes().as_slice()).map_err(db)?;
+        if let Some(old) = number.checked_sub(self.audit_entries) {
+            table.remove(old).map_err(db)?;
+        }
+        Ok(())
+    }
+}
+
+/// Stands in [`tables::ERASED`] for the list of frame groups.
+pub(crate) const FRAME_GROUPS: u8 = 4;
+
+/// The store as the scheduler sees it: one transaction a tick.
+struct Fading<'a> {
+    shared: &'a Shared,
+    sealing: &'a mut Sealing,
+    audit_entries: u64,
+    transaction: Option<WriteTransaction>,
+    wipes: Vec<Wipe>,
+}
+
+impl Fading<'_> {
+    fn transaction(&mut self) -> Result<&WriteTransaction, Error> {
+        let open = match self.transaction.take() {
+            Some(open) => open,
+            None => tables::durable(&self.shared.database)?,
+        };
+        Ok(self.transaction.insert(open))
+    }
+}
+
+impl Ledger for Fading<'_> {
+    type Error = Error;
+
+    fn due(&mut self, now: WallTime, after: Option<Due>, limit: usize) -> Result<Vec<Due>, Error> {
+        use core::ops::Bound::{Excluded, Included, Unbounded};
+        let (first, last) =
+            (after.map(|due| due_key(due.at, due.content)), due_key(now, ContentId([0xff; 32])));
+        if first.is_some_and(|first| first > last) {
+            return Ok(Vec::new());
+        }
+        // A look at the index alone makes no transaction.
+        let from = first.as_ref().map_or(Unbounded, Excluded);
+        let reading = self.shared.database.begin_read().map_err(db)?;
+        let table = reading.open_table(tables::DUE).map_err(db)?;
+        let due = table.range::<&[u8; 40]>((from, Included(&last))).map_err(db)?.take(limit);
+        due.map(|entry| Ok(due_of(entry.map_err(db)?.0.value()))).collect()
+    }
+
+    fn item(&mut self, content: ContentId) -> Result<Item, Error> {
+        let row = row(self.transaction()?, content)?.ok_or(Error::Unknown(content))?;
+        Ok(row.item(content))
+    }
+
+    fn settle(&mut self, due: Due, decision: &Decision, now: WallTime) -> Result<(), Error> {
+        let audit_entries = self.audit_entries;
+        let transaction = self.transaction()?;
+        let row = row(transaction, due.content)?.ok_or(Error::Unknown(due.content))?;
+        let mut change = Change::new(transaction, audit_entries);
+        change.settle(row, decision, now)?;
+        let wipes = change.finish();
+        self.wipes.extend(wipes);
+        Ok(())
+    }
+
+    fn postpone(&mut self, due: Due, until: WallTime) -> Result<(), Error> {
+        let audit_entries = self.audit_entries;
+        let transaction = self.transaction()?;
+        match row(transaction, due.content) {
+            Ok(Some(mut row)) => {
+                let change = Change::new(transaction, audit_entries);
+                change.index(&mut row, due.content, Some(until))?;
+                put_row(transaction, due.content, &row)
+            }
+            // Nothing, or nothing that can be read: the index alone can be moved.
+            missing => {
+                let mut table = transaction.open_table(tables::DUE).map_err(db)?;
+                table.remove(&due_key(due.at, due.content)).map_err(db)?;
+                if missing.is_err() {
+                    table.insert(&due_key(until, due.content), ()).map_err(db)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn commit(&mut self) -> Result<(), Error> {
+        let wipes = core::mem::take(&mut self.wipes);
+        match self.transaction.take() {
+            Some(transaction) => commit(self.shared, self.sealing, transaction, &wipes),
+            None => Ok(()),
+        }
+    }
+}

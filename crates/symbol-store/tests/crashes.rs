@@ -1,0 +1,418 @@
+//! Nothing that was acknowledged is lost, and nothing that was deleted comes back, wherever power fails, a write or a sync fails,
+//! or the process is killed. `SYMBOL_STORE_ROUNDS` says how many rounds there are of each kind.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod common;
+
+use common::disk::{Disk, Fate};
+use common::*;
+use consent_decay::{ContentId, Level, Tier};
+use core_types::WallTime;
+use rand::rngs::{SmallRng, StdRng};
+use rand::{RngExt as _, SeedableRng as _};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, LazyLock, Mutex};
+use symbol_store::{Error, Fault, Flush, Group, Options, Store};
+
+const CONTENTS: u8 = 5;
+
+/// Signing costs more than the rest of a round.
+static SIGNED: LazyLock<Vec<[Vec<u8>; 2]>> =
+    LazyLock::new(|| (0..CONTENTS).map(|n| [consent(n), tombstone(n)]).collect());
+
+fn rounds(usual: u64) -> u64 {
+    std::env::var("SYMBOL_STORE_ROUNDS").map_or(usual, |rounds| rounds.parse().unwrap())
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Admit(u8),
+    Record(u8, Flush),
+    Sync,
+    Revoke(u8),
+    Fade(u64),
+    Relieve(Level, u64),
+    Reclaim(usize),
+}
+
+fn step(rng: &mut SmallRng) -> Step {
+    let n = rng.random_range(0..CONTENTS);
+    match rng.random_range(0..20) {
+        0..=3 => Step::Admit(n),
+        4..=8 => Step::Record(n, Flush::Later),
+        9..=12 => Step::Record(n, Flush::Now),
+        13..=14 => Step::Sync,
+        15 => Step::Revoke(n),
+        16 => Step::Fade(rng.random_range(0..15)),
+        17..=18 => {
+            let level =
+                [Level::Repair, Level::HighQuality, Level::Least, Level::Last][rng.random_range(0..4)];
+            Step::Relieve(level, rng.random_range(1..3_000))
+        }
+        _ => Step::Reclaim(rng.random_range(1..9)),
+    }
+}
+
+/// What the store has promised.
+#[derive(Debug, Clone, Default)]
+struct Promised {
+    /// By content, the tier and the frame groups, each with the tier at which it was recorded.
+    held: BTreeMap<u8, (Tier, BTreeMap<u64, Tier>)>,
+    revoked: BTreeSet<u8>,
+}
+
+/// What has happened but may be lost: it was recorded and not synced.
+#[derive(Debug, Default)]
+struct World {
+    promised: Promised,
+    unsynced: Vec<(u8, u64, Tier)>,
+    next_group: u64,
+}
+
+impl World {
+    fn synced(&mut self) {
+        for (n, group, tier) in self.unsynced.drain(..) {
+            if let Some((_, groups)) = self.promised.held.get_mut(&n) {
+                groups.insert(group, tier);
+            }
+        }
+    }
+
+    fn lower(&mut self, content_id: ContentId, after: Tier) {
+        let n = (0..CONTENTS).find(|n| content(*n) == content_id).unwrap();
+        self.promised.held.get_mut(&n).unwrap().0 = after;
+    }
+
+    /// Does one step, and notes what it promised. Every step but recording for later syncs what came before it.
+    fn take(&mut self, store: &mut Store, step: Step) -> Result<(), Error> {
+        let held = |world: &Self, n| world.promised.held.get(&n).map(|held| held.0);
+        match step {
+            Step::Admit(n) => {
+                match store.admit(
+                    day(0),
+                    &SIGNED[usize::from(n)][0],
+                    &mut StdRng::seed_from_u64(u64::from(n) + 77),
+                ) {
+                    Ok(_) => drop(self.promised.held.insert(n, (Tier::Full, BTreeMap::new()))),
+                    // It is there already, or gone for good: nothing was written.
+                    Err(Error::Consent(_)) if held(self, n).is_some() => return Ok(()),
+                    Err(Error::Revoked(_)) if self.promised.revoked.contains(&n) => return Ok(()),
+                    Err(error) => return Err(error),
+                }
+                self.synced();
+            }
+            Step::Record(n, flush) => {
+                let group = self.next_group;
+                match try_record(store, n, group, flush, day(0)) {
+                    Ok(_) => {
+                        self.next_group += 10;
+                        self.unsynced.push((n, group, held(self, n).unwrap()));
+                        if flush == Flush::Now {
+                            self.synced();
+                        }
+                    }
+                    Err(Error::Unknown(_)) if held(self, n).is_none() => {}
+                    Err(Error::Revoked(_)) if self.promised.revoked.contains(&n) => {}
+                    Err(Error::Faded { .. }) if held(self, n) == Some(Tier::EnvelopeOnly) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Step::Sync => {
+                store.sync()?;
+                self.synced();
+            }
+            Step::Revoke(n) => {
+                store.revoke(day(0), &SIGNED[usize::from(n)][1])?;
+                self.promised.held.remove(&n);
+                self.promised.revoked.insert(n);
+                self.synced();
+            }
+            Step::Fade(days) => {
+                let tick = store.fade(day(days))?;
+                assert_eq!(tick.failed, []);
+                if !tick.transitions.is_empty() {
+                    self.synced();
+                }
+                for entry in tick.transitions {
+                    self.lower(entry.content, entry.after);
+                }
+            }
+            Step::Relieve(level, need) => {
+                let relieved = store.relieve(day(0), level, need)?;
+                self.synced();
+                for entry in relieved.transitions {
+                    self.lower(entry.content, entry.after);
+                }
+            }
+            Step::Reclaim(blocks) => {
+                store.reclaim(blocks)?;
+                self.synced();
+            }
+        }
+        Ok(())
+    }
+
+    /// Holds the store against what was promised. `broken` is the step that did not come to its end.
+    fn check(&mut self, store: &mut Store, broken: Option<Step>) {
+        let reader = store.reader();
+        // A clock that says the first day: nothing but what was done hides anything.
+        let now = day(0);
+        let may_be_lower = |n: u8| match broken {
+            Some(Step::Revoke(which)) => which == n,
+            Some(Step::Fade(_) | Step::Relieve(..)) => true,
+            _ => false,
+        };
+        for n in &self.promised.revoked {
+            assert!(matches!(reader.describe(now, content(*n)), Err(Error::Revoked(_))), "{n} came back");
+            assert_eq!(reader.tombstone(content(*n)).unwrap().as_ref(), Some(&SIGNED[usize::from(*n)][1]));
+        }
+        for n in 0..CONTENTS {
+            let promised = self.promised.held.get(&n);
+            let Some((tier, groups)) = promised else { continue };
+            let described = match reader.describe(now, content(n)) {
+                Ok(described) => described,
+                Err(Error::Revoked(_)) if may_be_lower(n) => continue,
+                Err(error) => panic!("content {n} is gone: {error}"),
+            };
+            assert!(described.tier <= *tier, "{n} rose from {tier} to {}", described.tier);
+            assert!(described.tier == *tier || may_be_lower(n), "{n} fell from {tier} to {}", described.tier);
+            for (group, recorded_at) in groups {
+                let kept = |tier: Tier| KEPT[5 - tier.code() as usize];
+                match readable(&reader, now, n, *group) {
+                    Ok(read) => {
+                        let most = kept((*tier).min(*recorded_at));
+                        assert!(
+                            read.iter().all(|place| most.contains(place)),
+                            "{n}: what was dropped came back"
+                        );
+                        assert!(read == most || may_be_lower(n), "{n}: {read:?} of {most:?}");
+                    }
+                    // Keys are destroyed before the database says so.
+                    Err(Error::Faded { .. }) => assert!(*tier <= Tier::EnvelopeOnly || may_be_lower(n)),
+                    Err(error) => panic!("{n}, group {group}: {error}"),
+                }
+            }
+        }
+        drop(reader);
+        let health = store.check(now, true).unwrap();
+        for fault in &health.faults {
+            let Fault::Key(which, _) = fault else { panic!("{fault:?} after {broken:?}") };
+            let n = (0..CONTENTS).find(|n| content(*n) == *which).unwrap();
+            assert!(may_be_lower(n), "{fault:?} after {broken:?}");
+        }
+        assert_eq!(store.check(now, false).unwrap().faults, []);
+        // From here on what is there counts.
+        self.unsynced.clear();
+        let reader = store.reader();
+        for n in 0..CONTENTS {
+            match reader.describe(now, content(n)) {
+                Ok(described) => self.promised.held.entry(n).or_default_with(described.tier),
+                Err(Error::Revoked(_)) => {
+                    self.promised.held.remove(&n);
+                    self.promised.revoked.insert(n);
+                }
+                Err(_) => assert!(!self.promised.held.contains_key(&n)),
+            }
+        }
+    }
+}
+
+/// An entry whose tier is what the store says it is.
+trait OrDefaultWith {
+    fn or_default_with(self, tier: Tier);
+}
+
+impl OrDefaultWith for std::collections::btree_map::Entry<'_, u8, (Tier, BTreeMap<u64, Tier>)> {
+    fn or_default_with(self, tier: Tier) {
+        self.or_insert_with(|| (tier, BTreeMap::new())).0 = tier;
+    }
+}
+
+fn open_on(disks: [Disk; 2], seed: u64) -> Result<Store, Error> {
+    let [database, keys] = disks;
+    Store::open_on(database, keys, &KEY, Options::default(), &mut StdRng::seed_from_u64(seed))
+}
+
+/// One round: steps until the disks fail at a random operation, what is left is opened, three times over.
+fn round(seed: u64) {
+    let mut rng = SmallRng::seed_from_u64(seed);
+    let mut world = World::default();
+    let fate = || Arc::new(Mutex::new(Fate::default()));
+    let mut disks = [Disk::new(&fate()), Disk::new(&fate())];
+    for life in 0..3_u64 {
+        let failing = fate();
+        disks = disks.map(|disk| disk.after_death(&failing));
+        {
+            let mut failing = failing.lock().unwrap();
+            // In the first life the store is made before anything fails.
+            failing.left = (life > 0 || rng.random_ratio(1, 4)).then(|| rng.random_range(0..120));
+            failing.only_once = rng.random_ratio(1, 3);
+        }
+        let mut broken = None;
+        // Opening writes too.
+        if let Ok(mut store) = open_on(disks.clone(), seed * 10 + life) {
+            if failing.lock().unwrap().left.is_none() {
+                failing.lock().unwrap().left = Some(rng.random_range(0..120));
+            }
+            for _ in 0..60 {
+                let step = step(&mut rng);
+                if world.take(&mut store, step).is_err() {
+                    broken = Some(step);
+                    break;
+                }
+            }
+        }
+        let whole = fate();
+        let by_power = rng.random_ratio(3, 4);
+        disks = disks.map(|disk| {
+            if by_power { disk.after_power_failure(&mut rng, &whole) } else { disk.after_death(&whole) }
+        });
+        let mut store = open_on(disks.clone(), seed * 10 + life + 5).unwrap_or_else(|error| {
+            panic!("seed {seed}, life {life}, after {broken:?}: {error}");
+        });
+        world.check(&mut store, broken);
+    }
+}
+
+#[test]
+fn whatever_fails_promises_are_kept() {
+    for seed in 0..rounds(100) {
+        round(seed);
+    }
+}
+
+/// A store that was never finished hinders nobody; a store whose database was overwritten is not taken for one.
+#[test]
+fn a_crash_while_the_store_is_made_leaves_one_that_can_be_made() {
+    let fate = |left| Arc::new(Mutex::new(Fate { left, ..Fate::default() }));
+    let mut failed = 0;
+    for left in 0..60 {
+        for seed in 0..4 {
+            let mut rng = SmallRng::seed_from_u64(seed);
+            let failing = fate(Some(left));
+            let disks = [Disk::new(&failing), Disk::new(&failing)];
+            failed += u32::from(open_on(disks.clone(), 1).is_err());
+            let whole = fate(None);
+            let disks = disks.map(|disk| disk.after_power_failure(&mut rng, &whole));
+            let mut store = open_on(disks, 2).unwrap_or_else(|error| panic!("{left}, {seed}: {error}"));
+            store.admit(day(0), &SIGNED[0][0], &mut StdRng::seed_from_u64(3)).unwrap();
+        }
+    }
+    assert!((40..240).contains(&failed), "{failed} of 240 failed");
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()));
+    std::fs::write(dir.path().join("symbols.redb"), [1; 8_192]).unwrap();
+    let refused = Store::open(dir.path(), &KEY, Options::default(), &mut common::rng());
+    assert!(matches!(refused, Err(Error::Database(_))));
+    assert_eq!(std::fs::read(dir.path().join("symbols.redb")).unwrap(), [1; 8_192]);
+}
+
+/// Where the child process keeps its store; it is the same test, told so.
+const CHILD: &str = "SYMBOL_STORE_CRASH_CHILD";
+
+#[test]
+fn a_killed_process_loses_nothing_that_it_acknowledged() {
+    if let Some(dir) = std::env::var_os(CHILD) {
+        return child(Path::new(&dir));
+    }
+    let mut rng = SmallRng::seed_from_u64(9);
+    for _ in 0..rounds(8) {
+        let dir = tempfile::tempdir().unwrap();
+        for _ in 0..2 {
+            kill_one(dir.path(), &mut rng);
+        }
+    }
+}
+
+/// Records, syncs and revokes for ever, and says what is done.
+fn child(dir: &Path) {
+    let mut out = std::io::stdout();
+    let mut store = open(dir);
+    let groups = |store: &Store, n| {
+        let groups = store.reader().frame_groups(day(0), content(n), None, 100_000);
+        groups.map_or(0, |groups| groups.len() as u64)
+    };
+    let mut rng = StdRng::seed_from_u64(u64::from(std::process::id()));
+    for life in 0_u64.. {
+        for n in 0..CONTENTS - 1 {
+            let _ = store.admit(day(0), &SIGNED[usize::from(n)][0], &mut rng);
+            let group = groups(&store, n) * 10;
+            let now = life % 2 == 0;
+            let flush = if now { Flush::Now } else { Flush::Later };
+            if try_record(&mut store, n, group, flush, WallTime(START)).is_ok() && now {
+                writeln!(out, "\nkept {n} {group}").unwrap();
+            }
+        }
+        if life % 2 == 1 {
+            store.sync().unwrap();
+            writeln!(out, "\nsynced").unwrap();
+        }
+        if life == 3 {
+            store.revoke(day(0), &SIGNED[2][1]).unwrap();
+            writeln!(out, "\nrevoked 2").unwrap();
+        }
+        if life == 5 {
+            store.relieve(day(0), Level::Repair, u64::MAX).unwrap();
+            writeln!(out, "\nlowered").unwrap();
+        }
+        out.flush().unwrap();
+    }
+}
+
+fn kill_one(dir: &Path, rng: &mut SmallRng) {
+    let name = "a_killed_process_loses_nothing_that_it_acknowledged";
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(CHILD, dir)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let wanted = rng.random_range(1..40);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut said: Vec<String> = lines.by_ref().filter(|line| !line.is_empty()).take(wanted).collect();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    // What it said until it died.
+    said.extend(lines);
+    let mut store = open(dir);
+    let reader = store.reader();
+    let mut is_lowered = false;
+    for line in &said {
+        let words: Vec<&str> = line.split(' ').collect();
+        match words[..] {
+            ["kept", n, group] => {
+                let n: u8 = n.parse().unwrap();
+                match readable(&reader, day(0), n, group.parse().unwrap()) {
+                    Ok(read) => assert!(KEPT[..2].contains(&&read[..]), "{read:?}"),
+                    Err(Error::Revoked(_)) if n == 2 => {}
+                    // The key is destroyed before the database says so.
+                    Err(Error::Faded { .. }) => {}
+                    Err(error) => panic!("{line}: {error}"),
+                }
+            }
+            ["revoked", "2"] => {
+                assert!(matches!(reader.describe(day(0), content(2)), Err(Error::Revoked(_))));
+            }
+            ["lowered"] => is_lowered = true,
+            _ => {}
+        }
+    }
+    if is_lowered {
+        for n in [0, 1, 3] {
+            let described = reader.describe(day(0), content(n)).unwrap();
+            assert_eq!(
+                (described.tier, described.groups[Group::Repair as usize].symbols),
+                (Tier::DropRepair, 0)
+            );
+        }
+    }
+    drop(reader);
+    for fault in store.check(day(0), true).unwrap().faults {
+        assert!(matches!(fault, Fault::Key(..)), "{fault:?}");
+    }
+    assert_eq!(store.check(day(0), false).unwrap().faults, []);
+}
