@@ -5,6 +5,7 @@
 mod av1;
 mod fountain;
 mod live;
+mod mdc;
 mod speech;
 mod window;
 
@@ -14,9 +15,10 @@ use clap::Parser;
 use std::path::PathBuf;
 
 /// The parts of the group, in the order of their rows.
-const PARTS: [Part; 4] = [
+const PARTS: [Part; 5] = [
     Part { name: "av1", rows: av1::rows },
     Part { name: "fountain", rows: fountain::rows },
+    Part { name: "mdc", rows: mdc::rows },
     Part { name: "speech", rows: speech::rows },
     Part { name: "window", rows: window::rows },
 ];
@@ -30,7 +32,7 @@ struct Part {
 #[derive(Debug, Parser)]
 #[command(name = "benches-codecs")]
 struct Options {
-    /// One part alone: av1, fountain, speech or window. All if nothing is said.
+    /// One part alone: av1, fountain, mdc, speech or window. All if nothing is said.
     part: Option<String>,
     /// Where to write the rows as JSON.
     #[arg(long, value_name = "PATH")]

@@ -92,7 +92,6 @@ impl Structure {
     /// What a layer may have of the stream's bit rate, with the layers of lower picture rates of the same resolution and quality, and
     /// without lower resolutions and qualities.
     pub fn rate_of(self, total: BitRate, layer: Layer) -> BitRate {
-        let (step, temporal) = (usize::from(layer.spatial.max(layer.quality)), usize::from(layer.temporal));
         // Per mille, by experience: a resolution needs some twice of the one below it.
         let steps: [u64; 3] = match (self.spatial, self.quality) {
             (1, 1) => [1_000, 0, 0],
@@ -100,6 +99,12 @@ impl Structure {
             (2, _) => [330, 670, 0],
             _ => [130, 290, 580],
         };
+        self.rate_with(total, layer, steps)
+    }
+
+    /// The same, with other thousandths for each resolution or quality.
+    pub(crate) fn rate_with(self, total: BitRate, layer: Layer, steps: [u64; 3]) -> BitRate {
+        let (step, temporal) = (usize::from(layer.spatial.max(layer.quality)), usize::from(layer.temporal));
         let rates: [u64; 3] = match self.temporal {
             1 => [1_000, 0, 0],
             2 => [650, 1_000, 0],

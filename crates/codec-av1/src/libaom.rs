@@ -15,6 +15,8 @@ use crate::{EncoderConfig, Error, Frame, Packet, Structure, VideoEncoder};
 pub struct LibaomEncoder {
     config: EncoderConfig,
     structure: Structure,
+    /// Thousandths of the rate for each step, where they are not the structure's own.
+    shares: Option<[u64; 3]>,
     backend: Encoder,
     pattern: Pattern,
     /// Frames since the last key frame, that one counted.
@@ -37,6 +39,23 @@ impl LibaomEncoder {
     /// # Errors
     /// As [`LibaomEncoder::new`]; [`Error::Config`] also when the lowest layer would be too small.
     pub fn layered(config: EncoderConfig, structure: Structure) -> Result<Self, Error> {
+        Self::open(config, structure, None)
+    }
+
+    /// As [`LibaomEncoder::layered`], with so many thousandths of the bit rate for each resolution or quality, the lowest first, and not what
+    /// [`Structure::rate_of`] says. For who pays otherwise for some layers than for others.
+    ///
+    /// # Errors
+    /// As [`LibaomEncoder::layered`]; [`Error::Config`] also for shares that are not 1,000 together.
+    pub fn shared_out(config: EncoderConfig, structure: Structure, shares: [u64; 3]) -> Result<Self, Error> {
+        let used = shares.iter().take(structure.steps().into());
+        if used.fold(0u64, |sum, share| sum.saturating_add(*share)) != 1_000 {
+            return Err(Error::Config(format!("shares {shares:?}: 1000 together for {structure}")));
+        }
+        Self::open(config, structure, Some(shares))
+    }
+
+    fn open(config: EncoderConfig, structure: Structure, shares: Option<[u64; 3]>) -> Result<Self, Error> {
         config.check()?;
         structure.size_of(config.size, 0)?;
         let halvings = |step: u8| if structure.quality() > 1 { 0 } else { structure.spatial() - 1 - step };
@@ -48,8 +67,9 @@ impl LibaomEncoder {
             spatial: (0..structure.steps()).map(|step| 1 << halvings(step)).collect(),
             temporal: structure.temporal(),
         };
-        let backend = Encoder::new(settings, &rates(structure, config.bit_rate)).map_err(failed)?;
-        Ok(Self { config, structure, backend, pattern: Pattern::new(structure), since_key: 0, begun: false })
+        let backend = Encoder::new(settings, &rates(structure, config.bit_rate, shares)).map_err(failed)?;
+        let pattern = Pattern::new(structure);
+        Ok(Self { config, structure, shares, backend, pattern, since_key: 0, begun: false })
     }
 
     /// What it was made with, and the rates that were asked for last.
@@ -160,7 +180,7 @@ impl VideoEncoder for LibaomEncoder {
         let config = EncoderConfig { bit_rate, ..self.config };
         config.check()?;
         if bit_rate != self.config.bit_rate {
-            self.backend.set_rates(&rates(self.structure, bit_rate)).map_err(failed)?;
+            self.backend.set_rates(&rates(self.structure, bit_rate, self.shares)).map_err(failed)?;
             self.config = config;
         }
         Ok(())
@@ -188,9 +208,14 @@ impl VideoEncoder for LibaomEncoder {
     }
 }
 
-fn rates(structure: Structure, total: BitRate) -> Vec<LayerRate> {
+fn rates(structure: Structure, total: BitRate, shares: Option<[u64; 3]>) -> Vec<LayerRate> {
     let kbit = |rate: BitRate| u32::try_from(rate.0 / 1_000).unwrap_or(u32::MAX).max(1);
-    structure.layers().map(|layer| LayerRate { kbit: kbit(structure.rate_of(total, layer)) }).collect()
+    let layers = structure.layers();
+    let rate = |layer| match shares {
+        Some(shares) => structure.rate_with(total, layer, shares),
+        None => structure.rate_of(total, layer),
+    };
+    layers.map(|layer| LayerRate { kbit: kbit(rate(layer)) }).collect()
 }
 
 fn failed(error: av1_backends::Error) -> Error {

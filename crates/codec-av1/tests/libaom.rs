@@ -173,3 +173,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn shares_of_the_rate_can_be_other_than_the_structures_own() {
+    let config = config(size(192, 128));
+    let base_share = |shares: [u64; 3], rate: BitRate| {
+        let mut encoder = LibaomEncoder::shared_out(config, Structure::L2T1, shares).unwrap();
+        encoder.set_bit_rate(rate).unwrap();
+        let (mut base, mut all) = (0, 0);
+        for (index, pts) in steady(60).into_iter().enumerate() {
+            for packet in encoder.encode(&pattern(config.size, index), pts, false).unwrap() {
+                all += packet.data.len();
+                base += if packet.layer.spatial == 0 { packet.data.len() } else { 0 };
+            }
+        }
+        100 * base / all
+    };
+    for rate in [config.bit_rate, BitRate::from_kbit(150)] {
+        let (small, large) = (base_share([150, 850, 0], rate), base_share([600, 400, 0], rate));
+        assert!(small + 20 < large, "{small} and {large} of a hundred");
+    }
+    for shares in [[500, 400, 0], [500, 400, 100], [u64::MAX, 1_001, 0]] {
+        let opened = LibaomEncoder::shared_out(config, Structure::L2T1, shares);
+        assert!(matches!(opened, Err(Error::Config(_))), "{shares:?}");
+    }
+}
