@@ -170,3 +170,20 @@ fn streams_do_not_mix() {
     receiver.take(second, number(0), &sent[0][1].data).unwrap();
     assert_eq!(receiver.show(number(0)).from.len(), 2);
 }
+
+#[test]
+fn the_rate_is_kept_where_low_pictures_take_more_than_their_share() {
+    let config = codec_av1::EncoderConfig { bit_rate: BitRate::from_kbit(200), ..config() };
+    let mut encoder = codec_mdc::MdcEncoder::new(config, Descriptions::Four, Scheme::Alternating).unwrap();
+    let mut bytes = [0; 2];
+    for index in 0..250 {
+        // Every picture is quite another one.
+        let frame = support::picture(index * 37 % 1_000);
+        for payload in encoder.encode(&frame, core_types::MediaTime(40_000 * index as u64)).unwrap() {
+            // What it begins with, and what comes of it.
+            bytes[usize::from(index >= 150)] += payload.data.len();
+        }
+    }
+    let kbit = [bytes[0] * 8 / 6_000, bytes[1] * 8 / 4_000];
+    assert!((150..=225).contains(&kbit[1]), "{kbit:?} of 200");
+}

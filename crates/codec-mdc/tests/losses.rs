@@ -94,6 +94,25 @@ fn a_missing_picture_that_is_told_is_not_waited_for() {
 }
 
 #[test]
+fn a_picture_is_not_made_from_another_one_than_it_refers_to() {
+    let of = Descriptions::Two;
+    let payloads = payloads(of, Scheme::Alternating, 4);
+    let first = of.get(0).unwrap();
+    let mut receiver = MdcReceiver::new(of, size());
+    for (index, payloads) in payloads.iter().enumerate() {
+        let mut data = payloads[0].data.clone();
+        if index == 3 {
+            // It says the frame before the last good one.
+            assert_eq!(data[1], 1);
+            data[1] = 2;
+        }
+        receiver.take(first, number(index), &data).unwrap();
+        assert_eq!(receiver.show(number(index)).picture.is_some(), index != 3, "frame {index}");
+    }
+    assert!(receiver.wants_key_frame() == [of.get(1).unwrap()], "what others refer to is all there");
+}
+
+#[test]
 fn without_anything_there_is_no_picture_and_all_want_key_frames() {
     for of in COUNTS {
         let mut receiver = MdcReceiver::new(of, size());

@@ -1,8 +1,9 @@
 //! What several descriptions cost beside one stream, and what they give: the tables, curves and pictures of `docs/MDC.md`.
 //!
-//! `cargo run --release -p codec-mdc --example curves [-- --out docs/mdc] [--clip FILE.y4m] [--frames N]`
+//! `cargo run --release -p codec-mdc --example curves [-- --out docs/mdc] [--clip FILE.y4m] [--only NAME] [--frames N]`
 //!
-//! Tables go to standard output. `--out` writes curves and pictures there; `--clip` measures another clip, too.
+//! Tables go to standard output. `--out` writes curves and pictures there; `--clip` measures another clip, too, and
+//! `--only` one of them (`bundled`, `synthetic`, or the file's name without its ending).
 
 mod clip;
 mod file;
@@ -32,15 +33,16 @@ struct Options {
 }
 
 fn options() -> Outcome<Options> {
-    let (mut out, mut files, mut most) = (None, Vec::new(), usize::MAX);
+    let (mut out, mut files, mut only, mut most) = (None, Vec::new(), None, usize::MAX);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument}: a value is missing"));
         match argument.as_str() {
             "--out" => out = Some(PathBuf::from(value()?)),
             "--clip" => files.push(value()?),
+            "--only" => only = Some(value()?),
             "--frames" => most = value()?.parse()?,
-            _ => return Err(format!("{argument}: there are --out, --clip and --frames").into()),
+            _ => return Err(format!("{argument}: there are --out, --clip, --only and --frames").into()),
         }
     }
     let named = |name: &str, frames| Clip { name: name.to_owned(), frames };
@@ -50,6 +52,7 @@ fn options() -> Outcome<Options> {
             PathBuf::from(&file).file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into());
         clips.push(named(&name, file::read(&file, most)?));
     }
+    clips.retain(|clip| only.as_ref().is_none_or(|only| *only == clip.name));
     Ok(Options { out, clips })
 }
 

@@ -162,6 +162,24 @@ mod tests {
     }
 
     #[test]
+    fn what_errors_have_in_common_is_not_taken_for_gain() {
+        // The error of `shared` is in both; the other has more of its own.
+        let shared = coded(8, 3, false).frame;
+        let with = |noise: i32, seed: usize| {
+            let (own, film) = (coded(noise, seed, false).frame, filmed());
+            let sum = shared.as_i420().iter().zip(own.as_i420()).zip(film.as_i420());
+            let data = sum.map(|((a, b), film)| (i32::from(*a) + i32::from(*b) - i32::from(*film)) as u8);
+            let frame = Frame::from_i420(size(), data.collect()).unwrap();
+            Rated { error_256: error_256(&frame), frame }
+        };
+        let (mut best, other) = (with(3, 1), with(11, 2));
+        let before = best.error_256;
+        blend(&mut best, &other);
+        let after = error_256(&best.frame);
+        assert!(after <= before + before / 100, "{after} after {before}");
+    }
+
+    #[test]
     fn what_shows_something_else_does_not_count() {
         let (mut best, other) = (coded(6, 1, false), coded(7, 2, true));
         let before = best.clone();
