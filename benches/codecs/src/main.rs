@@ -55,7 +55,9 @@ fn main() -> Result<()> {
         // They are of no part: they need a program.
         Some(program) if options.part.is_none() => rows.extend(live::rows(program, options.quick)?),
         Some(_) => {}
-        None => println!("WARNING: without the rows of the whole pipeline, for which --holomesh PATH is needed"),
+        None => {
+            println!("WARNING: without the rows of the whole pipeline, for which --holomesh PATH is needed")
+        }
     }
     print_table(&rows);
     if let Some(path) = options.json {

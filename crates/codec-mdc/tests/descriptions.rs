@@ -1,4 +1,5 @@
 //! Whichever descriptions are there, there is a picture of each frame, and with more of them a better one.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod support;
 

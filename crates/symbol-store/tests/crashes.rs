@@ -305,7 +305,7 @@ fn a_crash_while_the_store_is_made_leaves_one_that_can_be_made() {
     let dir = tempfile::tempdir().unwrap();
     drop(open(dir.path()));
     std::fs::write(dir.path().join("symbols.redb"), [1; 8_192]).unwrap();
-    let refused = Store::open(dir.path(), &KEY, Options::default(), &mut common::rng());
+    let refused = Store::open(dir.path(), &KEY, Options::default(), &mut rng());
     assert!(matches!(refused, Err(Error::Database(_))));
     assert_eq!(std::fs::read(dir.path().join("symbols.redb")).unwrap(), [1; 8_192]);
 }

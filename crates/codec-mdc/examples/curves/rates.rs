@@ -97,8 +97,8 @@ pub(crate) fn measure(clip: &Clip, out: Option<&Path>) -> Outcome<()> {
 
 /// Between what was measured, by the logarithm of the rate.
 fn at(curve: &[(f64, f64)], kbit: f64) -> f64 {
-    let pairs = curve.iter().zip(curve.iter().skip(1));
-    let pair = pairs.clone().find(|(_, above)| above.0 >= kbit).or(pairs.last());
+    let mut pairs = curve.iter().zip(curve.iter().skip(1));
+    let pair = pairs.clone().find(|(_, above)| above.0 >= kbit).or(pairs.next_back());
     pair.map_or(f64::NAN, |(below, above)| {
         let part = (kbit / below.0).ln() / (above.0 / below.0).ln();
         below.1 + part * (above.1 - below.1)

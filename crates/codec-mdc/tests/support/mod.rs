@@ -1,5 +1,5 @@
 //! A moving picture and an encoder for it, shared by the tests.
-#![allow(dead_code, reason = "each test takes what it needs")]
+#![allow(dead_code, clippy::unwrap_used, reason = "each test takes what it needs; helpers of tests")]
 
 use codec_av1::{EncoderConfig, Frame, Structure};
 use codec_mdc::{Descriptions, FrameNumber, MdcEncoder, Payload, Scheme};

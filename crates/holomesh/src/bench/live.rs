@@ -188,10 +188,7 @@ fn measure(options: &Options) -> Result<Figures, Error> {
         })
     })?;
     let Ok(ticket) = ticket.blocking_recv() else {
-        return Err(host
-            .finish_by(Instant::now())
-            .and_then(Result::err)
-            .unwrap_or(Error::Ended("the host")));
+        return Err(host.finish_by(Instant::now()).and_then(Result::err).unwrap_or(Error::Ended("the host")));
     };
     let mut relays = Vec::new();
     for link in 1..=u64::from(options.links) {
@@ -229,8 +226,14 @@ fn measure(options: &Options) -> Result<Figures, Error> {
     std::thread::sleep(Duration::from_millis(options.delay + 1_000));
     let reduced = state.snapshot().played.frames_reduced - reduced;
     let Stretch { captured, shown, unreadable, times } = glass.stretch(from, to);
-    let mut encoded: Vec<Duration> =
-        encoding.0.lock().unwrap_or_else(PoisonError::into_inner).iter().skip(encoded_from).copied().collect();
+    let mut encoded: Vec<Duration> = encoding
+        .0
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .iter()
+        .skip(encoded_from)
+        .copied()
+        .collect();
     encoded.sort_unstable();
     Ok(Figures {
         layers: options.layers.to_string(),

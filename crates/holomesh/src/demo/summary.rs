@@ -104,7 +104,9 @@ fn report(options: &Options, outcome: &Outcome, cpu_before: Option<Duration>) ->
         leaver,
         options: options.shown().into_iter().map(|(name, value)| (name.into(), value)).collect(),
         machine: machine(),
-        cpu_seconds: crate::service::cpu_time().zip(cpu_before).map(|(after, before)| (after - before).as_secs_f64()),
+        cpu_seconds: crate::service::cpu_time()
+            .zip(cpu_before)
+            .map(|(after, before)| (after - before).as_secs_f64()),
     }
 }
 

@@ -327,7 +327,10 @@ mod tests {
         );
         assert_has(&json, &["events", "leaver", "version", "options", "machine", "cpu_seconds"]);
         for watcher in json["watchers"].as_array().unwrap() {
-            assert_has(watcher, &["id", "frames_expected", "frames_shown", "frames_reduced", "frames_late", "audio_expected"]);
+            assert_has(
+                watcher,
+                &["id", "frames_expected", "frames_shown", "frames_reduced", "frames_late", "audio_expected"],
+            );
             assert_has(watcher, &["audio_shown", "undecryptable_chunks", "psnr_y_db", "latency_ms"]);
             assert_has(
                 watcher,

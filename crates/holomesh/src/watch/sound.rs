@@ -94,7 +94,8 @@ impl SoundPlayer {
             if self.ended && self.playout.waiting() == 0 && !is_real {
                 continue;
             }
-            let slot = u64::try_from(media.media().as_duration().as_micros() / SLOT.as_micros()).unwrap_or(u64::MAX);
+            let slot =
+                u64::try_from(media.media().as_duration().as_micros() / SLOT.as_micros()).unwrap_or(u64::MAX);
             match &mut self.slot {
                 Some((playing, all_real)) if *playing == slot => *all_real &= is_real,
                 _ => {
@@ -170,7 +171,11 @@ mod tests {
 
     /// Packets that each take 30 ms; before each 10 ms of playing it is asked when pictures of media time 0 are shown, in ms after they
     /// were captured. Gives how long after it was captured each slot was heard.
-    fn heard(packets: u64, mut pictures: impl FnMut(u64) -> Option<u64>, lost: impl Fn(u64) -> bool) -> Vec<(u64, bool)> {
+    fn heard(
+        packets: u64,
+        mut pictures: impl FnMut(u64) -> Option<u64>,
+        lost: impl Fn(u64) -> bool,
+    ) -> Vec<(u64, bool)> {
         let clock = Clock::start();
         let origin = Instant::now() + Duration::from_secs(1);
         let mut encoder = OpusEncoder::new(EncoderConfig::default()).unwrap();
@@ -203,7 +208,9 @@ mod tests {
             }
         }
         let heard = ears.0.lock().unwrap();
-        let after = |sound: &ShownSound| sound.heard_at.duration_since(origin + sound.pts.as_duration()).as_millis() as u64;
+        let after = |sound: &ShownSound| {
+            sound.heard_at.duration_since(origin + sound.pts.as_duration()).as_millis() as u64
+        };
         heard.iter().map(|sound| (after(sound), sound.real)).collect()
     }
 

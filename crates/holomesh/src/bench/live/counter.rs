@@ -138,9 +138,11 @@ impl FrameSource for Numbered {
 fn tiled(tiles: [&Frame; 4], size: FrameSize) -> Vec<u8> {
     let mut data = Vec::with_capacity(size.bytes_420() * 4);
     type Plane = fn(&Frame) -> &[u8];
-    for (plane, width) in
-        [(Frame::y as Plane, size.width()), (Frame::u as Plane, size.width() / 2), (Frame::v as Plane, size.width() / 2)]
-    {
+    for (plane, width) in [
+        (Frame::y as Plane, size.width()),
+        (Frame::u as Plane, size.width() / 2),
+        (Frame::v as Plane, size.width() / 2),
+    ] {
         for pair in tiles.chunks_exact(2) {
             let [left, right] = pair else { continue };
             for (left, right) in plane(left).chunks_exact(width).zip(plane(right).chunks_exact(width)) {
@@ -206,12 +208,17 @@ mod tests {
         let size = FrameSize::new(640, 360).unwrap();
         let small = FrameSize::new(160, 90).unwrap();
         let rate = FrameRate::new(25, 1).unwrap();
-        let config =
-            EncoderConfig { size: small, rate, bit_rate: BitRate::from_kbit(40), max_key_interval: 100, threads: 1 };
+        let config = EncoderConfig {
+            size: small,
+            rate,
+            bit_rate: BitRate::from_kbit(40),
+            max_key_interval: 100,
+            threads: 1,
+        };
         let mut encoder = LibaomEncoder::new(config).unwrap();
         let mut decoder = Rav1dDecoder::new(small).unwrap();
         for number in [0u16, 1, 0x5555, 0xaaaa, 0xffff, 12_345] {
-            let mut data: Vec<u8> = (0..size.bytes_420()).map(|at| (at * 7 ^ (at >> 6)) as u8).collect();
+            let mut data: Vec<u8> = (0..size.bytes_420()).map(|at| ((at * 7) ^ (at >> 6)) as u8).collect();
             write(&mut data, size, number);
             let frame = Frame::from_i420(size, data).unwrap();
             assert_eq!(read(&frame), Some(number));
