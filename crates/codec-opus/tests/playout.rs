@@ -208,7 +208,7 @@ fn contradictory_delays_are_refused() {
         SoundConfig { start_delay: ms(500), ..good },
         SoundConfig { repair_delay: ms(10), ..good },
         SoundConfig { repair_delay: ms(500), ..good },
-        SoundConfig { most_delay: ms(2_001), ..good },
+        SoundConfig { most_delay: ms(8_001), ..good },
     ] {
         assert!(matches!(SoundPlayout::new(config), Err(Error::Delays { .. })), "{config:?}");
     }

@@ -232,12 +232,12 @@ mod tests {
     fn a_good_run_holds_throughout() {
         let checks = assess(&fixture::report());
         assert!(checks.iter().all(|c| c.outcome == Outcome::Holds), "{checks:#?}");
-        assert_eq!(summary(&checks), "All 9 checks hold");
+        assert_eq!(summary(&checks), "All 10 checks hold");
     }
 
     #[test]
     fn each_defect_fails_its_own_check_and_no_other() {
-        let defects: [fn(&mut DemoReport); 9] = [
+        let defects: [fn(&mut DemoReport); 10] = [
             |r| r.watchers[1].frames_shown = r.watchers[1].frames_expected * 98 / 100,
             |r| r.watchers[2].audio_shown = 0,
             |r| r.watchers[0].undecryptable_chunks = 1,
@@ -247,13 +247,14 @@ mod tests {
             |r| r.watchers[4].proofs.forged = 1,
             |r| r.watchers[1].downlink_ratio = Some(1.61),
             |r| r.watchers[1].psnr_y_db = Some(29.9),
+            |r| r.watchers[3].lip_sync_ms.p95 = Some(40.5),
         ];
         for (i, defect) in defects.into_iter().enumerate() {
             let mut report = fixture::report();
             defect(&mut report);
-            let failed: Vec<_> = (0..9).filter(|c| outcomes(&report)[*c] == Outcome::Fails).collect();
+            let failed: Vec<_> = (0..10).filter(|c| outcomes(&report)[*c] == Outcome::Fails).collect();
             assert_eq!(failed, [i]);
-            assert!(summary(&assess(&report)).starts_with("1 of 9 checks fails: "));
+            assert!(summary(&assess(&report)).starts_with("1 of 10 checks fails: "));
         }
     }
 
@@ -272,9 +273,10 @@ mod tests {
         report.watchers[1].downlink_ratio = Some(f64::NAN);
         report.watchers[2].frames_expected = 0;
         report.watchers[3].proofs.objects = 0;
-        let open: Vec<_> = (0..9).filter(|c| outcomes(&report)[*c] == Outcome::NotMeasured).collect();
-        assert_eq!(open, [0, 5, 7, 8]);
-        assert!(summary(&assess(&report)).starts_with("5 of 9 checks hold; not measured: frames shown, "));
+        report.watchers[1].lip_sync_ms.p95 = None;
+        let open: Vec<_> = (0..10).filter(|c| outcomes(&report)[*c] == Outcome::NotMeasured).collect();
+        assert_eq!(open, [0, 5, 7, 8, 9]);
+        assert!(summary(&assess(&report)).starts_with("5 of 10 checks hold; not measured: frames shown, "));
     }
 
     #[test]

@@ -56,7 +56,7 @@ fn heading(report: &DemoReport) -> String {
 }
 
 fn watchers(watchers: &[WatcherReport]) -> Vec<String> {
-    let head = ["watcher", "", "frames", "", "reduced", "late", "audio", "unopened", "rebuilt", "PSNR dB"];
+    let head = ["watcher", "", "frames", "", "part", "late", "audio", "unopened", "rebuilt", "PSNR dB"];
     let head = head.into_iter().chain(["down", "parents"]).map(str::to_owned).collect();
     let row = |w: &WatcherReport| {
         vec![
@@ -207,7 +207,7 @@ mod tests {
         for node in ["watcher-1", "watcher-7", "relay-4"] {
             assert!(page.contains(node), "{page}");
         }
-        assert!(page.ends_with("All 9 checks hold.\n"));
+        assert!(page.ends_with("All 10 checks hold.\n"));
     }
 
     #[test]

@@ -153,10 +153,10 @@ fn failed(error: codec_opus::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::publish::StreamKind;
+    use crate::publish::{AudioConfig, StreamKind};
     use crate::watch::video::Schedule;
     use av_wire::ObjectFlags;
-    use codec_opus::{EncoderConfig, OpusEncoder};
+    use codec_opus::OpusEncoder;
     use core_types::{Layer, ObjectClass, ObjectSeq};
     use std::sync::{Arc, Mutex};
 
@@ -178,7 +178,7 @@ mod tests {
     ) -> Vec<(u64, bool)> {
         let clock = Clock::start();
         let origin = Instant::now() + Duration::from_secs(1);
-        let mut encoder = OpusEncoder::new(EncoderConfig::default()).unwrap();
+        let mut encoder = OpusEncoder::new(AudioConfig::through_bursts()).unwrap();
         let mut player = SoundPlayer::new(1, Duration::from_millis(100)).unwrap();
         let ears = Ears::default();
         let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(ears.clone())];

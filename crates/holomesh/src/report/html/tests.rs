@@ -72,7 +72,7 @@ fn a_real_run_gives_well_formed_markup_with_all_its_parts() {
     let html = page();
     check_markup(&html).unwrap();
     for part in [
-        "All 9 checks hold",
+        "All 10 checks hold",
         "Over time",
         "The picture",
         "Where the latency goes",
@@ -159,7 +159,7 @@ fn a_defect_stands_out() {
     report.watchers[1].proofs.forged = 2;
     let html = render(&report, &fixture::timeline(), &[]);
     let named = "undecryptable chunks, content keys held by relays, forged objects";
-    assert!(html.contains(&format!("<h1>3 of 9 checks fail: {named}</h1>")));
+    assert!(html.contains(&format!("<h1>3 of 10 checks fail: {named}</h1>")));
     assert_eq!(html.matches("<li class=\"fails\">").count(), 3);
     assert_eq!(html.matches("<td class=\"bad\">").count(), 3);
     assert!(!page().contains("<td class=\"bad\">"));
