@@ -23,7 +23,7 @@ pub(crate) fn rows(program: &Path, quick: bool) -> Result<Vec<Row>> {
         measure(program, &[&rate[..], &["--layers", layers]].concat())
     };
     let (layered, plain) = (hd("L3T3")?, hd("L1T1")?);
-    let clip = measure(program, &["--seconds", seconds, "--delay", "80"])?;
+    let clip = measure(program, &["--seconds", seconds, "--loss", "2"])?;
     let n = usize::try_from(layered.captured)?;
     let missed = |figures: &Figures| figures.captured.saturating_sub(figures.shown) as f64;
     let row = |name, unit, ours, base, baseline, most| {

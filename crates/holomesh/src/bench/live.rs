@@ -13,7 +13,7 @@ use crate::watch::{Sink, WatchState};
 use crate::{Error, keyfile, relay, session, watch};
 use clap::{Args, ValueEnum};
 use codec_av1::Structure;
-use core_types::BitRate;
+use core_types::{BitRate, FrameSize};
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ const STEP: Duration = Duration::from_millis(20);
 /// What is published.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Pictures {
-    /// The bundled clip: 640×360, 25 pictures a second.
+    /// The bundled clip, enlarged to 640×360, 25 pictures a second.
     #[default]
     Clip,
     /// Four of it side by side: 1280×720, 30 pictures a second.
@@ -65,7 +65,7 @@ pub struct Options {
     #[arg(long, default_value_t = 700, value_name = "KBIT", value_parser = clap::value_parser!(u64).range(8..=50_000))]
     pub bit_rate: u64,
     /// The watcher shows pictures so many milliseconds after they could have come.
-    #[arg(long, default_value_t = 120, value_name = "MS", value_parser = clap::value_parser!(u64).range(..=2_000))]
+    #[arg(long, default_value_t = 85, value_name = "MS", value_parser = clap::value_parser!(u64).range(..=2_000))]
     pub delay: u64,
     /// What media travel on.
     #[arg(long, value_enum, default_value_t)]
@@ -160,7 +160,8 @@ fn measure(options: &Options) -> Result<Figures, Error> {
     let (glass, encoding) = (Glass::default(), Arc::<Encoding>::default());
     let clip = Clip::load(None)?;
     let is_hd = options.pictures == Pictures::Hd;
-    let pictures = Numbered::new(clip, is_hd, glass.clone());
+    let size = FrameSize::new(640, 360).map_err(|e| Error::codec("picture", e))?;
+    let pictures = Numbered::new(&clip, size, is_hd, glass.clone());
     let video = VideoConfig {
         encoder: options.encoder,
         layers: options.layers,

@@ -24,7 +24,7 @@ pub(super) struct Options {
     #[arg(long)]
     seconds: Option<f64>,
     /// From when something could have arrived to when it is played, in milliseconds.
-    #[arg(long, default_value_t = 120)]
+    #[arg(long, default_value_t = 85)]
     delay: u64,
     /// What to do with pictures and sound that the publisher has not proven to be its own yet. `strict` plays everything
     /// 1.1 seconds later.

@@ -61,7 +61,7 @@ pub struct Options {
     #[arg(long, default_value_t = Structure::L1T1)]
     pub layers: Structure,
     /// From when an object could have arrived to when it is played, in milliseconds.
-    #[arg(long, default_value_t = 120)]
+    #[arg(long, default_value_t = 85)]
     pub delay: u64,
     /// What media travel on.
     #[arg(long, value_enum, default_value_t)]

@@ -29,8 +29,17 @@ impl RepairShare {
     }
 
     /// The share of `k`, rounded up.
-    pub(super) fn alone(self, k: u32) -> u32 {
-        let share = (u64::from(k) * u64::from(self.0)).div_ceil(1_000);
+    fn alone(self, k: u32) -> u32 {
+        self.of(k, 999)
+    }
+
+    /// The share of `k`, rounded to the nearest: a small object gets none for a small loss, and what it loses is asked for.
+    fn nearest(self, k: u32) -> u32 {
+        self.of(k, 500)
+    }
+
+    fn of(self, k: u32, more: u64) -> u32 {
+        let share = (u64::from(k) * u64::from(self.0) + more) / 1_000;
         u32::try_from(share).unwrap_or(u32::MAX).min(Encoder::MAX_REPAIR_SYMBOLS)
     }
 }
@@ -49,6 +58,6 @@ impl Repair {
     /// For `k` source symbols of a layer.
     pub(super) fn symbols(&self, k: u32, layer: Layer) -> u32 {
         let is_detail = (layer.spatial > 0 || layer.quality > 0) && layer.temporal > 0;
-        if is_detail { self.of_detail.alone(k) } else { self.share.symbols(k, self.parents) }
+        if is_detail { self.of_detail.nearest(k) } else { self.share.symbols(k, self.parents) }
     }
 }

@@ -10,10 +10,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Bits of the number. Each is a block of light or dark in the first row, and its opposite in the second.
+/// Bits of the number, in Gray's code: from one picture to the next one block changes, so an encoder that leaves that as it was shows the
+/// picture before and no other. Each is a block of light or dark in the first row, and its opposite in the second.
 const BITS: usize = 16;
 /// Side of a block, as a share of the picture's width: in the lowest of three resolutions it still has some pixels.
-const BLOCKS_IN_WIDTH: usize = 40;
+const BLOCKS_IN_WIDTH: usize = 20;
 const LIGHT: u8 = 220;
 const DARK: u8 = 30;
 
@@ -93,9 +94,10 @@ pub(super) struct Numbered {
 }
 
 impl Numbered {
-    /// The clip as it is, or four pictures of it from different times side by side, at 30 pictures a second.
-    pub(super) const fn new(clip: Clip, is_hd: bool, glass: Glass) -> Self {
-        Self { clip, is_hd, glass, next: 0 }
+    /// The clip in `size`, or four pictures of it from different times side by side, each in that size, at 30 pictures a second.
+    pub(super) fn new(clip: &Clip, size: FrameSize, is_hd: bool, glass: Glass) -> Self {
+        let frames = clip.frames.iter().map(|frame| Arc::new(frame.scaled(size))).collect();
+        Self { clip: Clip { frames: Arc::new(frames), size, rate: clip.rate }, is_hd, glass, next: 0 }
     }
 
     fn draw(&self, number: u64) -> Result<Frame, Error> {
@@ -160,7 +162,7 @@ fn side(size: FrameSize) -> usize {
 }
 
 fn write(data: &mut [u8], size: FrameSize, number: u16) {
-    let side = side(size);
+    let (side, number) = (side(size), number ^ number >> 1);
     let rows = data.chunks_exact_mut(size.width()).take(2 * side);
     for (y, row) in rows.enumerate() {
         for (bit, block) in row.chunks_exact_mut(side).take(BITS).enumerate() {
@@ -186,15 +188,16 @@ fn read(frame: &Frame) -> Option<u16> {
         }
         sum.checked_div(count)
     };
-    let mut number = 0;
+    let mut code = 0;
     for bit in 0..BITS {
         let (first, second) = (mean(bit, 0)?, mean(bit, 1)?);
         if first.abs_diff(second) < 60 {
             return None;
         }
-        number |= u16::from(first > second) << bit;
+        code |= u16::from(first > second) << bit;
     }
-    Some(number)
+    // Each bit of the number is that of the code and all above it.
+    Some([1, 2, 4, 8].iter().fold(code, |number, by| number ^ number >> by))
 }
 
 #[cfg(test)]

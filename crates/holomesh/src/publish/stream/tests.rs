@@ -152,5 +152,6 @@ fn any_parent_may_fail_but_for_detail_that_nothing_refers_to_for_long() {
     assert_eq!(places.map(|(spatial, temporal)| of(&repair, spatial, temporal)), [4, 4, 4, 0, 0]);
     repair.of_detail = RepairShare::from_permille(100);
     let detail = Layer { spatial: 0, temporal: 1, quality: 1 };
-    assert_eq!((repair.symbols(12, detail), of(&repair, 0, 0)), (2, 4), "loss is made up for all the same");
+    assert_eq!((repair.symbols(12, detail), of(&repair, 0, 0)), (1, 4), "loss is made up for all the same");
+    assert_eq!(repair.symbols(4, detail), 0, "but not with a quarter for a tenth");
 }
