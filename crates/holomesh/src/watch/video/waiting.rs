@@ -6,6 +6,9 @@ use core_types::MediaTime;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+/// Objects of a picture, at most (spec 64.2.5).
+const MAX_OBJECTS: usize = 4;
+
 /// What is to be done next.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
@@ -65,7 +68,10 @@ impl Waiting {
             }
             useless += 1;
         }
-        self.pictures.entry(object.picture).or_default().insert(object.seq.0, object);
+        let objects = self.pictures.entry(object.picture).or_default();
+        if objects.len() < MAX_OBJECTS {
+            objects.insert(object.seq.0, object);
+        }
         if self.next.is_none() {
             useless += self.find_start();
         }
@@ -247,6 +253,15 @@ mod tests {
         assert!(matches!(waiting.next(), Some(Next::Missing { needed: true, .. })));
         waiting.push(base(1, &[(0, false, true)]));
         assert_eq!(waiting.next(), Some(Next::Whole));
+    }
+
+    #[test]
+    fn a_picture_has_no_more_objects_than_there_may_be() {
+        let mut waiting = begun();
+        for seq in 100..10_000 {
+            waiting.push(Received { seq: ObjectSeq(seq), ..object(7, 1, None) });
+        }
+        assert_eq!(waiting.pictures[&7].len(), 4);
     }
 
     #[test]
