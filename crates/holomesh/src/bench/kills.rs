@@ -4,7 +4,7 @@
 mod show;
 
 use self::show::{Seen, Showing};
-use crate::demo::nodes::NodeThread;
+use crate::demo::nodes::{HostNode, NodeThread, loopback};
 use crate::demo::sources::{Clip, LoopedClip};
 use crate::net::LossConfig;
 use crate::publish::{Encoder, VideoConfig};
@@ -17,12 +17,11 @@ use clap::Args;
 use codec_av1::Structure;
 use core_types::BitRate;
 use serde::Serialize;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 /// Everybody must have all parents by then.
 const SETTLE: Duration = Duration::from_secs(30);
@@ -241,10 +240,6 @@ struct Stage<'a> {
     made: u64,
 }
 
-fn loopback() -> SocketAddr {
-    ([127, 0, 0, 1], 0).into()
-}
-
 impl<'a> Stage<'a> {
     fn set(options: &'a Options) -> Result<Self, Error> {
         let clip = Clip::load(None)?;
@@ -264,19 +259,7 @@ impl<'a> Stage<'a> {
             parents: options.parents,
             ..session::Config::new(keyfile::random_seed()?, loopback())
         };
-        let (commands, inbox) = mpsc::channel(8);
-        let (ready, ticket) = oneshot::channel();
-        let host = NodeThread::spawn("host", move || {
-            session::run(config, inbox, move |ticket| {
-                let _ = ready.send(ticket);
-            })
-        })?;
-        let Ok(ticket) = ticket.blocking_recv() else {
-            return Err(host
-                .finish_by(Instant::now())
-                .and_then(Result::err)
-                .unwrap_or(Error::Ended("the host")));
-        };
+        let HostNode { commands, ticket, thread: host } = HostNode::spawn(config)?;
         let (relays, watchers) = (Vec::new(), Vec::new());
         let mut stage =
             Self { options, ticket, interval, _commands: commands, host, relays, watchers, made: 0 };

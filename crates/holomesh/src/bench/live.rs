@@ -4,7 +4,7 @@
 mod counter;
 
 use self::counter::{Glass, Numbered, Stretch};
-use crate::demo::nodes::NodeThread;
+use crate::demo::nodes::{HostNode, NodeThread, loopback};
 use crate::demo::sources::Clip;
 use crate::net::{LossConfig, TransportChoice};
 use crate::publish::{Encoder, Observer, Published, StreamKind, VideoConfig};
@@ -15,11 +15,9 @@ use clap::{Args, ValueEnum};
 use codec_av1::Structure;
 use core_types::{BitRate, FrameSize};
 use serde::Serialize;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, oneshot};
 
 /// All must be there by then.
 const SETTLE: Duration = Duration::from_secs(30);
@@ -110,6 +108,7 @@ pub fn run(options: &Options) -> Result<String, Error> {
     if !(0.0..=50.0).contains(&options.loss) {
         return Err(Error::input("--loss", format!("{}: 0 to 50 per cent", options.loss)));
     }
+    options.encoder.check(options.layers)?;
     let figures = measure(options)?;
     super::give(&figures, figures.text(), options.json.as_deref())
 }
@@ -152,10 +151,6 @@ impl Observer for Encoding {
     }
 }
 
-fn loopback() -> SocketAddr {
-    ([127, 0, 0, 1], 0).into()
-}
-
 fn measure(options: &Options) -> Result<Figures, Error> {
     let (glass, encoding) = (Glass::default(), Arc::<Encoding>::default());
     let clip = Clip::load(None)?;
@@ -181,16 +176,7 @@ fn measure(options: &Options) -> Result<Figures, Error> {
         observer: encoding.clone(),
         ..session::Config::new(keyfile::random_seed()?, loopback())
     };
-    let (_commands, inbox) = mpsc::channel(8);
-    let (ready, ticket) = oneshot::channel();
-    let host = NodeThread::spawn("host", move || {
-        session::run(config, inbox, move |ticket| {
-            let _ = ready.send(ticket);
-        })
-    })?;
-    let Ok(ticket) = ticket.blocking_recv() else {
-        return Err(host.finish_by(Instant::now()).and_then(Result::err).unwrap_or(Error::Ended("the host")));
-    };
+    let HostNode { commands: _commands, ticket, thread: host } = HostNode::spawn(config)?;
     let mut relays = Vec::new();
     for link in 1..=u64::from(options.links) {
         let config = relay::Config {

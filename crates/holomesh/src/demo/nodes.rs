@@ -1,10 +1,12 @@
 //! Nodes on threads of their own: each has its own runtime, so that killing one is as final as pulling the plug.
 
-use crate::Error;
+use crate::ticket::Ticket;
+use crate::{Error, session};
 use std::future::Future;
+use std::net::SocketAddr;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 /// A node that runs on its own thread.
 pub(crate) struct NodeThread<T> {
@@ -55,5 +57,36 @@ impl<T: Send + 'static> NodeThread<T> {
         }
         self.kill();
         self.thread.join().unwrap_or(Some(Err(Error::Ended("a node's thread"))))
+    }
+}
+
+/// A free port of this machine.
+pub(crate) fn loopback() -> SocketAddr {
+    ([127, 0, 0, 1], 0).into()
+}
+
+/// A host that is up. It ends when its commands are dropped.
+pub(crate) struct HostNode {
+    pub(crate) commands: mpsc::Sender<session::Command>,
+    pub(crate) ticket: Ticket,
+    pub(crate) thread: NodeThread<()>,
+}
+
+impl HostNode {
+    pub(crate) fn spawn(config: session::Config) -> Result<Self, Error> {
+        let (commands, inbox) = mpsc::channel(8);
+        let (ready, ticket) = oneshot::channel();
+        let thread = NodeThread::spawn("host", move || {
+            session::run(config, inbox, move |ticket| {
+                let _ = ready.send(ticket);
+            })
+        })?;
+        match ticket.blocking_recv() {
+            Ok(ticket) => Ok(Self { commands, ticket, thread }),
+            Err(_) => Err(thread
+                .finish_by(Instant::now())
+                .and_then(Result::err)
+                .unwrap_or(Error::Ended("the host"))),
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The course of the demo.
 
 use super::board::{Board, MeasuringSink, WatchRecord};
-use super::nodes::NodeThread;
+use super::nodes::{HostNode, NodeThread, loopback};
 use super::options::Options;
 use super::sources::{Clip, LoopedClip, LoopedSound};
 use super::summary::{self, Outcome};
@@ -19,11 +19,10 @@ use av_relay::Stats;
 use codec_opus::EncoderConfig as OpusConfig;
 use core_types::{BitRate, KeyId};
 use identity::{Identity, Seed};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 /// Everybody must be linked up by then.
 const SETTLE: Duration = Duration::from_secs(30);
@@ -83,10 +82,6 @@ struct Stage<'a> {
     progress: Progress,
 }
 
-fn loopback() -> SocketAddr {
-    ([127, 0, 0, 1], 0).into()
-}
-
 impl<'a> Stage<'a> {
     /// Starts all nodes and waits until everybody is linked up.
     fn set(options: &'a Options, clip: Clip) -> Result<Self, Error> {
@@ -120,20 +115,7 @@ impl<'a> Stage<'a> {
             observer: board.clone(),
             ..session::Config::new(keyfile::random_seed()?, loopback())
         };
-        let (commands, inbox) = mpsc::channel(8);
-        let (ready, ticket) = oneshot::channel();
-        let host = NodeThread::spawn("host", move || {
-            session::run(config, inbox, move |ticket| {
-                let _ = ready.send(ticket);
-            })
-        })?;
-        let ticket = ticket.blocking_recv();
-        let Ok(ticket) = ticket else {
-            return Err(host
-                .finish_by(Instant::now())
-                .and_then(Result::err)
-                .unwrap_or(Error::Ended("the host")));
-        };
+        let HostNode { commands, ticket, thread: host } = HostNode::spawn(config)?;
         let mut stage = Self {
             options,
             clip,
