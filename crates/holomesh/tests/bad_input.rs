@@ -117,3 +117,12 @@ fn a_measurement_of_deaths_that_can_not_be_is_refused_before_anything_starts() {
         assert!(words.iter().all(|word| said.contains(word)), "{said}");
     }
 }
+
+#[test]
+fn layers_that_an_encoder_has_not_are_refused_before_there_is_a_ticket() {
+    let clip = concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/clip.ivf");
+    for args in [&["host", clip][..], &["demo"], &["bench", "live"]] {
+        let said = complaint(&[args, &["--encoder", "rav1e", "--layers", "L1T3"]].concat());
+        assert!(said.contains("--layers L1T3") && said.contains("--encoder libaom"), "{args:?}: {said}");
+    }
+}

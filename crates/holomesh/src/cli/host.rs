@@ -74,6 +74,7 @@ pub(super) async fn run(options: Options) -> Result<(), Error> {
     if options.repeat && options.clip.as_os_str() == "-" {
         return Err(Error::input("--loop", "standard input can't be played twice; give a file"));
     }
+    options.encoder.check(options.layers)?;
     let bounds = if options.fixed_bit_rate {
         None
     } else {

@@ -92,6 +92,7 @@ impl Options {
         {
             range(name, at, 0.0, 1e9)?;
         }
+        self.encoder.check(self.layers)?;
         if self.leave_at < self.seconds && self.watchers < 2 {
             return Err(Error::input(
                 "--watchers 1",

@@ -47,6 +47,18 @@ pub enum Encoder {
 }
 
 impl Encoder {
+    /// Whether it can make these layers: known before anything is opened.
+    ///
+    /// # Errors
+    /// [`Error::Input`], naming the option and what would do.
+    pub fn check(self, layers: Structure) -> Result<(), Error> {
+        if self == Self::Rav1e && (layers.temporal() > 1 || layers.quality() > 1) {
+            let why = "rav1e has L1T1, L2T1 and L3T1; take one of these, or --encoder libaom";
+            return Err(Error::input(format!("--layers {layers}"), why));
+        }
+        Ok(())
+    }
+
     /// Opens it. rav1e makes each resolution a stream of its own.
     fn open(
         self,
@@ -217,17 +229,20 @@ fn run_video(
     let rate = source.rate();
     let failed = |e| Error::codec("AV1 encoder", e);
     let send = |packets: Vec<Packet>| {
-        for picture in packets.chunk_by(|a, b| a.pts == b.pts) {
-            let Some(lowest) = picture.first() else { continue };
+        let mut packets = packets.into_iter().peekable();
+        while let Some(lowest) = packets.next() {
+            let Packet { pts, key_frame, bit_rate, .. } = lowest;
+            let above = std::iter::from_fn(|| packets.next_if(|packet| packet.pts == pts));
+            let parts = std::iter::once(lowest).chain(above).map(Coded::from).collect();
             let encoded = Encoded {
                 kind: StreamKind::Video,
-                captured_at: origin + lowest.pts.as_duration(),
+                captured_at: origin + pts.as_duration(),
                 encoded_at: Instant::now(),
-                pts: lowest.pts,
+                pts,
                 duration: rate.frame_interval(),
-                key_frame: lowest.key_frame,
-                bit_rate: lowest.bit_rate,
-                parts: picture.iter().map(Coded::from).collect(),
+                key_frame,
+                bit_rate,
+                parts,
             };
             out.blocking_send(Capture::Encoded(encoded)).map_err(|_| Error::Ended("the node"))?;
         }
@@ -311,9 +326,9 @@ fn run_audio(
     Ok(())
 }
 
-impl From<&Packet> for Coded {
-    fn from(packet: &Packet) -> Self {
-        Self { layer: packet.layer, class: packet.class, payload: packet.data.clone() }
+impl From<Packet> for Coded {
+    fn from(packet: Packet) -> Self {
+        Self { layer: packet.layer, class: packet.class, payload: packet.data }
     }
 }
 

@@ -55,7 +55,7 @@ fn lab(structure: Structure, cap: LayerPolicy) -> Lab {
             Frame::from_i420(size(), noise.chain(std::iter::repeat_n(128, 64 * 32)).collect()).unwrap();
         let pts = MediaTime(number * 40_000);
         let packets = encoder.encode(&frame, pts, number % 13 == 0).unwrap();
-        let parts: Vec<Coded> = packets.iter().map(Coded::from).collect();
+        let parts: Vec<Coded> = packets.into_iter().map(Coded::from).collect();
         let picture =
             PictureToSeal { pts, duration: rate.frame_interval(), end_of_stream: false, parts: &parts };
         let chunks = out.seal_picture(MonoTime(0), &picture).unwrap().chunks;
