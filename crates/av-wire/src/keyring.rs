@@ -1,6 +1,6 @@
 //! The keys of one received stream: the current epoch's, and for a while those of the last two.
 
-use crate::{Aead, AwsLc, ChunkHeader, Error, HEADER_LEN, Opened, Opener, StreamKeys};
+use crate::{Aead, AwsLc, ChunkHeader, Error, HEADER_LEN, Opened, Opener, StreamKeys, StreamSecret};
 use core::time::Duration;
 use core_types::{Epoch, LeafIndex, MonoTime, StreamId};
 
@@ -35,10 +35,23 @@ impl<A: Aead> Keyring<A> {
         epoch_secret: &[u8; 32],
         sender: LeafIndex,
     ) -> Result<(), Error> {
+        self.install_stream(now, epoch, &StreamSecret::derive(epoch_secret, self.stream, sender)?)
+    }
+
+    /// As [`install`](Self::install), of the stream's own secret.
+    ///
+    /// # Errors
+    /// As [`install`](Self::install).
+    pub fn install_stream(
+        &mut self,
+        now: MonoTime,
+        epoch: Epoch,
+        secret: &StreamSecret,
+    ) -> Result<(), Error> {
         if self.newest().is_some_and(|newest| epoch <= newest) {
             return Ok(());
         }
-        let keys = StreamKeys::derive(epoch_secret, self.stream, sender)?;
+        let keys = StreamKeys::of(secret)?;
         if let Some((_, retire)) = self.openers.first_mut() {
             *retire = Some(now.plus(OLD_EPOCH_LIFETIME));
         }

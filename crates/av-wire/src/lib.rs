@@ -14,7 +14,7 @@
 //! Everything is a state machine or a pure function: nothing reads a clock or draws randomness.
 //!
 //! ```
-//! use av_wire::{AwsLc, Inner, Opener, Sealer, StreamKeys};
+//! use av_wire::{AwsLc, Inner, Opener, Sealer, StreamKeys, StreamSecret};
 //! use core_types::{CodecId, Epoch, Layer, LeafIndex, ObjectSeq, StreamId};
 //!
 //! let (stream, epoch, sender) = (StreamId([7; 32]), Epoch(3), LeafIndex(0));
@@ -63,4 +63,4 @@ pub use picture::{Part, Parts, PictureOf};
 pub use plan::{Receiver, plan_layered};
 pub use replay::ReplayWindow;
 pub use reserve::{Granted, HighWater, Reservation};
-pub use seal::{MAX_CHUNK_SEQ, Opened, Opener, Sealer, StreamKeys};
+pub use seal::{MAX_CHUNK_SEQ, Opened, Opener, Sealer, StreamKeys, StreamSecret};

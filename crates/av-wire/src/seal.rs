@@ -4,13 +4,50 @@ use crate::reserve::{Granted, HighWater, Reservation};
 use crate::{
     Aead, AwsLc, ChunkHeader, Content, Error, HEADER_LEN, Inner, MAX_CHUNK_LEN, Place, ReplayWindow, TAG_LEN,
 };
+use core::fmt;
 use core_types::{ChunkSeq, CodecId, Epoch, LeafIndex, StreamId};
 use hkdf::Hkdf;
 use sha2::Sha256;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// Chunk numbers of one epoch end here: 2^48, far below what AES-GCM bears under one key with 96-bit nonces.
 pub const MAX_CHUNK_SEQ: u64 = 1 << 48;
+
+/// What opens one sender's stream in one epoch, and nothing else of that epoch (spec 20 section 3): for who keeps a recording and is
+/// to read it later. Wiped when dropped.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct StreamSecret([u8; 32]);
+
+impl StreamSecret {
+    /// Derives it from the epoch secret (MLS exporter, label "holomesh av epoch v1"), the stream and the sender's place in
+    /// the tree: so no two senders share a key, whatever stream id they claim.
+    ///
+    /// # Errors
+    /// [`Error::Crypto`] if the library refuses; does not happen.
+    pub fn derive(epoch_secret: &[u8; 32], stream: StreamId, sender: LeafIndex) -> Result<Self, Error> {
+        let epoch = Hkdf::<Sha256>::from_prk(epoch_secret).map_err(|_| Error::Crypto("HKDF"))?;
+        let mut secret = Self([0; 32]);
+        let info: [&[u8]; 3] = [b"holomesh av stream v2", stream.as_bytes(), &sender.0.to_be_bytes()];
+        epoch.expand_multi_info(&info, &mut secret.0).map_err(|_| Error::Crypto("HKDF-Expand"))?;
+        Ok(secret)
+    }
+
+    /// Takes one that was kept.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes, to be kept sealed.
+    pub const fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for StreamSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StreamSecret(..)")
+    }
+}
 
 /// The key and salt of one sender's stream in one epoch (spec 20 section 3).
 #[derive(Debug)]
@@ -20,18 +57,21 @@ pub struct StreamKeys<A = AwsLc> {
 }
 
 impl<A: Aead> StreamKeys<A> {
-    /// Derives the keys from the epoch secret (MLS exporter, label "holomesh av epoch v1"), the stream and the sender's
-    /// place in the tree: so no two senders share a key, whatever stream id they claim.
+    /// Derives the keys from the epoch secret, as [`StreamSecret::derive`] and [`of`](Self::of) do one after the other.
     ///
     /// # Errors
     /// [`Error::Crypto`] if the library refuses; does not happen.
     pub fn derive(epoch_secret: &[u8; 32], stream: StreamId, sender: LeafIndex) -> Result<Self, Error> {
+        Self::of(&StreamSecret::derive(epoch_secret, stream, sender)?)
+    }
+
+    /// The keys that a stream's secret stands for.
+    ///
+    /// # Errors
+    /// [`Error::Crypto`] if the library refuses; does not happen.
+    pub fn of(secret: &StreamSecret) -> Result<Self, Error> {
         let failed = |_| Error::Crypto("HKDF-Expand");
-        let epoch = Hkdf::<Sha256>::from_prk(epoch_secret).map_err(|_| Error::Crypto("HKDF"))?;
-        let mut stream_secret = Zeroizing::new([0; 32]);
-        let info: [&[u8]; 3] = [b"holomesh av stream v2", stream.as_bytes(), &sender.0.to_be_bytes()];
-        epoch.expand_multi_info(&info, &mut *stream_secret).map_err(failed)?;
-        let stream = Hkdf::<Sha256>::from_prk(&*stream_secret).map_err(|_| Error::Crypto("HKDF"))?;
+        let stream = Hkdf::<Sha256>::from_prk(&secret.0).map_err(|_| Error::Crypto("HKDF"))?;
         let mut key = Zeroizing::new([0; 32]);
         let mut salt = Zeroizing::new([0; 12]);
         stream.expand(b"key", &mut *key).map_err(failed)?;

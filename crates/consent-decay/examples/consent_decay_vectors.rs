@@ -4,10 +4,10 @@
 //! each time.
 
 use consent_decay::{
-    ClassName, Classes, Consent, ConsentClass, ConsentRecord, ContentId, Item, Level, Reason, Schedule,
-    SourceId, Terms, Tier, Tombstone, Transition, Trigger, decide,
+    ClassName, Classes, Consent, ConsentClass, ConsentRecord, ContentId, Item, Level, ReadGrant, Reason,
+    Schedule, SourceId, Terms, Tier, Tombstone, Transition, Trigger, decide,
 };
-use core_types::WallTime;
+use core_types::{KeyId, WallTime};
 use identity::{Backend, Domain, HybridSignature, Identity, Seed};
 use serde_json::{Value, json};
 use vector_kit::write::{counting, hex, write};
@@ -22,7 +22,8 @@ const SOURCE: SourceId = SourceId([0x50; 32]);
 fn main() -> Result<(), Failed> {
     write("consent/tiers.json", &tiers())?;
     write("consent/records.json", &records()?)?;
-    write("consent/audit.json", &audit())
+    write("consent/audit.json", &audit())?;
+    write("consent/grants.json", &grants()?)
 }
 
 /// What a schedule says at an age, or that it refuses.
@@ -199,4 +200,52 @@ fn audit() -> Value {
         })
         .collect();
     json!({ "id": "consent/audit", "spec": "80-consent.md", "cases": cases })
+}
+
+fn grants() -> Result<Value, Failed> {
+    let from = |seed| Identity::from_seed_with(Backend::Portable, &Seed(seed));
+    let (person, other) = (from(counting(0))?, from([9; 64])?);
+    let reader = KeyId(counting(0x60));
+    let grant = |until| ReadGrant {
+        subject: person.public().clone(),
+        source: SOURCE,
+        reader,
+        until: WallTime(until),
+    };
+    let mut cases = Vec::new();
+    for (id, until) in [("a-week", START + 7 * DAY), ("for-ever", u64::MAX)] {
+        let bytes = hex(&grant(until).sign(&person)?);
+        cases.push(
+            json!({ "id": id, "reader": hex(&reader.0), "until_ms": until.to_string(), "bytes": bytes }),
+        );
+    }
+    // Where fields are: version 0, subject 1, source 1985, reader 2017, until 2049.
+    const GRANT: &str = "holomesh reading grant v1";
+    let signed = grant(START + 7 * DAY).sign(&person)?;
+    let payload = &signed[..signed.len() - HybridSignature::LEN];
+    let sign = |signer: &Identity, domain: &'static str, bytes: &[u8]| -> Result<Vec<u8>, Failed> {
+        Ok([bytes, &signer.sign(Domain::new(domain), bytes)?.to_bytes()].concat())
+    };
+    let flipped = |at: usize| {
+        let mut bytes = signed.clone();
+        bytes[at] ^= 1;
+        bytes
+    };
+    let mut negative = Vec::new();
+    let mut bad = |id: &str, bytes: &[u8]| negative.push(json!({ "id": id, "bytes": hex(bytes) }));
+    bad("version", &sign(&person, GRANT, &[&[2], &payload[1..]].concat())?);
+    bad("cut", &sign(&person, GRANT, &payload[..payload.len() - 1])?);
+    bad("left-over", &sign(&person, GRANT, &[payload, &[0]].concat())?);
+    bad("other-signer", &sign(&other, GRANT, payload)?);
+    bad("other-domain", &sign(&person, "holomesh consent v1", payload)?);
+    bad("source-altered", &flipped(1985));
+    bad("reader-altered", &flipped(2017));
+    bad("time-altered", &flipped(2056));
+    bad("ed25519-half", &flipped(payload.len()));
+    bad("ml-dsa-half", &flipped(signed.len() - 1));
+    bad("shorter-than-a-signature", &signed[..HybridSignature::LEN - 1]);
+    Ok(json!({
+        "id": "consent/grants", "spec": "80-consent.md", "seed": hex(&counting::<64>(0)), "source": hex(&SOURCE.0),
+        "content": hex(&grant(0).content().0), "cases": cases, "negative": negative,
+    }))
 }

@@ -136,11 +136,11 @@ impl Tombstone {
     }
 }
 
-fn head(writer: &mut Writer, subject: &PublicIdentity, source: SourceId) {
+pub(crate) fn head(writer: &mut Writer, subject: &PublicIdentity, source: SourceId) {
     writer.u8(VERSION).fixed(&subject.to_bytes()).fixed(&source.0);
 }
 
-fn read_head(reader: &mut Reader<'_>) -> Result<(PublicIdentity, SourceId), Error> {
+pub(crate) fn read_head(reader: &mut Reader<'_>) -> Result<(PublicIdentity, SourceId), Error> {
     if reader.u8()? != VERSION {
         return Err(Error::Record("it is of another version than 1"));
     }
@@ -148,7 +148,7 @@ fn read_head(reader: &mut Reader<'_>) -> Result<(PublicIdentity, SourceId), Erro
     Ok((subject, SourceId(reader.array()?)))
 }
 
-fn sign(
+pub(crate) fn sign(
     mut payload: Vec<u8>,
     domain: Domain,
     subject: &PublicIdentity,
@@ -162,7 +162,7 @@ fn sign(
     Ok(payload)
 }
 
-fn split(bytes: &[u8], max: usize) -> Result<(Reader<'_>, HybridSignature), Error> {
+pub(crate) fn split(bytes: &[u8], max: usize) -> Result<(Reader<'_>, HybridSignature), Error> {
     if bytes.len() > max {
         return Err(Error::Record("it is longer than any"));
     }
@@ -175,7 +175,7 @@ fn split(bytes: &[u8], max: usize) -> Result<(Reader<'_>, HybridSignature), Erro
 }
 
 /// The signature covers the whole of what was read.
-fn check(
+pub(crate) fn check(
     mut payload: Reader<'_>,
     domain: Domain,
     subject: &PublicIdentity,

@@ -2,10 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use consent_decay::{
-    Classes, Consent, ConsentClass, ConsentRecord, ContentId, Item, Level, Schedule, SourceId, Terms, Tier,
-    Tombstone, Transition, Trigger, decide,
+    Classes, Consent, ConsentClass, ConsentRecord, ContentId, Item, Level, ReadGrant, Schedule, SourceId,
+    Terms, Tier, Tombstone, Transition, Trigger, decide,
 };
-use core_types::WallTime;
+use core_types::{KeyId, WallTime};
 use identity::{Backend, Identity, Seed};
 use serde_json::Value;
 use vector_kit::read::{array, hex, list, load};
@@ -115,5 +115,22 @@ fn audit_entries_have_the_bytes_of_the_vectors() {
             Transition::from_bytes(&bytes[1..]).is_err()
                 && Transition::from_bytes(&[&bytes[..], &[0]].concat()).is_err()
         );
+    }
+}
+
+#[test]
+fn grants_have_the_bytes_of_the_vectors_and_nothing_else_is_one() {
+    let file = load("consent/grants.json");
+    let person = Identity::from_seed_with(Backend::Portable, &Seed(array(&file["seed"]))).unwrap();
+    let (subject, source) = (person.public().clone(), SourceId(array(&file["source"])));
+    for case in list(&file, "cases") {
+        let (reader, until) = (KeyId(array(&case["reader"])), time(&case["until_ms"]));
+        let grant = ReadGrant { subject: subject.clone(), source, reader, until };
+        assert_eq!(grant.content(), ContentId(array(&file["content"])));
+        assert_eq!(grant.sign(&person).unwrap(), hex(&case["bytes"]), "{}", case["id"]);
+        assert_eq!(ReadGrant::verify(&hex(&case["bytes"])), Ok(grant));
+    }
+    for case in list(&file, "negative") {
+        assert!(ReadGrant::verify(&hex(&case["bytes"])).is_err(), "{}", case["id"]);
     }
 }

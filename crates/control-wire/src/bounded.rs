@@ -19,6 +19,16 @@ pub const MAX_GOSSIP_ENTRY_LEN: usize = 12 * 1024;
 pub const MAX_EVIDENCE_LEN: usize = 4 * 1024;
 /// Bytes of a public identity at most (spec 10).
 pub const MAX_IDENTITY_LEN: usize = 4 * 1024;
+/// Bytes of a signed consent, tombstone or reading grant at most (spec 80).
+pub const MAX_CONSENT_LEN: usize = 6 * 1024;
+/// Consents of a message at most.
+pub const MAX_CONSENTS: usize = 16;
+/// Bytes of a manifest at most (spec 82 section 7).
+pub const MAX_MANIFEST_LEN: usize = 16 * 1024;
+/// Stored symbols of a message at most.
+pub const MAX_STORED_SYMBOLS: usize = 4_096;
+/// Bytes of a stored symbol at most: a chunk's.
+pub const MAX_STORED_SYMBOL_LEN: usize = 65_536;
 
 const TOO_LONG: &str = "longer than the message allows";
 

@@ -25,13 +25,14 @@ mod message;
 mod quota;
 
 pub use bounded::{
-    MAX_EVIDENCE_LEN, MAX_GOSSIP_ENTRIES, MAX_GOSSIP_ENTRY_LEN, MAX_IDENTITY_LEN, MAX_LANE_ADDRESSES,
-    MAX_PERMIT_LEN, MAX_WHY_LEN,
+    MAX_CONSENT_LEN, MAX_CONSENTS, MAX_EVIDENCE_LEN, MAX_GOSSIP_ENTRIES, MAX_GOSSIP_ENTRY_LEN,
+    MAX_IDENTITY_LEN, MAX_LANE_ADDRESSES, MAX_MANIFEST_LEN, MAX_PERMIT_LEN, MAX_STORED_SYMBOL_LEN,
+    MAX_STORED_SYMBOLS, MAX_WHY_LEN,
 };
 pub use error::Error;
 pub use frame::{
     FRAME_LIMIT, PREAMBLE_LEN, PREFIX_LEN, PROTOCOL_VERSION, decode, encode, frame_len, preamble, version_of,
 };
 pub use lane::{LANE_EXPORTED_LEN, LANE_EXPORTER_LABEL, lane_context};
-pub use message::{Control, DirectPort, PeerAddress, REMOVED, Start};
+pub use message::{Control, DirectPort, PeerAddress, REMOVED, Start, StoredAt, StoredSymbol};
 pub use quota::OverQuota;

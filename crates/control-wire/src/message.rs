@@ -2,8 +2,9 @@
 
 use crate::OverQuota;
 use crate::bounded::{
-    MAX_EVIDENCE_LEN, MAX_GOSSIP_ENTRIES, MAX_GOSSIP_ENTRY_LEN, MAX_IDENTITY_LEN, MAX_LANE_ADDRESSES,
-    MAX_PERMIT_LEN, MAX_WHY_LEN, read, write,
+    MAX_CONSENT_LEN, MAX_CONSENTS, MAX_EVIDENCE_LEN, MAX_GOSSIP_ENTRIES, MAX_GOSSIP_ENTRY_LEN,
+    MAX_IDENTITY_LEN, MAX_LANE_ADDRESSES, MAX_MANIFEST_LEN, MAX_PERMIT_LEN, MAX_STORED_SYMBOL_LEN,
+    MAX_STORED_SYMBOLS, MAX_WHY_LEN, read, write,
 };
 use core_types::{ChunkSeq, Epoch, LayerPolicy, SessionId, StreamId, StripeSet};
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,34 @@ pub enum Start {
         /// The first epoch that the child can open.
         epoch: u64,
     },
+}
+
+/// A place in what is stored of a content (spec 82 section 8): a frame group, and how many of its symbols come before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct StoredAt {
+    /// The epoch of the frame group.
+    pub epoch: u64,
+    /// Its first object.
+    pub object: u64,
+    /// Symbols of it that come before.
+    pub skip: u32,
+}
+
+/// A stored symbol, sealed as its publisher sealed it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredSymbol {
+    /// Its object, as who recorded it counts them.
+    pub object: u64,
+    /// Its number in the object.
+    pub id: u32,
+    /// Its group: 0 key frames, 1 base, 2 enhancement, 3 repair.
+    pub group: u8,
+    /// Its retention priority.
+    pub retention: u8,
+    /// The chunk: at most [`MAX_STORED_SYMBOL_LEN`] bytes.
+    #[serde(serialize_with = "write::<MAX_STORED_SYMBOL_LEN, _, _>")]
+    #[serde(deserialize_with = "read::<MAX_STORED_SYMBOL_LEN, _, _>")]
+    pub chunk: Vec<u8>,
 }
 
 /// What nodes say to each other once both have said who they are.
@@ -275,6 +304,68 @@ pub enum Control {
     Sheds {
         /// The stream.
         stream: [u8; 32],
+    },
+    /// From the host: what may be recorded, and for how long (spec 80).
+    Consent {
+        /// Each signed by the person concerned: at most [`MAX_CONSENTS`], of at most [`MAX_CONSENT_LEN`] bytes each.
+        #[serde(serialize_with = "crate::bounded::write_strings::<MAX_CONSENTS, MAX_CONSENT_LEN, _>")]
+        #[serde(deserialize_with = "crate::bounded::read_strings::<MAX_CONSENTS, MAX_CONSENT_LEN, _>")]
+        consents: Vec<Vec<u8>>,
+    },
+    /// To who has a store, from anybody; and from it, to who asks for what is no more: consent was taken back.
+    Tombstone {
+        /// Signed by the person concerned: at most [`MAX_CONSENT_LEN`] bytes.
+        #[serde(serialize_with = "write::<MAX_CONSENT_LEN, _, _>")]
+        #[serde(deserialize_with = "read::<MAX_CONSENT_LEN, _, _>")]
+        tombstone: Vec<u8>,
+    },
+    /// To who has a store: what is stored of a content, from that place on.
+    Fetch {
+        /// The content.
+        content: [u8; 32],
+        /// From where; from its beginning, with consent and manifest, if there is none.
+        from: Option<StoredAt>,
+        /// Signed by the person concerned (spec 80 section 8); empty from that person.
+        #[serde(serialize_with = "write::<MAX_CONSENT_LEN, _, _>")]
+        #[serde(deserialize_with = "read::<MAX_CONSENT_LEN, _, _>")]
+        grant: Vec<u8>,
+    },
+    /// From who has a store: consent to a content, and what was recorded of it.
+    FetchedHead {
+        /// The content.
+        content: [u8; 32],
+        /// As the person concerned signed it.
+        #[serde(serialize_with = "write::<MAX_CONSENT_LEN, _, _>")]
+        #[serde(deserialize_with = "read::<MAX_CONSENT_LEN, _, _>")]
+        consent: Vec<u8>,
+        /// As its recorder signed it; empty if there is none yet.
+        #[serde(serialize_with = "write::<MAX_MANIFEST_LEN, _, _>")]
+        #[serde(deserialize_with = "read::<MAX_MANIFEST_LEN, _, _>")]
+        manifest: Vec<u8>,
+        /// Where its symbols begin, if any can be had.
+        first: Option<StoredAt>,
+    },
+    /// From who has a store: symbols that were asked for.
+    Fetched {
+        /// The content.
+        content: [u8; 32],
+        /// Where they lie.
+        at: StoredAt,
+        /// They: at most [`MAX_STORED_SYMBOLS`].
+        #[serde(serialize_with = "write::<MAX_STORED_SYMBOLS, _, _>")]
+        #[serde(deserialize_with = "read::<MAX_STORED_SYMBOLS, _, _>")]
+        symbols: Vec<StoredSymbol>,
+        /// Where it goes on, if it does.
+        next: Option<StoredAt>,
+    },
+    /// From who has a store: that content can't be had.
+    FetchRefused {
+        /// The content.
+        content: [u8; 32],
+        /// Why, for a person to read; at most [`MAX_WHY_LEN`] bytes.
+        #[serde(serialize_with = "crate::bounded::write_text::<MAX_WHY_LEN, _>")]
+        #[serde(deserialize_with = "crate::bounded::read_text::<MAX_WHY_LEN, _>")]
+        why: String,
     },
 }
 

@@ -2,9 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use control_wire::{
-    Control, Error, MAX_EVIDENCE_LEN, MAX_GOSSIP_ENTRIES, MAX_GOSSIP_ENTRY_LEN, MAX_IDENTITY_LEN,
-    MAX_LANE_ADDRESSES, MAX_PERMIT_LEN, MAX_WHY_LEN, OverQuota, PREFIX_LEN, Start, decode, encode,
-    lane_context,
+    Control, Error, MAX_CONSENT_LEN, MAX_CONSENTS, MAX_EVIDENCE_LEN, MAX_GOSSIP_ENTRIES,
+    MAX_GOSSIP_ENTRY_LEN, MAX_IDENTITY_LEN, MAX_LANE_ADDRESSES, MAX_MANIFEST_LEN, MAX_PERMIT_LEN,
+    MAX_STORED_SYMBOL_LEN, MAX_STORED_SYMBOLS, MAX_WHY_LEN, OverQuota, PREFIX_LEN, Start, StoredAt,
+    StoredSymbol, decode, encode, lane_context,
 };
 use proptest::prelude::*;
 use std::net::SocketAddr;
@@ -60,6 +61,33 @@ fn recent() -> impl Strategy<Value = Control> {
             evidence
         }),
         any::<[u8; 32]>().prop_map(|stream| Control::Sheds { stream }),
+        prop::collection::vec(bytes(200), 0..=MAX_CONSENTS)
+            .prop_map(|consents| Control::Consent { consents }),
+        (any::<[u8; 32]>(), any::<Option<[u32; 3]>>(), bytes(200)).prop_map(|(content, from, grant)| {
+            let from = from.map(|[epoch, object, skip]| StoredAt {
+                epoch: epoch.into(),
+                object: object.into(),
+                skip,
+            });
+            Control::Fetch { content, from, grant }
+        }),
+        (any::<[u8; 32]>(), prop::collection::vec((any::<u64>(), any::<[u8; 2]>(), bytes(200)), 0..9))
+            .prop_map(|(content, symbols)| {
+                let symbol = |(object, [group, retention], chunk)| StoredSymbol {
+                    object,
+                    id: 7,
+                    group,
+                    retention,
+                    chunk,
+                };
+                let at = StoredAt { epoch: 1, object: 2, skip: 3 };
+                Control::Fetched {
+                    content,
+                    at,
+                    symbols: symbols.into_iter().map(symbol).collect(),
+                    next: Some(at),
+                }
+            }),
     ]
 }
 
@@ -161,6 +189,56 @@ fn message_numbers_and_field_order_are_the_wire() {
     assert_eq!(hex(&found(2, 1)), [33, 2, 7, 7, 5, 1, 8]);
     assert_eq!(hex(&Control::Sheds { stream: holder }), [&[34][..], &holder].concat());
     assert!(decode::<Control>(&[32]).is_err());
+}
+
+#[test]
+fn messages_of_what_is_stored_have_these_bytes() {
+    let content = [9; 32];
+    let hex = |message: &Control| self::content(message);
+    assert_eq!(hex(&Control::Consent { consents: vec![vec![5], vec![6, 7]] }), [35, 2, 1, 5, 2, 6, 7]);
+    assert_eq!(hex(&Control::Tombstone { tombstone: vec![5] }), [36, 1, 5]);
+    let fetch = |from, grant| Control::Fetch { content, from, grant };
+    assert_eq!(hex(&fetch(None, vec![])), [&[37][..], &content, &[0, 0]].concat());
+    let at = StoredAt { epoch: 1, object: 300, skip: 2 };
+    assert_eq!(hex(&fetch(Some(at), vec![4])), [&[37][..], &content, &[1, 1, 0xac, 2, 2, 1, 4]].concat());
+    let head = Control::FetchedHead { content, consent: vec![5], manifest: vec![], first: Some(at) };
+    assert_eq!(hex(&head), [&[38][..], &content, &[1, 5, 0, 1, 1, 0xac, 2, 2]].concat());
+    let symbol = StoredSymbol { object: 300, id: 1, group: 2, retention: 3, chunk: vec![8, 8] };
+    let fetched = Control::Fetched { content, at, symbols: vec![symbol], next: None };
+    let expected = [&[39][..], &content, &[1, 0xac, 2, 2, 1, 0xac, 2, 1, 2, 3, 2, 8, 8, 0]].concat();
+    assert_eq!(hex(&fetched), expected);
+    assert_eq!(
+        hex(&Control::FetchRefused { content, why: "no".into() }),
+        [&[40][..], &content, &[2, b'n', b'o']].concat()
+    );
+}
+
+#[test]
+fn messages_of_what_is_stored_end_at_their_limits() {
+    let content = [9; 32];
+    let both = |within: Control, beyond: Control| {
+        assert_eq!(decode::<Control>(&self::content(&within)), Ok(within));
+        assert!(encode(&beyond).is_err());
+    };
+    let consents = |count: usize, len: usize| Control::Consent { consents: vec![vec![1; len]; count] };
+    both(consents(MAX_CONSENTS, MAX_CONSENT_LEN), consents(MAX_CONSENTS + 1, 1));
+    both(consents(1, 0), consents(1, MAX_CONSENT_LEN + 1));
+    let tombstone = |len: usize| Control::Tombstone { tombstone: vec![1; len] };
+    both(tombstone(MAX_CONSENT_LEN), tombstone(MAX_CONSENT_LEN + 1));
+    let fetch = |len: usize| Control::Fetch { content, from: None, grant: vec![1; len] };
+    both(fetch(MAX_CONSENT_LEN), fetch(MAX_CONSENT_LEN + 1));
+    let head =
+        |len: usize| Control::FetchedHead { content, consent: vec![], manifest: vec![1; len], first: None };
+    both(head(MAX_MANIFEST_LEN), head(MAX_MANIFEST_LEN + 1));
+    let fetched = |count: usize, len: usize| {
+        let symbol = StoredSymbol { object: 1, id: 1, group: 1, retention: 1, chunk: vec![1; len] };
+        let at = StoredAt { epoch: 0, object: 0, skip: 0 };
+        Control::Fetched { content, at, symbols: vec![symbol; count], next: None }
+    };
+    both(fetched(MAX_STORED_SYMBOLS, 10), fetched(MAX_STORED_SYMBOLS + 1, 10));
+    both(fetched(1, MAX_STORED_SYMBOL_LEN), fetched(1, MAX_STORED_SYMBOL_LEN + 1));
+    let refused = |len: usize| Control::FetchRefused { content, why: "x".repeat(len) };
+    both(refused(MAX_WHY_LEN), refused(MAX_WHY_LEN + 1));
 }
 
 #[test]

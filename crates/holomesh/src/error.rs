@@ -78,6 +78,9 @@ pub enum Error {
         /// What it says.
         why: String,
     },
+    /// What is recorded, or its store.
+    #[error(transparent)]
+    Store(#[from] symbol_store::Error),
     /// A part of the node ended without saying why.
     #[error("{0} ended unexpectedly")]
     Ended(&'static str),

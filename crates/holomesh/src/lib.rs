@@ -10,9 +10,10 @@
 //! - [`media`]: Y4M, WAV, IVF in; Matroska, Y4M out;
 //! - [`service`]: what an operator needs around a relay: configuration, metrics, limits, logs;
 //! - [`mod@bench`]: the load tool;
-//! - [`demo`] and [`report`]: everything at once in one process, measured.
+//! - [`demo`] and [`report`]: everything at once in one process, measured;
+//! - [`record`]: recordings that are kept for as long as consent allows, played and served.
 //!
-//! Not here yet: several publishers, recording.
+//! Not here yet: several publishers.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), holomesh::Error> {
@@ -37,6 +38,7 @@ mod mesh;
 pub mod net;
 pub mod publish;
 mod random;
+pub mod record;
 pub mod relay;
 pub mod report;
 pub mod service;

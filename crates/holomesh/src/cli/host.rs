@@ -8,6 +8,7 @@ use crate::session::{self, Command, Config, Shares};
 use clap::Args;
 use codec_av1::{Frame, Structure};
 use codec_opus::{Channels, EncoderConfig, SampleRate};
+use consent_decay::ClassName;
 use core_types::{BitRate, FrameRate, FrameSize};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -60,6 +61,10 @@ pub(super) struct Options {
     /// --key; give --listen a port as well, so that the address in the ticket stays true.
     #[arg(long, value_name = "DIRECTORY", requires = "key")]
     state: Option<PathBuf>,
+    /// Let who takes part record the streams, for as long as this class of consent says: `temporary` (14 days), `standard` (90),
+    /// `persistent` (years), or one that recorders know. Needs --key, so that you can take it back [default: nobody may].
+    #[arg(long, value_name = "CLASS", requires = "key")]
+    consent: Option<ClassName>,
     #[command(flatten)]
     node: NodeOptions,
 }
@@ -109,6 +114,7 @@ pub(super) async fn run(options: Options) -> Result<(), Error> {
             member_rate: options.member_rate.map(BitRate::from_kbit),
         },
         state: options.state,
+        consent: options.consent.clone(),
         lanes: options.node.transport.lanes(),
         direct: options.node.transport.direct(),
         autostart: !options.wait,

@@ -1,10 +1,16 @@
 //! The command line.
 
+mod consent;
 mod host;
 mod key;
 mod passphrase;
+mod play;
+mod record;
 mod relay;
+mod store;
+mod store_options;
 mod top;
+mod units;
 mod watch;
 
 use crate::{Error, bench, demo, sim};
@@ -34,6 +40,14 @@ enum Command {
     Watch(watch::Options),
     /// Forward a session's streams to its watchers.
     Relay(Box<relay::Options>),
+    /// Join a session and keep its streams, for as long as their publisher consents.
+    Record(record::Options),
+    /// Play what was recorded.
+    Play(play::Options),
+    /// What is recorded: list, check, give room back, serve, fetch.
+    Store(store::Options),
+    /// What a publisher says about recordings of it.
+    Consent(consent::Options),
     /// Show how a running node is doing, live.
     Top(top::Options),
     /// Measure what a node costs.
@@ -118,6 +132,12 @@ fn run(command: Command, log: Option<&str>) -> Result<ExitCode, Error> {
         Command::Host(options) => block_on(NODE_THREADS, host::run(options)).map(|()| ExitCode::SUCCESS),
         Command::Watch(options) => block_on(NODE_THREADS, watch::run(options)).map(|()| ExitCode::SUCCESS),
         Command::Relay(options) => relay::run(&options, log),
+        Command::Record(options) => block_on(NODE_THREADS, record::run(options)).map(|()| ExitCode::SUCCESS),
+        Command::Play(options) => play::run(&options).map(|()| ExitCode::SUCCESS),
+        Command::Store(options) => block_on(NODE_THREADS, store::run(options)).map(|()| ExitCode::SUCCESS),
+        Command::Consent(options) => {
+            block_on(NODE_THREADS, consent::run(options)).map(|()| ExitCode::SUCCESS)
+        }
         Command::Top(options) => top::run(&options),
         Command::Bench(Bench::Relay(options)) => {
             println!("{}", bench::run(&options)?.trim_end());

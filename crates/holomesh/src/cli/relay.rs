@@ -4,6 +4,7 @@ use super::passphrase::PassphraseOptions;
 use super::{block_on, passphrase};
 use crate::keyfile::KeyFile;
 use crate::net::TransportChoice;
+use crate::record::{self, Place, Recorder};
 use crate::relay::{self, Shutdown};
 use crate::service::config::{self, Finding, Loaded, Override, Severity};
 use crate::service::limits::Guard;
@@ -11,6 +12,7 @@ use crate::service::shutdown::Signals;
 use crate::service::{StatusSink, http, log};
 use crate::{Error, watch};
 use clap::Args;
+use identity::Seed;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,6 +47,9 @@ pub(super) struct Options {
     /// Where metrics, health and the status for `holomesh top` are served [default: nowhere].
     #[arg(long, value_name = "ADDRESS:PORT")]
     http: Option<SocketAddr>,
+    /// Keep what is carried in this folder, sealed as it is, as far as publishers consent, and serve it to those who may have it.
+    #[arg(long, value_name = "FOLDER")]
+    store: Option<PathBuf>,
     /// Any other key of the configuration file, as `limits.links=500`. May be given several times.
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -60,6 +65,7 @@ impl Options {
             ("--passphrase-file", "passphrase_file", self.passphrase.file().map(path)),
             ("--transport", "transport", self.transport.map(|choice| choice.to_string())),
             ("--http", "http.listen", self.http.map(|address| address.to_string())),
+            ("--store", "store.folder", self.store.as_ref().map(path)),
             ("--log", "log.level", filter.map(str::to_owned)),
         ];
         let mut overrides: Vec<Override> = named
@@ -90,8 +96,21 @@ pub(super) fn run(options: &Options, filter: Option<&str>) -> Result<ExitCode, E
     let passphrase = PassphraseOptions::from_file(loaded.config.passphrase_file.clone());
     let seed = passphrase::seed(loaded.config.key_file.as_deref(), &passphrase)?;
     let listen = loaded.config.listen.unwrap_or_else(|| watch::reachable_from(&ticket));
-    let node = relay::Config::new(seed, ticket, listen);
+    let recorder = recorder(&loaded.config, &seed)?;
+    let node = relay::Config { recorder, ..relay::Config::new(seed, ticket, listen) };
     block_on(loaded.config.threads, serve(&loaded, node, &log)).map(|()| ExitCode::SUCCESS)
+}
+
+fn recorder(config: &config::Config, seed: &Seed) -> Result<Option<Recorder>, Error> {
+    let Some(folder) = &config.store.folder else { return Ok(None) };
+    if config.key_file.is_none() {
+        let why =
+            "recordings are sealed under the node's key: give --key FILE (`holomesh key new` makes one)";
+        return Err(Error::input("store.folder", why));
+    }
+    let classes = super::store_options::classes(config.store.classes_file.as_deref())?;
+    let record = record::Config::new(folder.clone(), Seed(seed.0));
+    Recorder::start(record::Config { classes, ..record }).map(Some)
 }
 
 fn check(loaded: &Loaded) -> ExitCode {
@@ -145,7 +164,13 @@ async fn serve(loaded: &Loaded, node: relay::Config, log: &log::LogGuard) -> Res
     };
     let mut signals = Signals::install(config.drain)?;
     let (tell, told) = mpsc::channel(2);
-    let run = relay::run_with(node, told, |_| eprintln!("relaying; end with Ctrl-C"));
+    let records = node.recorder.is_some();
+    let run = relay::run_with(node, told, move |address| {
+        eprintln!("relaying; end with Ctrl-C");
+        if records {
+            eprintln!("recordings are at   {}", Place(address));
+        }
+    });
     let signalled = async {
         let how = signals.next().await;
         if let Shutdown::Drain(time) = how {

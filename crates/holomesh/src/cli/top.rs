@@ -2,7 +2,7 @@
 
 mod app;
 mod columns;
-mod units;
+pub(super) mod units;
 mod view;
 
 use super::block_on;

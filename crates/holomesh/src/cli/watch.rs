@@ -42,10 +42,28 @@ pub(super) struct Options {
 }
 
 /// `L2T1` as a bound: of qualities too, if it names some.
-fn highest(text: &str) -> Result<LayerPolicy, codec_av1::Error> {
+pub(super) fn highest(text: &str) -> Result<LayerPolicy, codec_av1::Error> {
     let structure: Structure = text.parse()?;
     let policy = LayerPolicy::up_to(structure.top());
     Ok(if text.contains('Q') { policy } else { LayerPolicy { max_quality: u8::MAX, ..policy } })
+}
+
+/// Tells a watcher to leave when the time is up, or at Ctrl-C.
+pub(super) fn leave_after(seconds: Option<f64>, commands: mpsc::Sender<Command>) {
+    let seconds = seconds.filter(|s| s.is_finite() && *s > 0.0).map(Duration::from_secs_f64);
+    tokio::spawn(async move {
+        let limit = async {
+            match seconds {
+                Some(limit) => tokio::time::sleep(limit).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = limit => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        let _ = commands.send(Command::Leave).await;
+    });
 }
 
 pub(super) async fn run(options: Options) -> Result<(), Error> {
@@ -77,20 +95,7 @@ pub(super) async fn run(options: Options) -> Result<(), Error> {
     config.direct = options.node.transport.direct();
     let (state, lends) = (config.state.clone(), config.uplink.is_some());
     let (commands, inbox) = mpsc::channel(1);
-    let seconds = options.seconds.filter(|s| s.is_finite() && *s > 0.0).map(Duration::from_secs_f64);
-    tokio::spawn(async move {
-        let limit = async {
-            match seconds {
-                Some(limit) => tokio::time::sleep(limit).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = limit => {}
-            _ = tokio::signal::ctrl_c() => {}
-        }
-        let _ = commands.send(Command::Leave).await;
-    });
+    leave_after(options.seconds, commands);
     let watching = watch::run_with(config, sinks, inbox);
     tokio::pin!(watching);
     let mut tick = tokio::time::interval(Duration::from_secs(1));

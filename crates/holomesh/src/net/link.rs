@@ -13,7 +13,7 @@ use av_congestion::LinkEstimate;
 use av_wire::{Fault, FreshChunk, HEADER_LEN, LinkRefusal, MAX_CHUNK_LEN, SealedChunk};
 use bytes::Bytes;
 use control_wire::{LANE_EXPORTED_LEN, LANE_EXPORTER_LABEL, lane_context};
-use core_types::{LinkId, MonoTime};
+use core_types::{KeyId, LinkId, MonoTime};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -78,6 +78,36 @@ pub struct Link {
     /// Why this node has ended it.
     ended: Ended,
     _permit: OwnedSemaphorePermit,
+}
+
+/// Says control messages on a link.
+#[derive(Clone)]
+pub(crate) struct Speaker {
+    pub(crate) peer: KeyId,
+    outbox: Option<Outbox>,
+    connection: Arc<dyn Connection>,
+}
+
+impl Speaker {
+    /// As [`Link::send`].
+    pub(crate) fn send(&self, message: &Control) {
+        let Ok(frame) = control_wire::encode(message) else {
+            return tracing::warn!(peer = %self.peer.short(), "a control message could not be sent");
+        };
+        let queued = match &self.outbox {
+            Some(outbox) => outbox.say(frame),
+            None => self.connection.say(frame),
+        };
+        if !queued {
+            self.connection.close(CloseCode::Done, NOT_READ);
+        }
+    }
+}
+
+impl std::fmt::Debug for Speaker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Speaker").field("peer", &self.peer).finish_non_exhaustive()
+    }
 }
 
 /// What reading starts with.
@@ -176,6 +206,11 @@ impl Link {
             .export(LANE_EXPORTER_LABEL, &lane_context(lane), &mut *secret)
             .map_err(|e| format!("the connection gives no keys: {e}"))?;
         Ok(secret)
+    }
+
+    /// Says control messages on this link from elsewhere: from another thread, say.
+    pub(crate) fn speaker(&self) -> Speaker {
+        Speaker { peer: self.peer.key_id(), outbox: self.outbox.clone(), connection: self.connection.clone() }
     }
 
     /// Queues a control message. A peer that lets the queue fill up is cut off, so that it holds up nobody else.

@@ -23,6 +23,7 @@ pub use control::{Control, DirectPort, FRAME_LIMIT, PROTOCOL_VERSION, PeerAddres
 pub use endpoint::{Net, NetConfig, Underlay};
 pub use hello::{Peer, Role};
 pub use inbox::Inbox;
+pub(crate) use link::Speaker;
 pub use link::{LaneChange, Link, LinkEvent};
 pub use loss::{Loss, LossConfig};
 pub use quic::ALPN;

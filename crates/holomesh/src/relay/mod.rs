@@ -15,6 +15,7 @@ pub use node::run_with;
 
 use crate::Error;
 use crate::net::{LossConfig, PeerAddress, Underlay};
+use crate::record::Recorder;
 use crate::service::StatusSink;
 use crate::ticket::Ticket;
 use av_relay::{Limits, Quota, Stats};
@@ -57,6 +58,8 @@ pub struct Config {
     pub host_patience: Duration,
     /// Loss to inject into what it sends.
     pub loss: LossConfig,
+    /// Keeps what it carries, as far as the publisher has consented, and serves it to those who may have it.
+    pub recorder: Option<Recorder>,
     /// Is shown all that the relay receives, and its counters.
     pub tap: Option<Arc<dyn Tap>>,
     /// Where its state is shown, once a second, and what keeps it within its limits.
@@ -82,6 +85,7 @@ impl Config {
             uplink: None,
             host_patience: Duration::from_secs(30),
             loss: LossConfig::NONE,
+            recorder: None,
             tap: None,
             status: None,
         }

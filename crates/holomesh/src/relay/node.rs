@@ -7,17 +7,19 @@ use super::{Config, Shutdown, Tap};
 use crate::clock::wall_now;
 use crate::mesh::Mesh;
 use crate::net::{Control, Inbox, Link, LinkEvent, Net, NetConfig, PeerAddress, Role};
+use crate::record::Recorder;
 use crate::service::limits::Refusal;
 use crate::service::status::{NodeStatus, State};
 use crate::service::{INTERVAL, StatusSink};
 use crate::ticket::Ticket;
 use crate::{Clock, Error};
 use av_relay::{Carriage, Quota, Stats};
-use av_wire::StreamAnnounce;
 use av_wire::permit::PermitStreams;
+use av_wire::{ChunkHeader, FreshChunk, StreamAnnounce};
+use bytes::Bytes;
 use core_types::{KeyId, LinkId, MonoTime, StreamId};
 use identity::PublicIdentity;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -69,6 +71,14 @@ pub async fn run_with(
         }
     };
     let stats = node.core.stats();
+    if let Some(recorder) = node.recorder.take() {
+        // It waits for the disk, and nothing else does any more.
+        let recorded = tokio::task::spawn_blocking(|| recorder.finish()).await;
+        match recorded.map_err(|_| Error::Ended("the recorder")).and_then(|recorded| recorded) {
+            Ok(recorded) => tracing::info!(?recorded, "recorded"),
+            Err(error) => tracing::warn!(%error, "the recording did not end well"),
+        }
+    }
     if at_once {
         node.part().await;
     } else {
@@ -95,6 +105,7 @@ pub(super) struct RelayNode {
     pub(super) announces: Vec<Vec<u8>>,
     carried: BTreeSet<StreamId>,
     draining: Option<Instant>,
+    recorder: Option<Recorder>,
     tap: Option<Arc<dyn Tap>>,
     status: Option<StatusSink>,
     publish_at: Instant,
@@ -120,6 +131,7 @@ impl RelayNode {
             uplink,
             host_patience,
             loss,
+            recorder,
             tap,
             status,
         } = config;
@@ -150,6 +162,7 @@ impl RelayNode {
             announces: Vec::new(),
             carried: BTreeSet::new(),
             draining: None,
+            recorder,
             tap,
             status,
             publish_at: Instant::now(),
@@ -170,6 +183,7 @@ impl RelayNode {
                 if let Some(tap) = &self.tap {
                     chunks.iter().for_each(|chunk| tap.received(chunk.bytes()));
                 }
+                self.record(link, &chunks);
                 self.core.handle_chunks(link, chunks);
             }
             LinkEvent::Control(link, message) => {
@@ -193,6 +207,19 @@ impl RelayNode {
             tap.stats(self.core.stats());
         }
         Ok(true)
+    }
+
+    /// Hands over to the recorder what the host sends: sealed, as it is.
+    fn record(&self, link: LinkId, chunks: &[FreshChunk<Bytes>]) {
+        let Some(recorder) = self.recorder.as_ref().filter(|_| self.host.is(link)) else { return };
+        let mut streams: BTreeMap<StreamId, Vec<(ChunkHeader, Bytes)>> = BTreeMap::new();
+        for chunk in chunks.iter().filter(|chunk| self.carried.contains(&chunk.header().stream_id)) {
+            let sealed = Bytes::copy_from_slice(chunk.bytes());
+            streams.entry(chunk.header().stream_id).or_default().push((*chunk.header(), sealed));
+        }
+        for (stream, chunks) in streams {
+            recorder.sealed(stream, chunks);
+        }
     }
 
     fn serve(&mut self, link: Link) {
@@ -225,9 +252,14 @@ impl RelayNode {
             if !self.core.may_ask(link, &message) {
                 return Ok(true);
             }
-            match message {
-                Control::Permit { permit } => self.take_permit(link, &permit),
-                other => self.core.handle_control(link, other),
+            match (message, &self.recorder) {
+                (Control::Permit { permit }, _) => self.take_permit(link, &permit),
+                (message, Some(recorder)) if Recorder::takes(&message) => {
+                    if let Some(link) = self.core.link(link) {
+                        recorder.handle(link, message);
+                    }
+                }
+                (other, _) => self.core.handle_control(link, other),
             }
             return Ok(true);
         }
@@ -240,6 +272,16 @@ impl RelayNode {
                 }
             }
             Control::Carry { announces } => self.carry(link, announces)?,
+            Control::Consent { consents } => {
+                if let Some(recorder) = &self.recorder {
+                    consents.into_iter().for_each(|signed| recorder.consent(signed));
+                }
+            }
+            Control::Tombstone { tombstone } => {
+                if let Some(recorder) = &self.recorder {
+                    recorder.tombstone(tombstone);
+                }
+            }
             Control::End => return Ok(false),
             Control::Refused { why } => {
                 return Err(Error::Refused { peer: self.ticket.host, why });
@@ -326,6 +368,9 @@ impl RelayNode {
             let carriage = Carriage { codec: announce.codec, until, quota };
             self.core.carry(id, host, carriage)?;
             self.core.subscribe_upstream(host, id);
+            if let Some(recorder) = &self.recorder {
+                recorder.stream(signed, &announce, &self.host_identity);
+            }
             self.carried.insert(id);
         }
         // A host that started anew has other streams.

@@ -89,6 +89,9 @@ fn cost(message: &Control) -> u64 {
         | Control::MemberCommit { .. }
         | Control::Permit { .. }
         | Control::LaneOffer { .. }
+        | Control::Fetch { .. }
+        | Control::Tombstone { .. }
+        | Control::Consent { .. }
         | Control::Evidence { .. }
         | Control::Resume { .. } => DEAR,
         _ => 1,

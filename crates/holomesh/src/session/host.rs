@@ -12,6 +12,7 @@ use super::packages::Packages;
 use super::permits::{Permits, Shares};
 use super::rate::{self, EncoderRate};
 use super::state::State;
+use crate::clock::wall_now;
 use crate::mesh::Mesh;
 use crate::net::{Control, Inbox, LossConfig, Net, NetConfig, PeerAddress, Role, Underlay};
 use crate::publish::{
@@ -22,6 +23,7 @@ use crate::relay::RelayCore;
 use crate::ticket::Ticket;
 use crate::{Clock, Error, keyfile};
 use av_wire::{FrameDuration, Media, StreamAnnounce};
+use consent_decay::{ClassName, ConsentRecord, Terms};
 use core_types::{KeyId, Layer, LinkId, MediaTime, SymbolSize};
 use identity::Seed;
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,6 +83,8 @@ pub struct Config {
     pub lanes: bool,
     /// Whether links may be over UDP alone, with peers that do the same.
     pub direct: bool,
+    /// For how long its streams may be recorded, if they may.
+    pub consent: Option<ClassName>,
     /// Start publishing at once instead of at [`Command::Start`].
     pub autostart: bool,
     /// Is told what is published.
@@ -103,6 +107,7 @@ impl Config {
             state: None,
             lanes: true,
             direct: false,
+            consent: None,
             autostart: true,
             observer: Arc::new(Nobody),
         }
@@ -196,6 +201,8 @@ struct Host {
     rate: Option<EncoderRate>,
     relays: Relays,
     streams: BTreeMap<StreamKind, OutStream>,
+    /// That they may be recorded, signed.
+    consents: Vec<Vec<u8>>,
     sources: Option<Sources>,
     control: Arc<EncoderControl>,
     capture_out: Option<mpsc::Sender<Capture>>,
@@ -234,7 +241,7 @@ impl Host {
 
         let clock = Clock::start();
         let mut core = RelayCore::new(clock, inbox.lanes());
-        let mut streams = BTreeMap::new();
+        let (mut streams, mut consents) = (BTreeMap::new(), Vec::new());
         let video = config
             .video
             .as_ref()
@@ -271,6 +278,12 @@ impl Host {
             };
             let stream = OutStream::new(kind, announce, net.identity())?;
             core.carry_own(net.identity().key_id(), stream.id(), PUBLISHER, kind.codec())?;
+            if let Some(class) = &config.consent {
+                let (from, source) = (wall_now(), stream.id().into());
+                let terms = Terms { class: class.clone(), from, serial: from.0 };
+                let record = ConsentRecord { subject: net.identity().public().clone(), source, terms };
+                consents.push(record.sign(net.identity()).map_err(symbol_store::Error::from)?);
+            }
             streams.insert(kind, stream);
         }
         let identity = net.identity();
@@ -291,6 +304,7 @@ impl Host {
             rate,
             relays: Relays::new(),
             streams,
+            consents,
             sources: Some(Sources { video: config.video, audio: config.audio }),
             control: Arc::default(),
             capture_out: Some(capture_out),
@@ -361,6 +375,7 @@ impl Host {
             self.expelled.retain(|expelled| expelled.link != Some(link));
             self.packages.forget(Instant::now(), who);
             self.send(link, &message);
+            self.tell_consent(link);
             self.core.admit(link, false);
             // Where the relays are comes with the permit that they want to see.
             self.permits.want(Instant::now(), link, who);
@@ -413,6 +428,13 @@ impl Host {
         // Who has no permit yet gets the list with it.
         for link in self.authority.member_links().filter(|link| !self.permits.is_awaited(*link)) {
             self.send(link, &list);
+        }
+    }
+
+    /// What of its streams may be recorded.
+    fn tell_consent(&self, link: LinkId) {
+        if !self.consents.is_empty() {
+            self.send(link, &Control::Consent { consents: self.consents.clone() });
         }
     }
 

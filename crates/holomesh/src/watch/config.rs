@@ -3,6 +3,7 @@
 use super::player::PlayStats;
 use super::proofs::{ProofStats, Proofs};
 use crate::net::{LossConfig, Underlay};
+use crate::record::{RecordStats, Recorder};
 use crate::ticket::Ticket;
 use core_types::{BitRate, Epoch, LayerPolicy};
 use identity::Seed;
@@ -35,6 +36,8 @@ pub struct Config {
     pub proofs: Proofs,
     /// What it lends of its uplink to feed other watchers of the session; `None`: nothing.
     pub uplink: Option<BitRate>,
+    /// Keeps what comes, as far as its publisher has consented.
+    pub recorder: Option<Recorder>,
     /// Go on receiving after being removed, and try to open what comes: for showing that it can't.
     pub linger_after_removal: bool,
     /// Is kept up to date while the watcher runs.
@@ -56,6 +59,7 @@ impl Config {
             layers: LayerPolicy::UNCAPPED,
             proofs: Proofs::default(),
             uplink: None,
+            recorder: None,
             linger_after_removal: false,
             state: Arc::default(),
         }
@@ -134,10 +138,12 @@ impl WatchState {
 }
 
 /// How a watcher did: its last snapshot, with everything played out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     /// Pictures shown.
     pub frames_shown: u64,
     /// The last snapshot.
     pub last: Snapshot,
+    /// What was recorded, by who does.
+    pub recorded: Option<RecordStats>,
 }

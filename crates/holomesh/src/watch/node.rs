@@ -20,6 +20,7 @@ use super::receive::InStream;
 use super::sink::Sink;
 use crate::mesh::Mesh;
 use crate::net::{Control, Inbox, Lanes, Link, LinkEvent, Net, NetConfig, PeerAddress, Role};
+use crate::record::Recorder;
 use crate::ticket::Ticket;
 use crate::{Clock, Error};
 use alm::Action;
@@ -153,6 +154,7 @@ struct Watcher {
     key_frames_asked: usize,
     player: PlayerHandle,
     proofs: Proofs,
+    recorder: Option<Recorder>,
     cap: LayerPolicy,
     joined_by: Option<Instant>,
     linger: bool,
@@ -181,6 +183,7 @@ impl Watcher {
             lanes,
             direct,
             uplink,
+            recorder,
             ..
         } = config;
         let config =
@@ -222,6 +225,7 @@ impl Watcher {
             key_frames_asked: 0,
             player,
             proofs,
+            recorder,
             cap,
             joined_by: None,
             linger: linger_after_removal,
@@ -279,6 +283,16 @@ impl Watcher {
                 }
             }
             Control::Sheds { stream } => self.excuse(self.host, StreamId(stream)),
+            Control::Consent { consents } => {
+                if let Some(recorder) = &self.recorder {
+                    consents.into_iter().for_each(|signed| recorder.consent(signed));
+                }
+            }
+            Control::Tombstone { tombstone } => {
+                if let Some(recorder) = &self.recorder {
+                    recorder.tombstone(tombstone);
+                }
+            }
             Control::Refused { why } => return self.refused_by_host(why).map(|()| true),
             Control::OverQuota { what, limit, .. } => {
                 tracing::warn!(?what, limit, "the host leaves out what is over a quota");
@@ -310,7 +324,16 @@ impl Watcher {
             play(&self.player, stream);
         }
         self.pass_on();
+        self.record();
         self.act();
+    }
+
+    /// Hands over to the recorder what was opened.
+    pub(super) fn record(&mut self) {
+        let Some(recorder) = &self.recorder else { return };
+        for stream in self.streams.values_mut() {
+            recorder.opened(stream.id, stream.take_pieces());
+        }
     }
 
     /// A former member does its worst: every secret it ever had, taken for the chunk's own epoch.
@@ -482,6 +505,12 @@ impl Watcher {
         }
         self.publish_state();
         self.net.close().await;
+        self.record();
+        let recorder = self.recorder.take();
+        let recorded = tokio::task::spawn_blocking(move || recorder.map(Recorder::finish).transpose())
+            .await
+            .map_err(|_| Error::Ended("the recorder"))
+            .and_then(|recorded| recorded);
         let player = self.player;
         let played = tokio::task::spawn_blocking(move || player.finish())
             .await
@@ -490,7 +519,7 @@ impl Watcher {
         outcome?;
         let last = Snapshot { played: played?, ..self.snapshot };
         self.state.set(last);
-        Ok(Report { frames_shown: last.played.frames_shown, last })
+        Ok(Report { frames_shown: last.played.frames_shown, last, recorded: recorded? })
     }
 }
 

@@ -5,14 +5,15 @@ use super::layers::LayerFlow;
 use super::proofs::{ProofCheck, Proofs};
 use crate::Error;
 use crate::publish::StreamKind;
+use crate::record::Piece;
 use alm::Subscription;
-use av_wire::{Inner, Keyring, Media, Object, ObjectFlags, StreamAnnounce};
+use av_wire::{ChunkHeader, Inner, Keyring, Media, Object, ObjectFlags, StreamAnnounce, StreamSecret};
 use bytes::Bytes;
 use codec_fountain::{BlockShape, Reassembler, ReassemblyLimits};
 use control_wire::Start;
 use core_types::{
-    BitRate, ChunkSeq, Epoch, Layer, LayerPolicy, LeafIndex, LinkId, MediaTime, MonoTime, ObjectClass,
-    ObjectSeq, StreamId,
+    BitRate, ChunkSeq, Epoch, Layer, LayerPolicy, LinkId, MediaTime, MonoTime, ObjectClass, ObjectSeq,
+    StreamId,
 };
 use identity::PublicIdentity;
 use std::collections::{BTreeSet, VecDeque};
@@ -71,6 +72,8 @@ pub(super) struct InStream {
     has_begun: bool,
     /// What was opened and is to be passed on, if anything is.
     opened: Option<Vec<Bytes>>,
+    /// What was opened and is to be recorded, if anything is.
+    pieces: Option<Vec<Piece>>,
     meter: Meter,
     /// When is looked at which layers come; never in a stream of one.
     next_look: Option<MonoTime>,
@@ -113,6 +116,7 @@ impl InStream {
             first_epoch: None,
             has_begun: false,
             opened: None,
+            pieces: None,
             meter: Meter::default(),
             next_look: (announce.layers != Layer::BASE).then_some(MonoTime(0)),
             keyring: Keyring::new(id),
@@ -135,14 +139,25 @@ impl InStream {
 
     /// Puts a new epoch's key in place, and opens what came before it. What comes of it is for
     /// [`ProofCheck::poll_object`].
+    #[cfg(test)]
     pub(super) fn install(
         &mut self,
         now: MonoTime,
         epoch: Epoch,
         secret: &[u8; 32],
-        sender: LeafIndex,
+        sender: core_types::LeafIndex,
     ) -> Result<(), Error> {
-        self.keyring.install(now, epoch, secret, sender)?;
+        self.install_stream(now, epoch, &StreamSecret::derive(secret, self.id, sender)?)
+    }
+
+    /// As [`install`](Self::install), of the stream's own secret.
+    pub(super) fn install_stream(
+        &mut self,
+        now: MonoTime,
+        epoch: Epoch,
+        secret: &StreamSecret,
+    ) -> Result<(), Error> {
+        self.keyring.install_stream(now, epoch, secret)?;
         self.first_epoch.get_or_insert(epoch);
         for (link, chunk_epoch, chunk, carried) in std::mem::take(&mut self.stash) {
             if chunk_epoch <= epoch {
@@ -199,7 +214,8 @@ impl InStream {
                 return;
             }
         };
-        let (epoch, chunk_seq) = (opened.header.epoch, opened.header.chunk_seq);
+        let header = opened.header;
+        let (epoch, chunk_seq) = (header.epoch, header.chunk_seq);
         let (layer, class) = (opened.header.layer, opened.header.marks.class);
         self.layers.handle_chunk(now, layer);
         let mut chunks_of = None;
@@ -212,7 +228,9 @@ impl InStream {
             Inner::Object { seq, bytes } => {
                 self.dues.object(now, epoch, chunk_seq.0..chunk_seq.0.saturating_add(1));
                 self.dues.chunk(now, link, (epoch, chunk_seq), chunk.len());
-                (seq, bytes.to_vec())
+                let bytes = bytes.to_vec();
+                self.note(&header, seq, (0, 1), chunk);
+                (seq, bytes)
             }
             Inner::Symbol { seq, object_len, repair, id, bytes } => {
                 let object_len = object_len as usize;
@@ -233,7 +251,10 @@ impl InStream {
                 if let Some((chunks, needed)) = block.clone() {
                     self.subscription.expect(now, epoch, chunks, needed);
                 }
-                let object = match self.reassembler.push(seq, object_len, id, bytes) {
+                let pushed = self.reassembler.push(seq, object_len, id, bytes);
+                let sources = block.as_ref().map_or(1, |(_, needed)| *needed);
+                self.note(&header, seq, (id.value(), sources as u32), chunk);
+                let object = match pushed {
                     Ok(Some(object)) => object,
                     Ok(None) => return,
                     Err(error) => return tracing::debug!(%error, "a symbol of no use"),
@@ -245,7 +266,10 @@ impl InStream {
                 }
                 (seq, object)
             }
-            Inner::Proof { bytes } => return self.proofs.handle_part(now, bytes, carried),
+            Inner::Proof { bytes } => {
+                self.proofs.handle_part(now, bytes, carried);
+                return self.note_proof(&header, chunk);
+            }
         };
         let object = match Object::parse_at(&bytes, seq, self.announce.frame_duration) {
             Ok(object) => object,
@@ -288,6 +312,30 @@ impl InStream {
     /// Chunks that were opened since: what nobody has forged, each once.
     pub(super) fn take_opened(&mut self) -> Vec<Bytes> {
         self.opened.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Keeps what is opened from now on for [`take_pieces`](Self::take_pieces).
+    pub(super) fn keep_pieces(&mut self) {
+        self.pieces.get_or_insert_default();
+    }
+
+    /// What was opened since, to be recorded.
+    pub(super) fn take_pieces(&mut self) -> Vec<Piece> {
+        self.pieces.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    fn note(&mut self, header: &ChunkHeader, object: ObjectSeq, (id, sources): (u32, u32), chunk: &Bytes) {
+        let Some(pieces) = &mut self.pieces else { return };
+        let ChunkHeader { epoch, layer, marks, .. } = *header;
+        let chunk = chunk.clone();
+        pieces.push(Piece { epoch, object, id, sources, layer, marks, is_proof: false, chunk });
+    }
+
+    fn note_proof(&mut self, header: &ChunkHeader, chunk: &Bytes) {
+        self.note(header, ObjectSeq(0), (0, 1), chunk);
+        if let Some(piece) = self.pieces.as_mut().and_then(|pieces| pieces.last_mut()) {
+            piece.is_proof = true;
+        }
     }
 
     /// What the stream takes, as far as known.

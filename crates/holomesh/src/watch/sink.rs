@@ -181,12 +181,29 @@ impl Sink for MatroskaSink {
 pub struct Y4mSink<W: Write + Send> {
     out: Option<W>,
     writer: Option<Y4mWriter<W>>,
+    held: Option<Held>,
 }
+
+/// The last picture, where pictures that are missing are made up for by it.
+#[derive(Debug, Default)]
+struct Held {
+    interval: Duration,
+    last: Option<(MediaTime, Frame)>,
+}
+
+/// The longest time that a picture stands in for missing ones.
+const HELD_MOST: Duration = Duration::from_secs(60);
 
 impl<W: Write + Send> Y4mSink<W> {
     /// A sink that writes to `out`.
     pub const fn new(out: W) -> Self {
-        Self { out: Some(out), writer: None }
+        Self { out: Some(out), writer: None, held: None }
+    }
+
+    /// As [`new`](Self::new); where pictures are missing the one before is written again, so that the file keeps the time. For
+    /// recordings.
+    pub fn held(out: W) -> Self {
+        Self { held: Some(Held::default()), ..Self::new(out) }
     }
 }
 
@@ -194,14 +211,25 @@ impl<W: Write + Send> Sink for Y4mSink<W> {
     fn stream(&mut self, announce: &StreamAnnounce) -> Result<(), Error> {
         if let (Media::Video { size, rate }, Some(out)) = (announce.media, self.out.take()) {
             self.writer = Some(Y4mWriter::new("standard output", out, size, rate)?);
+            if let Some(held) = &mut self.held {
+                held.interval = rate.frame_interval();
+            }
         }
         Ok(())
     }
 
     fn picture(&mut self, picture: &ShownPicture<'_>) -> Result<(), Error> {
-        match &mut self.writer {
-            Some(writer) => Ok(writer.write_frame(picture.frame)?),
-            None => Ok(()),
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        if let Some(Held { interval, last }) = &mut self.held {
+            if let Some((pts, frame)) = &*last {
+                let apart = picture.pts.as_duration().saturating_sub(pts.as_duration()).min(HELD_MOST);
+                let steps = (apart.as_secs_f64() / interval.as_secs_f64().max(1e-3)).round() as u64;
+                for _ in 1..steps {
+                    writer.write_frame(frame)?;
+                }
+            }
+            *last = Some((picture.pts, picture.frame.clone()));
         }
+        Ok(writer.write_frame(picture.frame)?)
     }
 }

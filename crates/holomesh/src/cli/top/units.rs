@@ -8,7 +8,7 @@ pub(super) fn si(value: f64) -> String {
 }
 
 /// The same with a binary prefix, for bytes.
-pub(super) fn binary(bytes: u64) -> String {
+pub(in crate::cli) fn binary(bytes: u64) -> String {
     scaled(bytes as f64, 1_024.0, ["", "Ki", "Mi", "Gi", "Ti", "Pi"])
 }
 

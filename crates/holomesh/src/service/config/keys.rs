@@ -1,11 +1,11 @@
 //! The table of keys.
 
 use super::slot::Slot;
-use super::{Config, Http, Limits, Log, Quotas};
+use super::{Config, Http, Limits, Log, Quotas, Store};
 use std::ops::RangeInclusive;
 
 /// Every key, in the order of the annotated example. A dot separates a table's name from the key's.
-pub(super) const KEYS: [&str; 38] = [
+pub(super) const KEYS: [&str; 40] = [
     "ticket",
     "ticket_file",
     "key_file",
@@ -36,6 +36,8 @@ pub(super) const KEYS: [&str; 38] = [
     "quotas.identity_packets",
     "quotas.identity_streams",
     "quotas.identity_links",
+    "store.folder",
+    "store.classes_file",
     "http.listen",
     "http.metrics",
     "http.health",
@@ -70,6 +72,7 @@ pub(super) fn slot<'a>(config: &'a mut Config, key: &str) -> Option<Slot<'a>> {
         drain,
         limits,
         quotas,
+        store,
         http,
         log,
     } = config;
@@ -96,6 +99,7 @@ pub(super) fn slot<'a>(config: &'a mut Config, key: &str) -> Option<Slot<'a>> {
         identity_streams,
         identity_links,
     } = quotas;
+    let Store { folder, classes_file } = store;
     let Http { listen: http_listen, metrics, health, status } = http;
     let Log { level, format, file, file_bytes } = log;
     Some(match key {
@@ -129,6 +133,8 @@ pub(super) fn slot<'a>(config: &'a mut Config, key: &str) -> Option<Slot<'a>> {
         "quotas.identity_packets" => Slot::CountOrNone(identity_packets, PACKETS),
         "quotas.identity_streams" => Slot::Count(identity_streams, 1..=65_536),
         "quotas.identity_links" => Slot::Count(identity_links, 1..=65_536),
+        "store.folder" => Slot::Path(folder),
+        "store.classes_file" => Slot::Path(classes_file),
         "http.listen" => Slot::Address(http_listen, "off"),
         "http.metrics" => Slot::Flag(metrics),
         "http.health" => Slot::Flag(health),

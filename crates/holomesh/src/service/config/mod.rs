@@ -54,6 +54,8 @@ pub struct Config {
     pub limits: Limits,
     /// Bounds on what one peer may do.
     pub quotas: Quotas,
+    /// Recordings of what it carries.
+    pub store: Store,
     /// Metrics, health and status.
     pub http: Http,
     /// What is logged, where and how.
@@ -107,6 +109,15 @@ pub struct Quotas {
     pub identity_streams: usize,
     /// Links that one identity may have.
     pub identity_links: usize,
+}
+
+/// Recordings of what the relay carries, and can't read: as far as publishers consent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Store {
+    /// The folder; nothing is recorded if `None`. Needs a key file: what is kept is sealed under the node's key.
+    pub folder: Option<PathBuf>,
+    /// A TOML file of more classes of consent.
+    pub classes_file: Option<PathBuf>,
 }
 
 /// Metrics, health and status over HTTP.
@@ -173,6 +184,7 @@ impl Default for Config {
             drain: Duration::from_secs(10),
             limits: Limits::default(),
             quotas: Quotas::default(),
+            store: Store::default(),
             http: Http::default(),
             log: Log::default(),
         }

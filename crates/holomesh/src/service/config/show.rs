@@ -97,6 +97,13 @@ impl Loaded {
                         former one are lost";
             say(Severity::Warning, text.into());
         }
+        if config.store.folder.is_some() && config.key_file.is_none() {
+            let place = self.place("store.folder");
+            say(
+                Severity::Fault,
+                format!("{place}: recordings are sealed under the node's key; set key_file"),
+            );
+        }
         if !config.permits_required {
             let place = self.place("permits_required");
             say(Severity::Warning, format!("{place}: the ticket alone decides whom this relay serves"));

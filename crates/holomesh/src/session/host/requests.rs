@@ -128,6 +128,7 @@ impl Host {
         }
         let announces = self.streams.values().map(|s| s.signed_announce().to_vec()).collect();
         self.send(link, &Control::Carry { announces });
+        self.tell_consent(link);
         self.permits.tell_revoked(now, link);
         Ok(())
     }

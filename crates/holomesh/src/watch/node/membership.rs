@@ -7,7 +7,7 @@ use crate::net::Control;
 use crate::watch::player::Message;
 use crate::watch::receive::InStream;
 use av_mls::{CommitOutcome, EpochSecret, SignedKeyPackage};
-use av_wire::StreamAnnounce;
+use av_wire::{StreamAnnounce, StreamSecret};
 use core_types::{Epoch, LeafIndex, SessionId};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -46,6 +46,10 @@ impl Watcher {
                 if let Some(serving) = &mut self.serving {
                     stream.keep_opened();
                     serving.carry(stream.id, announce.codec)?;
+                }
+                if let Some(recorder) = &self.recorder {
+                    stream.keep_pieces();
+                    recorder.stream(signed, &announce, &publisher);
                 }
                 self.streams.insert(stream.id, stream);
                 self.player.send(Message::Stream(Box::new(announce)));
@@ -144,7 +148,11 @@ impl Watcher {
         let now = self.clock.now();
         for stream in self.streams.values_mut() {
             let leaf = self.member.leaf_of(stream.announce.publisher).unwrap_or(LeafIndex(0));
-            stream.install(now, epoch, secret.expose(), leaf)?;
+            let secret = StreamSecret::derive(secret.expose(), stream.id, leaf)?;
+            stream.install_stream(now, epoch, &secret)?;
+            if let Some(recorder) = &self.recorder {
+                recorder.keys(stream.id, epoch, secret);
+            }
             play(&self.player, stream);
         }
         self.player.send(Message::Epoch(epoch));

@@ -5,6 +5,7 @@ use crate::publish::{Coded, OutStream, PictureToSeal, announce};
 use crate::watch::video::{VideoPlayer, VideoStats};
 use av_wire::{ChunkHeader, Part, Parts};
 use codec_av1::{EncoderConfig, Frame, LibaomEncoder, Structure, VideoEncoder};
+use core_types::LeafIndex;
 use core_types::{FrameRate, FrameSize};
 use identity::{Identity, Seed};
 use proptest::prelude::*;

@@ -3,6 +3,7 @@
 use super::*;
 use crate::publish::{OutStream, RepairShare, announce};
 use core_types::KeyId;
+use core_types::LeafIndex;
 use identity::{Identity, Seed};
 
 const UNCAPPED: LayerPolicy = LayerPolicy::UNCAPPED;
@@ -48,7 +49,7 @@ fn a_frame_comes_out_whole_whichever_parent_is_missing() {
             let content: Vec<u8> = (0..len).map(|i| (i * 7) as u8).collect();
             let chunks: Vec<Bytes> = frame(&mut out, &content)
                 .into_iter()
-                .filter(|chunk| av_wire::ChunkHeader::parse(chunk).unwrap().chunk_seq.0 % 4 != missing)
+                .filter(|chunk| ChunkHeader::parse(chunk).unwrap().chunk_seq.0 % 4 != missing)
                 .collect();
             let received = feed(&mut incoming, &chunks);
             assert_eq!(received.len(), 1, "{len} bytes without parent {missing}");
