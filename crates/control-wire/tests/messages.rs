@@ -73,7 +73,7 @@ fn recent() -> impl Strategy<Value = Control> {
         }),
         (any::<[u8; 32]>(), prop::collection::vec((any::<u64>(), any::<[u8; 2]>(), bytes(200)), 0..9))
             .prop_map(|(content, symbols)| {
-                let symbol = |(object, [group, retention], chunk)| StoredSymbol {
+                let symbol = |(object, [group, retention], chunk): (u64, [u8; 2], Vec<u8>)| StoredSymbol {
                     object,
                     id: 7,
                     group,

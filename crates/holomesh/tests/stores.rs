@@ -174,7 +174,7 @@ async fn a_store_that_lies_is_found_out() {
         ),
         (
             "no chunk",
-            vec![good(), fetched(vec![StoredSymbol { chunk: vec![1; 80], ..asked.symbol(5) }], None)],
+            vec![good(), fetched(vec![StoredSymbol { chunk: vec![0xee; 80], ..asked.symbol(5) }], None)],
             "codec",
         ),
         ("another's tombstone", vec![Control::Tombstone { tombstone: other.tombstone() }], "another content"),
