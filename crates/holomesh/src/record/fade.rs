@@ -269,7 +269,7 @@ impl Sink for Watching {
             seen.psnr += psnr;
             seen.compared += 1;
         }
-        // What was on the screen then: the last picture before the one that is too late for it.
+        // The first picture that there is from each of these times on.
         if seen.stills.len() < STILLS && at >= 1.0 + APART * seen.stills.len() as f64 {
             seen.stills.push(picture.frame.clone());
         }

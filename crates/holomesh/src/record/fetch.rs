@@ -184,7 +184,7 @@ async fn copy(
             fetched.had += 1;
             continue;
         }
-        let symbols = symbols.iter().map(|symbol| taken(symbol)).collect::<Option<Vec<_>>>();
+        let symbols = symbols.iter().map(taken).collect::<Option<Vec<_>>>();
         let symbols = symbols.ok_or_else(|| counter.misbehaved("a symbol of no group"))?;
         let recorded =
             store.record(wall_now(), &FrameGroup { content, at, symbols: &symbols }, Flush::Later, rng)?;
