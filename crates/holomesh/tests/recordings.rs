@@ -110,7 +110,8 @@ fn what_was_recorded_is_played_fetched_and_gone_when_consent_is_taken_back() {
     let contents = good(recorded);
     let pictures = contents.lines().next().unwrap();
     let (y4m, mkv) = (place.text("out.y4m"), place.text("out.mkv"));
-    let played = place.with_store("member", &["play", pictures, "-o", &y4m, "-o", &mkv]);
+    let wav = place.text("out.wav");
+    let played = place.with_store("member", &["play", pictures, "-o", &y4m, "-o", &mkv, "-o", &wav]);
     let report = said(&played);
     good(played);
     assert!(number_before(&report, "pictures (") > 100, "{report}");
@@ -122,6 +123,12 @@ fn what_was_recorded_is_played_fetched_and_gone_when_consent_is_taken_back() {
     let (count, psnr) = compared(Path::new(&y4m));
     assert!(count > 100 && psnr > 33.0, "{count} pictures, {psnr} dB");
     assert!(std::fs::metadata(&mkv).unwrap().len() > 100_000);
+    // Sound alone, too: as much of it as of the pictures.
+    let seconds = |file: &str| f64::from(hound::WavReader::open(file).unwrap().duration()) / 48_000.0;
+    assert!((seconds(&wav) - count as f64 / 25.0).abs() < 1.0, "{} s of sound", seconds(&wav));
+    let sound = contents.lines().nth(1).unwrap();
+    good(place.with_store("member", &["play", sound, "-o", &wav]));
+    assert!(seconds(&wav) > 4.0);
 
     // The relay has it too, can't read it, and hands it to whom the publisher names.
     let shown = good(place.with_store("member", &["consent", "show", pictures]));

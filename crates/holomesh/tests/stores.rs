@@ -160,9 +160,9 @@ async fn a_store_that_lies_is_found_out() {
         ("no consent at all", vec![head(vec![1, 2, 3])], "consent"),
         ("another answer", vec![good(), good()], "something else"),
         (
-            "two streams",
+            "of another stream",
             vec![good(), fetched(vec![asked.symbol(5), other.symbol(5)], None)],
-            "several streams",
+            "another stream",
         ),
         ("in circles", vec![good(), fetched(symbols(), Some(at))], "where it was"),
         ("back", vec![good(), fetched(symbols(), further(4, 0))], "where it was"),

@@ -2,7 +2,7 @@
 
 use super::store_options::StoreOptions;
 use crate::clock::wall_now;
-use crate::watch::{MatroskaSink, Sink, Y4mSink};
+use crate::watch::{MatroskaSink, Sink, WavSink, Y4mSink};
 use crate::{Error, random, record};
 use clap::Args;
 use consent_decay::ContentId;
@@ -13,8 +13,8 @@ use std::path::PathBuf;
 pub(super) struct Options {
     /// Which recording: what `holomesh record` and `holomesh store ls` print. The sound of its session comes with pictures.
     content: ContentId,
-    /// Where to put it: a `.mkv` or `.webm` file with pictures and sound as they were coded, a `.y4m` file with decoded pictures, or `-`
-    /// for those on standard output, for `| ffplay -`. May be given several times.
+    /// Where to put it: a `.mkv` or `.webm` file with pictures and sound as they were coded, a `.y4m` file with decoded pictures, `-`
+    /// for those on standard output, for `| ffplay -`, or a `.wav` file with decoded sound. May be given several times.
     #[arg(short, long, value_name = "FILE", required = true)]
     output: Vec<PathBuf>,
     #[command(flatten)]
@@ -51,13 +51,14 @@ fn sink(output: &PathBuf) -> Result<Box<dyn Sink>, Error> {
     }
     match output.extension().and_then(|extension| extension.to_str()) {
         Some("mkv" | "webm") => Ok(Box::new(MatroskaSink::new(output))),
+        Some("wav") => Ok(Box::new(WavSink::new(output))),
         Some("y4m") => {
             let file = std::fs::File::create(output).map_err(Error::file(output))?;
             Ok(Box::new(Y4mSink::held(std::io::BufWriter::new(file))))
         }
         _ => Err(Error::input(
             format!("-o {}", output.display()),
-            "must end in .mkv, .webm or .y4m, or be - for Y4M on standard output",
+            "must end in .mkv, .webm, .y4m or .wav, or be - for Y4M on standard output",
         )),
     }
 }

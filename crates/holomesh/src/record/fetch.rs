@@ -1,13 +1,14 @@
 //! Asking another node for what it has stored, and telling it that consent was taken back.
 
+use super::writer::disk;
 use super::{Config, Place};
 use crate::clock::wall_now;
 use crate::net::{Control, Inbox, Link, LinkEvent, Net, NetConfig, Role};
 use crate::{Error, random};
 use av_wire::ChunkHeader;
-use consent_decay::{ConsentRecord, ContentId, Tombstone};
+use consent_decay::{ConsentRecord, ContentId, Level, Pressure, Tombstone};
 use control_wire::{StoredAt, StoredSymbol};
-use core_types::{Epoch, ObjectSeq, SymbolId};
+use core_types::{Epoch, ObjectSeq, StreamId, SymbolId};
 use identity::Seed;
 use rand::rngs::StdRng;
 use std::net::SocketAddr;
@@ -101,7 +102,7 @@ pub async fn fetch(
     let mut rng = random::generator()?;
     let mut store = config.open(&mut rng)?;
     let mut counter = Counter::reach(Seed(config.seed.0), listen, place).await?;
-    let outcome = copy(&mut counter, &mut store, &mut rng, content, grant).await;
+    let outcome = copy(config, &mut counter, &mut store, &mut rng, content, grant).await;
     counter.net.close().await;
     store.sync()?;
     if matches!(outcome, Err(Error::Store(symbol_store::Error::Revoked(_)))) {
@@ -111,17 +112,21 @@ pub async fn fetch(
 }
 
 async fn copy(
+    config: &Config,
     counter: &mut Counter,
     store: &mut Store,
     rng: &mut StdRng,
     content: ContentId,
     grant: &[u8],
 ) -> Result<Fetched, Error> {
+    let source;
     let first = match counter.ask(content, None, grant).await? {
         Control::FetchedHead { content: of, consent, manifest, first } if of == content.0 => {
-            if ConsentRecord::verify(&consent).map_err(symbol_store::Error::from)?.content() != content {
+            let record = ConsentRecord::verify(&consent).map_err(symbol_store::Error::from)?;
+            if record.content() != content {
                 return Err(counter.misbehaved("it shows consent to another content"));
             }
+            source = StreamId(record.source.0);
             match store.admit(wall_now(), &consent, rng) {
                 // What is held here is as new, or newer.
                 Ok(_) | Err(symbol_store::Error::Consent(consent_decay::Error::OldSerial { .. })) => {}
@@ -136,8 +141,8 @@ async fn copy(
         _ => return Err(counter.misbehaved("it answers something else than was asked")),
     };
     let mut fetched = Fetched::default();
+    let (dir, mut pressure) = (config.dir.as_path(), Pressure::new(config.marks));
     let mut next = first;
-    let mut stream = None;
     while let Some(start) = next {
         let at = Position { epoch: Epoch(start.epoch), object: ObjectSeq(start.object) };
         let has = store
@@ -158,9 +163,8 @@ async fn copy(
                         return Err(counter.misbehaved("a frame group larger than any"));
                     }
                     for symbol in &more {
-                        let of = ChunkHeader::parse(&symbol.chunk)?.stream_id;
-                        if *stream.get_or_insert(of) != of {
-                            return Err(counter.misbehaved("symbols of several streams in one content"));
+                        if ChunkHeader::parse(&symbol.chunk)?.stream_id != source {
+                            return Err(counter.misbehaved("symbols of another stream than was asked for"));
                         }
                     }
                     let goes_on =
@@ -180,6 +184,10 @@ async fn copy(
             }
         }
         fetched.groups += 1;
+        if let Some(disk) = disk(dir).filter(|disk| pressure.observe(*disk) >= Level::Least) {
+            let why = format!("{} bytes are free: `store gc` first, or take another disk", disk.free);
+            return Err(Error::input(dir.display().to_string(), why));
+        }
         if has {
             fetched.had += 1;
             continue;

@@ -354,6 +354,11 @@ impl Writer {
                     | symbol_store::Error::Frozen(_)
                     | symbol_store::Error::Faded { .. },
                 ) => self.shared.stats(|stats| stats.without_consent += symbols.len() as u64),
+                // More of one group than any has: a publisher can see to that.
+                Err(error @ symbol_store::Error::Refused(_)) => {
+                    tracing::warn!(%error, content = %recording.content, "symbols are left out");
+                    self.shared.stats(|stats| stats.lost += bytes);
+                }
                 Err(error) => {
                     self.shared.stats(|stats| stats.lost += bytes);
                     return Err(error);

@@ -11,6 +11,10 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+mod wav;
+
+pub use wav::WavSink;
+
 /// A picture at the moment it is shown.
 #[derive(Debug, Clone, Copy)]
 pub struct ShownPicture<'a> {
