@@ -1,35 +1,44 @@
-//! `cargo xtask vectors [--check]`: the conformance vectors, as the code makes them now.
+//! `cargo xtask vectors [--check]`: the conformance vectors, as the code makes them now, and who reads them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use crate::shell::{self, cargo};
 
-/// The examples that write vectors into the folder that they are given.
-const GENERATORS: [&str; 11] = [
-    "alm_vectors",
-    "av_lane_vectors",
-    "av_link_vectors",
-    "av_mls_vectors",
-    "av_wire_vectors",
-    "av_wire_proof_vectors",
-    "codec_fountain_vectors",
-    "consent_decay_vectors",
-    "identity_vectors",
-    "peer_gossip_vectors",
-    "symbol_store_vectors",
+/// The examples that write vectors into the folder that they are given, and their crates.
+const GENERATORS: [(&str, &str); 12] = [
+    ("alm", "alm_vectors"),
+    ("alm", "alm_mesh_vectors"),
+    ("av-lane", "av_lane_vectors"),
+    ("av-link", "av_link_vectors"),
+    ("av-mls", "av_mls_vectors"),
+    ("av-wire", "av_wire_vectors"),
+    ("av-wire", "av_wire_proof_vectors"),
+    ("codec-fountain", "codec_fountain_vectors"),
+    ("consent-decay", "consent_decay_vectors"),
+    ("identity", "identity_vectors"),
+    ("peer-gossip", "peer_gossip_vectors"),
+    ("symbol-store", "symbol_store_vectors"),
 ];
+
+/// Lists the files, by which crate makes them and with their digests.
+const INDEX: &str = "index.json";
+/// Where tests note what they read: `vector_kit::read::READS`.
+const READS: &str = "HOLOMESH_VECTOR_READS";
 
 pub(crate) fn run(check_only: bool) -> Result<()> {
     let root = shell::root()?;
     let kept = root.join("conformance-vectors");
     let made = root.join("target").join("conformance-vectors");
-    generate(&made)?;
-    let now = read(&made)?;
+    let makers = generate(&made)?;
+    let mut now = read(&made)?;
+    now.insert(INDEX.into(), index(&version(&kept)?, &makers, &now)?);
     if now.is_empty() {
         bail!("the generators wrote no vectors");
     }
@@ -46,27 +55,93 @@ pub(crate) fn run(check_only: bool) -> Result<()> {
         difference.settle(&kept, &now)?;
     }
     println!("vectors: {} files, {} differences", now.len(), differences.len());
+    if check_only {
+        let read = reads(&root)?;
+        let unread = unread(&now, &read);
+        if !unread.is_empty() {
+            bail!("no test reads these vectors:\n{}", unread.join("\n"));
+        }
+        println!("vectors: each file is read by a test");
+    }
     Ok(())
 }
 
-fn generate(into: &Path) -> Result<()> {
-    if into.exists() {
-        fs::remove_dir_all(into).with_context(|| format!("could not clear {}", into.display()))?;
+/// The version of the vectors: that of the newest entry of their changelog.
+fn version(kept: &Path) -> Result<String> {
+    let path = kept.join("CHANGELOG.md");
+    let text = fs::read_to_string(&path).with_context(|| format!("could not read {}", path.display()))?;
+    let newest = text.lines().find_map(|line| line.strip_prefix("## "));
+    Ok(newest.context("the changelog of the vectors has no entry `## VERSION`")?.trim().to_owned())
+}
+
+fn index(
+    version: &str,
+    makers: &BTreeMap<PathBuf, &str>,
+    now: &BTreeMap<PathBuf, Vec<u8>>,
+) -> Result<Vec<u8>> {
+    let mut files = serde_json::Map::new();
+    for (path, bytes) in now {
+        let maker = makers.get(path).with_context(|| format!("nobody makes {}", path.display()))?;
+        let digest: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let name = path.to_str().context("names of vectors are ASCII")?.replace('\\', "/");
+        files.insert(name, json!({ "made_by": maker, "sha256": digest }));
     }
-    fs::create_dir_all(into).with_context(|| format!("could not make {}", into.display()))?;
+    let index = json!({ "version": version, "files": files });
+    Ok((serde_json::to_string_pretty(&index)? + "\n").into_bytes())
+}
+
+/// Runs the tests that read vectors, and says which files they read.
+fn reads(root: &Path) -> Result<BTreeSet<PathBuf>> {
+    let noted = root.join("target").join("vector-reads");
+    clear(&noted)?;
+    shell::cargo_tool("nextest")?;
+    let tests = ["nextest", "run", "--workspace", "--no-fail-fast", "--test", "*vectors"];
+    shell::run(cargo(tests)?.env(READS, &noted))?;
+    Ok(read(&noted)?.into_keys().collect())
+}
+
+fn unread(now: &BTreeMap<PathBuf, Vec<u8>>, read: &BTreeSet<PathBuf>) -> Vec<String> {
+    let files = now.keys().filter(|path| *path != Path::new(INDEX) && !read.contains(*path));
+    files.map(|path| format!("  {}", path.display())).collect()
+}
+
+fn clear(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).with_context(|| format!("could not clear {}", folder.display()))?;
+    }
+    fs::create_dir_all(folder).with_context(|| format!("could not make {}", folder.display()))
+}
+
+/// Makes all vectors anew, and says which crate made which.
+fn generate(into: &Path) -> Result<BTreeMap<PathBuf, &'static str>> {
+    clear(into)?;
     // Of the whole workspace, as the tests are: its packages built one by one would each want other features of what they
     // share, and so another build of it.
     let mut build = cargo(["build", "--quiet", "--workspace"])?;
-    build.args(GENERATORS.iter().flat_map(|name| ["--example", name]));
+    build.args(GENERATORS.iter().flat_map(|(_, name)| ["--example", name]));
     shell::run(&mut build)?;
     let examples = shell::target()?.join("debug").join("examples");
-    for name in GENERATORS {
-        shell::run(Command::new(examples.join(name)).arg(into))?;
+    let mut makers = BTreeMap::new();
+    for (maker, name) in GENERATORS {
+        let part = into.join(name);
+        shell::run(Command::new(examples.join(name)).arg(&part))?;
+        for path in read(&part)?.into_keys() {
+            let to = into.join(&path);
+            let folder = to.parent().context("a vector lies in a folder")?;
+            fs::create_dir_all(folder)
+                .and_then(|()| fs::rename(part.join(&path), &to))
+                .with_context(|| format!("could not put {} in its place", path.display()))?;
+            if makers.insert(path.clone(), maker).is_some() {
+                bail!("two generators make {}", path.display());
+            }
+        }
+        fs::remove_dir_all(&part).with_context(|| format!("could not remove {}", part.display()))?;
     }
-    Ok(())
+    Ok(makers)
 }
 
-/// The vectors below a folder by their path in it. Only JSON is a vector: notes may lie beside them.
+/// The vectors below a folder by their path in it, and their index. Only JSON in folders is a vector: notes and the schema
+/// may lie beside them.
 fn read(folder: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     let mut files = BTreeMap::new();
     let mut open = vec![folder.to_path_buf()];
@@ -78,7 +153,9 @@ fn read(folder: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
             let path = entry?.path();
             if path.is_dir() {
                 open.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "json") {
+            } else if path.extension().is_some_and(|extension| extension == "json")
+                && (at != folder || path.ends_with(INDEX))
+            {
                 let bytes = fs::read(&path).with_context(|| format!("could not read {}", path.display()))?;
                 files.insert(path.strip_prefix(folder)?.to_path_buf(), bytes);
             }
@@ -178,18 +255,48 @@ mod tests {
     #[test]
     fn settling_makes_the_kept_ones_equal() {
         let kept = std::env::temp_dir().join(format!("xtask-vectors-{}", std::process::id()));
-        let now = files(&[("deep/new.json", "1"), ("drift.json", "2")]);
-        fs::create_dir_all(&kept).unwrap();
-        fs::write(kept.join("drift.json"), "1").unwrap();
-        fs::write(kept.join("old.json"), "1").unwrap();
+        let now = files(&[("deep/new.json", "1"), ("a/drift.json", "2"), ("index.json", "3")]);
+        fs::create_dir_all(kept.join("a")).unwrap();
+        fs::write(kept.join("a/drift.json"), "1").unwrap();
+        fs::write(kept.join("a/old.json"), "1").unwrap();
         fs::write(kept.join("notes.md"), "not a vector").unwrap();
+        fs::write(kept.join("schema.json"), "no vector either").unwrap();
         for difference in compare(&read(&kept).unwrap(), &now) {
             difference.settle(&kept, &now).unwrap();
         }
         let settled = read(&kept).unwrap();
-        let notes_stayed = kept.join("notes.md").exists();
+        let notes_stayed = ["notes.md", "schema.json"].iter().all(|name| kept.join(name).exists());
         fs::remove_dir_all(&kept).unwrap();
         assert_eq!(settled, now);
         assert!(notes_stayed);
+    }
+
+    #[test]
+    fn what_no_test_reads_is_found() {
+        let now = files(&[("a/read.json", "1"), ("a/unread.json", "1"), ("index.json", "{}")]);
+        let read = BTreeSet::from([PathBuf::from("a/read.json"), PathBuf::from("a/gone.json")]);
+        assert_eq!(unread(&now, &read), ["  a/unread.json"]);
+        assert!(unread(&now, &now.keys().cloned().collect()).is_empty());
+    }
+
+    #[test]
+    fn the_index_names_makers_and_digests() {
+        let now = files(&[("a/empty.json", "")]);
+        let makers = BTreeMap::from([(PathBuf::from("a/empty.json"), "alm")]);
+        let index: serde_json::Value =
+            serde_json::from_slice(&index("1.2.3", &makers, &now).unwrap()).unwrap();
+        assert_eq!(index["version"], "1.2.3");
+        let file = &index["files"]["a/empty.json"];
+        assert_eq!(file["made_by"], "alm");
+        assert_eq!(file["sha256"], "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert!(super::index("1.2.3", &BTreeMap::new(), &now).is_err());
+    }
+
+    #[test]
+    fn tests_and_this_program_mean_the_same_variable() {
+        let kit =
+            fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/vector-kit/src/read.rs"))
+                .unwrap();
+        assert!(kit.contains(&format!("pub const READS: &str = \"{READS}\";")));
     }
 }

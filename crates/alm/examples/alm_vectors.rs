@@ -97,7 +97,7 @@ fn claims() -> Result<Value, Failed> {
         }));
     }
     Ok(json!({
-        "id": "claim/claim", "spec": "55-claims.md", "domain": DOMAIN, "seed": hex(&seed),
+        "id": "claim/claim", "spec": "55-claims.md sections 2 to 4", "domain": DOMAIN, "seed": hex(&seed),
         "advertiser": hex(&relay.public().to_bytes()), "cases": cases,
         "negative": negative(&relay, &other, &parts)?, "times": times(&one), "room": room(&one, &parts),
     }))
@@ -222,7 +222,7 @@ fn legacy() -> Value {
     const WIDE: &str = "4349524953414c4d2d434150763200001111111111111111111111111111111111111111111111111111111111111111\
                         000000000000000141200000000400100000018bcfe56800020202";
     json!({
-        "id": "claim/legacy", "note": NOTE,
+        "id": "claim/legacy", "spec": "55-claims.md section 6", "note": NOTE,
         "wide": [
             {
                 "id": "no-commitments", "stream": "11".repeat(32), "epoch": 1, "uplink_kbit": 10_000, "max_streams": 4,
@@ -299,7 +299,7 @@ fn evidence() -> Result<Value, Failed> {
         }));
     }
     Ok(json!({
-        "id": "delivery/evidence", "spec": "57-delivery.md", "domain": EVIDENCE, "seed": hex(&seed),
+        "id": "delivery/evidence", "spec": "57-delivery.md sections 4 and 5", "domain": EVIDENCE, "seed": hex(&seed),
         "observer": hex(&observer.public().to_bytes()), "cases": cases,
         "negative": bad_evidence(&observer, &other, &usual)?, "times": taken_when(&observer, &usual)?,
     }))

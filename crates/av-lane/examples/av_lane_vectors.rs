@@ -9,6 +9,7 @@ use hkdf::Hkdf;
 use serde_json::{Value, json};
 use sha2::Sha256;
 use std::net::SocketAddr;
+use vector_kit::read;
 use vector_kit::write::{hex, write};
 
 #[path = "../tests/common/fixture.rs"]
@@ -30,7 +31,10 @@ const ID: LaneId = LaneId(0x0102_0304_0506_0708);
 fn main() -> Result<(), Failure> {
     let cases = [lane(LaneSuite::Full)?, lane(LaneSuite::Bind)?];
     let note = "Spec 37 sections 2 and 3. Packets and media in the order in which the lane sends them.";
-    write("lane/control.json", &json!({ "note": note, "cases": cases }))
+    write(
+        "lane/control.json",
+        &json!({ "id": "lane/control", "spec": "37-lanes.md sections 2, 3 and 10", "note": note, "cases": cases }),
+    )
 }
 
 /// Keys as the specification derives them, without the crate.
@@ -71,8 +75,11 @@ fn lane(suite: LaneSuite) -> Result<Value, Failure> {
     let chunks: Vec<SealedChunk<'_>> =
         chunks.iter().map(|chunk| SealedChunk::parse(chunk)).collect::<Result<_, _>>()?;
     parent.seal_burst(now, chunks, &mut burst)?;
-    for (at, datagram) in burst.runs().flat_map(|run| run.datagrams()).enumerate() {
-        sent.push(json!({ "from": "parent", "kind": "media", "bytes": hex(datagram) }));
+    let sealed = (0..3).map(chunk);
+    for ((at, datagram), chunk) in burst.runs().flat_map(|run| run.datagrams()).enumerate().zip(sealed) {
+        sent.push(
+            json!({ "from": "parent", "kind": "media", "chunk": hex(&chunk?), "bytes": hex(datagram) }),
+        );
         if at != 1 {
             child.handle_datagram(MonoTime::from_millis(70), at_parent, &mut datagram.to_vec())?;
         }
@@ -106,8 +113,38 @@ fn lane(suite: LaneSuite) -> Result<Value, Failure> {
         "exported": hex(&EXPORTED),
         "child_to_parent": keys(&EXPORTED[..44], byte)?,
         "parent_to_child": keys(&EXPORTED[44..], byte)?,
+        "negative": negative(&sent)?,
         "sent": sent,
     }))
+}
+
+/// What is noise: each of it by the first packet of its kind, altered, or sent twice.
+fn negative(sent: &[Value]) -> Result<Vec<Value>, Failure> {
+    let first = |kind: &str| -> Result<(Value, Vec<u8>), Failure> {
+        let packet = sent.iter().find(|packet| packet["kind"] == kind).ok_or("a kind that is not sent")?;
+        Ok((packet["from"].clone(), read::hex(&packet["bytes"])))
+    };
+    let mut cases = Vec::new();
+    let mut bad = |id: &str, kind: &str, alter: &dyn Fn(&mut Vec<u8>)| {
+        let (from, mut bytes) = first(kind)?;
+        alter(&mut bytes);
+        let twice = id.ends_with("twice");
+        cases.push(json!({ "id": id, "error": "noise", "from": from, "twice": twice, "bytes": hex(&bytes) }));
+        Ok::<_, Failure>(())
+    };
+    bad("first-byte", "ping", &|bytes| bytes[0] ^= 0x10)?;
+    bad("kind-of-another", "challenge", &|bytes| bytes[1] = 4)?;
+    bad("kind-unknown", "ping", &|bytes| bytes[1] = 8)?;
+    bad("another-lane", "ping", &|bytes| bytes[9] ^= 1)?;
+    bad("number", "ping", &|bytes| bytes[15] ^= 1)?;
+    bad("payload", "report", &|bytes| bytes[16] ^= 1)?;
+    bad("tag", "close", &|bytes| bytes[47] ^= 1)?;
+    bad("cut", "report", &|bytes| bytes.truncate(71))?;
+    bad("left-over", "ping", &|bytes| bytes.push(0))?;
+    bad("shorter-than-its-head", "ping", &|bytes| bytes.truncate(15))?;
+    bad("challenge-twice", "challenge", &|_| ())?;
+    bad("ping-twice", "ping", &|_| ())?;
+    Ok(cases)
 }
 
 fn chunk(seq: u64) -> Result<Vec<u8>, Failure> {

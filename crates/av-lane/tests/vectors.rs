@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use av_lane::{
-    Lane, LaneConfig, LaneId, LaneKeys, LaneRole, LaneSuite, MAX_CONTROL_LEN, PathSecret, Received,
+    Error, Lane, LaneConfig, LaneId, LaneKeys, LaneRole, LaneSuite, MAX_CONTROL_LEN, PathSecret, Received,
 };
 use av_wire::{Aead, AwsLc, HopKeys, HopReceiver, HopSuite};
 use core_types::MonoTime;
@@ -139,5 +139,27 @@ fn a_lane_takes_what_is_in_the_vectors() {
             }
         }
         assert!(child.is_over(), "the last is a close");
+    }
+}
+
+#[test]
+fn noise_is_not_taken() {
+    for case in cases() {
+        let suite = if case["suite"] == 1 { LaneSuite::Full } else { LaneSuite::Bind };
+        let id = LaneId(u64::from_str_radix(case["id"].as_str().unwrap(), 16).unwrap());
+        let peer = SocketAddr::from(([192, 0, 2, 2], 2));
+        for noise in list(&case, "negative") {
+            let role = if noise["from"] == "child" { LaneRole::Parent } else { LaneRole::Child };
+            let keys = LaneKeys::from_exported(&array(&case["exported"]));
+            let config = LaneConfig::new(PathSecret([1; 32]));
+            let mut end = Lane::new(&config, id, role, keys, suite, peer, MonoTime(0)).unwrap();
+            let mut take = || end.handle_datagram(MonoTime(0), peer, &mut hex(&noise["bytes"])).map(|_| ());
+            if noise["twice"] == true {
+                take().unwrap();
+            }
+            let error = take().unwrap_err();
+            assert!(matches!(error, Error::Noise { .. }), "{}: {error}", noise["id"]);
+            assert_eq!(noise["error"], "noise");
+        }
     }
 }

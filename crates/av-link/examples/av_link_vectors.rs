@@ -86,13 +86,24 @@ fn x_wing() -> Result<Value, Failure> {
 }
 
 fn link(link: &Link) -> Result<Value, Failure> {
-    let mut exported = [0; 32];
-    link.exporter().export("holomesh vector", b"context", &mut exported)?;
+    let export = |label: &str, context: &[u8], len: usize| {
+        let mut value = vec![0; len];
+        link.exporter().export(label, context, &mut value)?;
+        Ok::<_, Error>(json!({ "label": label, "context": hex(context), "value": hex(&value) }))
+    };
+    // The last two are what a lane is keyed with: spec 37 section 2.
+    let exported = [
+        export("holomesh vector", b"context", 32)?,
+        export("", b"", 1)?,
+        export(&"x".repeat(255), &[0; 200], 300)?,
+        export("holomesh lane v1", &[1, 2, 3, 4, 5, 6, 7, 8], 88)?,
+        export("holomesh lane id v1", b"", 8)?,
+    ];
     let keys = link.keys();
     Ok(json!({
         "initiator_key": hex(&keys.receive.key), "initiator_salt": hex(&keys.receive.salt),
         "responder_key": hex(&keys.send.key), "responder_salt": hex(&keys.send.salt),
-        "exported": { "label": "holomesh vector", "context": hex(b"context"), "value": hex(&exported) },
+        "exported": exported,
     }))
 }
 

@@ -98,11 +98,13 @@ fn handshakes() {
             (from_bob.key, from_bob.salt),
             (array(&link["responder_key"]), array(&link["responder_salt"]))
         );
-        let exported = &link["exported"];
-        let mut value = [0; 32];
-        let label = exported["label"].as_str().unwrap();
-        at.exporter().export(label, &hex(&exported["context"]), &mut value).unwrap();
-        assert_eq!(value, array(&exported["value"]));
+        for exported in list(link, "exported") {
+            let expected = hex(&exported["value"]);
+            let mut value = vec![0; expected.len()];
+            let label = exported["label"].as_str().unwrap();
+            at.exporter().export(label, &hex(&exported["context"]), &mut value).unwrap();
+            assert_eq!(value, expected, "{label}");
+        }
     }
 
     for case in list(&file, "negative") {

@@ -64,15 +64,20 @@ fn key_schedule() -> Result<Value, Box<dyn Error>> {
     let exporter = counting::<32>(0);
     let epoch_secret = exported(&exporter, "holomesh av epoch v1")?;
     let mut negative = Vec::new();
-    let mut bad = |id: &str, stream: Value| {
-        negative.push(
-            json!({ "id": id, "error": "authentication", "key": stream["key"], "salt": stream["salt"] }),
-        );
+    let mut bad = |id: &str, label: Option<&str>, secret: [u8; 32], stream: [u8; 32], leaf: u32| {
+        let mut case = streams(&secret, stream, leaf)?;
+        case["id"] = id.into();
+        case["error"] = "authentication".into();
+        case["label"] = label.into();
+        case["epoch_secret"] = hex(&secret).into();
+        negative.push(case);
+        Ok::<_, Box<dyn Error>>(())
     };
-    bad("another-label", streams(&exported(&exporter, "holomesh av epoch v2")?, counting(1), 0)?);
-    bad("exporter-secret-itself", streams(&exporter, counting(1), 0)?);
-    bad("another-leaf", streams(&epoch_secret, counting(1), 1)?);
-    bad("another-stream", streams(&epoch_secret, counting(2), 0)?);
+    let (right, other) = ("holomesh av epoch v1", "holomesh av epoch v2");
+    bad("another-label", Some(other), exported(&exporter, other)?, counting(1), 0)?;
+    bad("exporter-secret-itself", None, exporter, counting(1), 0)?;
+    bad("another-leaf", Some(right), epoch_secret, counting(1), 1)?;
+    bad("another-stream", Some(right), epoch_secret, counting(2), 0)?;
     Ok(json!({
         "id": "keys/key_schedule", "spec": "40-keys.md section 4, 20-chunk.md section 3",
         "label": "holomesh av epoch v1", "cases": cases, "negative": negative,
@@ -118,8 +123,9 @@ fn key_package() -> Result<Value, Box<dyn Error>> {
     bad("one-byte-more", "identity", [&signed[..], &[0]].concat());
     bad("too-large", "limit", vec![1; 21_747]);
     Ok(json!({
-        "id": "keys/key_package", "spec": "40-keys.md section 2",
-        "note": "The hybrid signature holds; the MLS key package is out of date.",
+        "id": "keys/key_package", "spec": "40-keys.md section 3",
+        "note": "The hybrid signature holds; the MLS key package is out of date.", "seed": hex(&counting::<64>(7)),
+        "not_before": 1_700_000_000, "not_after": 1_700_090_000,
         "key_id": identity.key_id().to_string(), "mls_key_package": hex(&package),
         "digest": hex(&Sha256::digest(&signed)), "bytes": hex(&signed), "negative": negative,
     }))

@@ -13,6 +13,8 @@ use vector_kit::write::{counting, hex, write};
 
 #[path = "vectors/hop.rs"]
 mod hop;
+#[path = "vectors/object.rs"]
+mod object;
 #[path = "vectors/permit.rs"]
 mod permit;
 
@@ -21,6 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     write("chunk/inner_seal.json", &inner_seal()?)?;
     write("chunk/hop_seal.json", &hop::seals()?)?;
     write("chunk/hop_header.json", &hop::headers()?)?;
+    write("codec/object.json", &object::vectors()?)?;
     write("permit/permit.json", &permit::permits()?)
 }
 
@@ -220,14 +223,15 @@ fn pictures() -> Result<Value, Box<dyn Error>> {
     }
     // Flags, picture 9, count and own, then place and chunks of each.
     let negative = [
-        ("no-such-object", "180911 0001"),
-        ("told-of-by-one-above", "180921 0001 4001"),
-        ("begins-above-the-lowest", "180910 4001"),
-        ("no-chunks", "180910 0000"),
-        ("too-many-chunks", "180910 004c01"),
-        ("one-of-none", "180901"),
-        ("cut-short", "180920 0001 40"),
+        ("no-such-object", "malformed", "180911 0001"),
+        ("told-of-by-one-above", "malformed", "180921 0001 4001"),
+        ("begins-above-the-lowest", "malformed", "180910 4001"),
+        ("no-chunks", "malformed", "180910 0000"),
+        ("too-many-chunks", "malformed", "180910 004c01"),
+        ("one-of-none", "malformed", "180901"),
+        ("cut-short", "truncated", "180920 0001 40"),
     ];
-    let negative = negative.map(|(id, bytes)| json!({ "id": id, "bytes": bytes.replace(' ', "") }));
+    let negative = negative
+        .map(|(id, error, bytes)| json!({ "id": id, "error": error, "bytes": bytes.replace(' ', "") }));
     Ok(json!({ "cases": cases, "negative": negative }))
 }

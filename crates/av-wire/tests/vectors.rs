@@ -100,7 +100,8 @@ fn objects_of_pictures_in_layers() {
         assert_eq!(Object::parse_at(&bytes, seq, regular).unwrap(), object, "{}", case["id"]);
     }
     for case in list(pictures, "negative") {
-        assert!(Object::parse_at(&hex(&case["bytes"]), ObjectSeq(1), regular).is_err(), "{}", case["id"]);
+        let error = Object::parse_at(&hex(&case["bytes"]), ObjectSeq(1), regular).unwrap_err();
+        assert_eq!(class(&error), case["error"], "{}", case["id"]);
     }
 }
 
@@ -152,6 +153,29 @@ fn hop_seals() {
 #[test]
 fn hop_headers() {
     links(&load("chunk/hop_header.json"));
+}
+
+#[test]
+fn whole_headers_are_said_on_the_schedule_of_the_vectors() {
+    for case in list(&load("chunk/hop_header.json"), "schedule") {
+        let mut sender = HopSender::<Portable>::new(HopSuite::TransportSealed);
+        let said = (0..number(&case["count"])).filter(|place| {
+            let header = ChunkHeader {
+                stream_id: StreamId([1; 32]),
+                epoch: Epoch(7),
+                chunk_seq: ChunkSeq(number(&case["first"]) + number(&case["step"]) * place),
+                codec: CodecId::Av1,
+                layer: Layer::BASE,
+                marks: Marks::default(),
+            };
+            let chunk = [&header.to_bytes().unwrap()[..], &[0; 24]].concat();
+            let mut out = [0; 300];
+            sender.seal_into(&SealedChunk::parse(&chunk).unwrap(), &mut out).unwrap();
+            out[0] & 0x80 != 0
+        });
+        let whole: Vec<u64> = list(case, "whole").iter().map(number).collect();
+        assert_eq!(said.collect::<Vec<_>>(), whole, "{}", case["id"]);
+    }
 }
 
 /// Sends what is sent, and takes what arrives, in the order of the file.

@@ -22,10 +22,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let note = "Spec 60 sections 1 and 2. Byte n of the object is (31 n + n² / 7 + K) mod 256, rounded down.";
     write(
         "fountain/symbols.json",
-        &json!({ "note": note, "symbol_size": T, "blocks": blocks, "sets": sets }),
+        &json!({
+            "id": "fountain/symbols", "spec": "60-fountain.md sections 1 to 4", "note": note, "symbol_size": T,
+            "blocks": blocks, "sets": sets, "repair_counts": repair_counts(), "negative": negative(),
+        }),
     )?;
     let note = "Spec 60 section 2 rule 2, for every number of source symbols that a block is extended to.";
-    write("fountain/left_out.json", &json!({ "note": note, "extended": all_left_out() }))?;
+    write(
+        "fountain/left_out.json",
+        &json!({ "id": "fountain/left_out", "spec": "60-fountain.md section 2", "note": note, "extended": all_left_out() }),
+    )?;
     write("fountain/window.json", &window::vectors())
 }
 
@@ -74,7 +80,40 @@ fn block(k: u32) -> Value {
         let packet = repair(&encoder, k, left_out, id);
         json!({ "id": id, "encoding_symbol_id": packet.payload_id().encoding_symbol_id(), "bytes": hex(packet.data()) })
     });
-    json!({ "k": k, "object_len": object_len(k), "left_out": left_out, "repair": symbols })
+    let oti = information(object_len(k), T).serialize();
+    json!({ "k": k, "object_len": object_len(k), "oti": hex(&oti), "left_out": left_out, "repair": symbols })
+}
+
+/// Source symbols, parents, and the least number of repair symbols with which any parents but one carry enough; with one parent
+/// none.
+fn repair_counts() -> Vec<Value> {
+    let pairs = [1, 2, 4, 15, 26, 60, 255, 1_024]
+        .into_iter()
+        .flat_map(|k| [1, 2, 3, 4, 7, 16].map(|parents| (k, parents)));
+    let least = |(k, parents): (u32, u32)| {
+        let carried = |repair: &u32| parents == 1 || (k + repair) - (k + repair).div_ceil(parents) >= k;
+        json!([k, parents, (0..).find(carried)])
+    };
+    pairs.map(least).collect()
+}
+
+/// What a receiver refuses: an object of a length that none has, a symbol that RFC 6330 does not have, one of another size.
+fn negative() -> Vec<Value> {
+    let (k, last) = (55, 0x00ff_ffff);
+    [
+        ("no-object", "object-length", 64, 0, 0, 64),
+        ("more-symbols-than-any", "object-length", 64, 1_024 * 64 + 1, 0, 64),
+        ("longer-than-any", "object-length", 16_384, (1 << 20) + 1, 0, 16_384),
+        ("id-without-a-symbol", "symbol-id", 64, k * 64, last, 64),
+        ("id-without-a-symbol-after-padding", "symbol-id", 64, 50 * 64, last - 5, 64),
+        ("symbol-too-short", "symbol-size", 64, k * 64, 3, 63),
+        ("symbol-too-long", "symbol-size", 64, k * 64, k, 65),
+        ("symbol-empty", "symbol-size", 64, k * 64, 0, 0),
+    ]
+    .map(|(id, error, size, len, symbol, data)| {
+        json!({ "id": id, "error": error, "symbol_size": size, "object_len": len, "symbol": symbol, "data_len": data })
+    })
+    .into()
 }
 
 /// Sets of symbols that came, and whether they give the object back: all of one kind, a quarter lost, one lost, and one that is as

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use codec_fountain::{
-    BlockShape, Encoder, ObjectDecoder, Pace, Symbol, WindowConfig, WindowDecoder, WindowEncoder,
+    BlockShape, Encoder, Error, ObjectDecoder, Pace, Symbol, WindowConfig, WindowDecoder, WindowEncoder,
+    repair_symbols,
 };
 use core_types::{ObjectSeq, SymbolId, SymbolSize};
 use serde_json::Value;
@@ -92,6 +93,44 @@ fn sets_of_symbols_decode_where_they_do_elsewhere() {
         }
     }
     assert!(outcomes.iter().all(|count| *count >= 10), "{outcomes:?}");
+}
+
+#[test]
+fn as_many_repair_symbols_are_made_as_the_rule_says() {
+    for counts in list(&load("fountain/symbols.json"), "repair_counts") {
+        let parents = number(&counts[1]).try_into().unwrap();
+        assert_eq!(repair_symbols(number(&counts[0]), parents), number(&counts[2]), "{counts}");
+    }
+}
+
+#[test]
+fn what_no_symbol_can_be_is_refused() {
+    for case in list(&load("fountain/symbols.json"), "negative") {
+        let size = SymbolSize::new(number(&case["symbol_size"])).unwrap();
+        let refused = match BlockShape::new(number(&case["object_len"]) as usize, size) {
+            Err(Error::ObjectLength { .. }) => "object-length",
+            Err(_) => "another",
+            Ok(shape) if shape.encoding_symbol_id(id(&case["symbol"])).is_none() => "symbol-id",
+            Ok(shape) => {
+                let data = vec![0; number(&case["data_len"]) as usize];
+                match ObjectDecoder::new(shape).push(id(&case["symbol"]), &data) {
+                    Err(Error::SymbolLength { .. }) => "symbol-size",
+                    _ => "another",
+                }
+            }
+        };
+        assert_eq!(refused, case["error"], "{}", case["id"]);
+    }
+}
+
+#[test]
+fn bodies_that_no_sender_makes_are_refused() {
+    for case in list(&load("fountain/window.json"), "negative") {
+        let number = ObjectSeq(case["number"].as_u64().unwrap());
+        let error = WindowDecoder::new().push(number, &hex(&case["body"])).unwrap_err();
+        assert!(matches!(error, Error::WindowBody { .. }), "{}: {error}", case["id"]);
+        assert_eq!(case["error"], "malformed");
+    }
 }
 
 #[test]

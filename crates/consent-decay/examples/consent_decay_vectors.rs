@@ -54,7 +54,7 @@ fn tiers() -> Value {
             cases.push(tier(class, START + ahead, START, Consent::Revoked));
         }
     }
-    json!({ "id": "consent/tiers", "spec": "80-consent.md", "cases": cases, "decisions": decisions() })
+    json!({ "id": "consent/tiers", "spec": "80-consent.md sections 2, 4, 5 and 7", "cases": cases, "decisions": decisions() })
 }
 
 /// Where triggers meet.
@@ -145,28 +145,33 @@ fn records() -> Result<Value, Failed> {
     const CONSENT: &str = "holomesh consent v1";
     const TOMBSTONE: &str = "holomesh consent tombstone v1";
     let mut negative = Vec::new();
-    let mut bad = |kind: &str, id: &str, bytes: &[u8]| {
-        negative.push(json!({ "kind": kind, "id": id, "bytes": hex(bytes) }))
+    let mut bad = |kind: &str, id: &str, error: &str, bytes: &[u8]| {
+        negative
+            .push(json!({ "kind": kind, "id": format!("{kind}-{id}"), "error": error, "bytes": hex(bytes) }))
     };
     for (kind, domain, signed) in [("consent", CONSENT, &consent), ("tombstone", TOMBSTONE, &stone)] {
         let bytes = payload(signed);
-        bad(kind, "version", &sign(&person, domain, &altered(signed, 0, &[2]))?);
-        bad(kind, "cut", &sign(&person, domain, &bytes[..bytes.len() - 1])?);
-        bad(kind, "left-over", &sign(&person, domain, &[&bytes[..], &[0]].concat())?);
-        bad(kind, "other-signer", &sign(&other, domain, &bytes)?);
-        bad(kind, "source-altered", &flipped(signed, 1985));
-        bad(kind, "time-altered", &flipped(signed, 2024));
-        bad(kind, "ed25519-half", &flipped(signed, bytes.len()));
-        bad(kind, "ml-dsa-half", &flipped(signed, signed.len() - 1));
-        bad(kind, "shorter-than-a-signature", &signed[..HybridSignature::LEN - 1]);
-        bad(kind, "longer-than-any", &[1; ConsentRecord::MAX_LEN + 1]);
+        bad(kind, "version", "malformed", &sign(&person, domain, &altered(signed, 0, &[2]))?);
+        bad(kind, "cut", "encoding", &sign(&person, domain, &bytes[..bytes.len() - 1])?);
+        // A tombstone has one length.
+        let left_over = if kind == "consent" { "encoding" } else { "malformed" };
+        bad(kind, "left-over", left_over, &sign(&person, domain, &[&bytes[..], &[0]].concat())?);
+        bad(kind, "other-signer", "signature", &sign(&other, domain, &bytes)?);
+        bad(kind, "source-altered", "signature", &flipped(signed, 1985));
+        bad(kind, "time-altered", "signature", &flipped(signed, 2024));
+        bad(kind, "ed25519-half", "signature", &flipped(signed, bytes.len()));
+        bad(kind, "ml-dsa-half", "signature", &flipped(signed, signed.len() - 1));
+        bad(kind, "shorter-than-a-signature", "malformed", &signed[..HybridSignature::LEN - 1]);
+        bad(kind, "longer-than-any", "malformed", &[1; ConsentRecord::MAX_LEN + 1]);
     }
-    bad("consent", "class-with-capitals", &sign(&person, CONSENT, &altered(&consent, 2037, b"S"))?);
-    bad("consent", "class-empty", &sign(&person, CONSENT, &[&payload(&consent)[..2033], &[0; 4]].concat())?);
-    bad("consent", "other-domain", &sign(&person, TOMBSTONE, &payload(&consent))?);
-    bad("tombstone", "other-domain", &sign(&person, CONSENT, &payload(&stone))?);
+    let capitals = altered(&consent, 2037, b"S");
+    bad("consent", "class-with-capitals", "malformed", &sign(&person, CONSENT, &capitals)?);
+    let empty = [&payload(&consent)[..2033], &[0; 4]].concat();
+    bad("consent", "class-empty", "malformed", &sign(&person, CONSENT, &empty)?);
+    bad("consent", "other-domain", "signature", &sign(&person, TOMBSTONE, &payload(&consent))?);
+    bad("tombstone", "other-domain", "signature", &sign(&person, CONSENT, &payload(&stone))?);
     Ok(json!({
-        "id": "consent/records", "spec": "80-consent.md", "seed": hex(&counting::<64>(0)), "source": hex(&SOURCE.0),
+        "id": "consent/records", "spec": "80-consent.md sections 1 to 3", "seed": hex(&counting::<64>(0)), "source": hex(&SOURCE.0),
         "content": hex(&content.0), "consents": cases,
         "tombstone": { "revoked_at_ms": (START + DAY).to_string(), "bytes": hex(&stone) },
         "negative": negative,
@@ -196,10 +201,43 @@ fn audit() -> Value {
                 after: Tier::ALL[(n % 6) as usize],
                 reason,
             };
-            json!({ "reason": reason.to_string(), "after": entry.after.name(), "bytes": hex(&entry.to_bytes()) })
+            json!({
+                "id": format!("entry-{n}"), "at_ms": entry.at.0.to_string(), "content": hex(&entry.content.0),
+                "before": entry.before.name(), "after": entry.after.name(), "reason": reason.to_string(),
+                "bytes": hex(&entry.to_bytes()),
+            })
         })
         .collect();
-    json!({ "id": "consent/audit", "spec": "80-consent.md", "cases": cases })
+    let good = Transition {
+        at: WallTime(START),
+        content: ContentId(counting(0)),
+        before: Tier::Full,
+        after: Tier::MinViable,
+        reason: Reason::Age,
+    }
+    .to_bytes();
+    let altered = |at: usize, to: u8| {
+        let mut bytes = good.to_vec();
+        bytes[at] = to;
+        bytes
+    };
+    let last = good.len() - 1;
+    let negative = [
+        ("version", altered(0, 2)),
+        ("tier-before", altered(last - 2, 6)),
+        ("tier-after", altered(last - 1, 6)),
+        ("reason-zero", altered(last, 0)),
+        ("reason-unknown", altered(last, 9)),
+        ("pressure-of-no-level", altered(last, 16)),
+        ("pressure-above-the-last", altered(last, 21)),
+        ("cut", good[..last].to_vec()),
+        ("left-over", [&good[..], &[0]].concat()),
+    ];
+    let negative = negative.map(|(id, bytes)| {
+        let error = if bytes.len() == good.len() { "malformed" } else { "encoding" };
+        json!({ "id": id, "error": error, "bytes": hex(&bytes) })
+    });
+    json!({ "id": "consent/audit", "spec": "80-consent.md section 6", "cases": cases, "negative": negative })
 }
 
 fn grants() -> Result<Value, Failed> {
@@ -232,20 +270,22 @@ fn grants() -> Result<Value, Failed> {
         bytes
     };
     let mut negative = Vec::new();
-    let mut bad = |id: &str, bytes: &[u8]| negative.push(json!({ "id": id, "bytes": hex(bytes) }));
-    bad("version", &sign(&person, GRANT, &[&[2], &payload[1..]].concat())?);
-    bad("cut", &sign(&person, GRANT, &payload[..payload.len() - 1])?);
-    bad("left-over", &sign(&person, GRANT, &[payload, &[0]].concat())?);
-    bad("other-signer", &sign(&other, GRANT, payload)?);
-    bad("other-domain", &sign(&person, "holomesh consent v1", payload)?);
-    bad("source-altered", &flipped(1985));
-    bad("reader-altered", &flipped(2017));
-    bad("time-altered", &flipped(2056));
-    bad("ed25519-half", &flipped(payload.len()));
-    bad("ml-dsa-half", &flipped(signed.len() - 1));
-    bad("shorter-than-a-signature", &signed[..HybridSignature::LEN - 1]);
+    let mut bad = |id: &str, error: &str, bytes: &[u8]| {
+        negative.push(json!({ "id": id, "error": error, "bytes": hex(bytes) }));
+    };
+    bad("version", "malformed", &sign(&person, GRANT, &[&[2], &payload[1..]].concat())?);
+    bad("cut", "encoding", &sign(&person, GRANT, &payload[..payload.len() - 1])?);
+    bad("left-over", "malformed", &sign(&person, GRANT, &[payload, &[0]].concat())?);
+    bad("other-signer", "signature", &sign(&other, GRANT, payload)?);
+    bad("other-domain", "signature", &sign(&person, "holomesh consent v1", payload)?);
+    bad("source-altered", "signature", &flipped(1985));
+    bad("reader-altered", "signature", &flipped(2017));
+    bad("time-altered", "signature", &flipped(2056));
+    bad("ed25519-half", "signature", &flipped(payload.len()));
+    bad("ml-dsa-half", "signature", &flipped(signed.len() - 1));
+    bad("shorter-than-a-signature", "malformed", &signed[..HybridSignature::LEN - 1]);
     Ok(json!({
-        "id": "consent/grants", "spec": "80-consent.md", "seed": hex(&counting::<64>(0)), "source": hex(&SOURCE.0),
+        "id": "consent/grants", "spec": "80-consent.md section 8", "seed": hex(&counting::<64>(0)), "source": hex(&SOURCE.0),
         "content": hex(&grant(0).content().0), "cases": cases, "negative": negative,
     }))
 }

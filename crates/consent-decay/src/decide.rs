@@ -88,7 +88,10 @@ impl Reason {
             6 => Self::Unreadable,
             7 => Self::ConsentChanged,
             8 => Self::KeysGone,
-            _ => Self::Pressure(Level::from_code(code.wrapping_sub(16))?),
+            _ => match Level::from_code(code.wrapping_sub(16))? {
+                Level::Calm => return Err(Error::Record("an audit entry names a pressure that is none")),
+                level => Self::Pressure(level),
+            },
         })
     }
 }

@@ -97,7 +97,7 @@ impl Makers {
             }));
         }
         Ok(json!({
-            "id": "gossip/gossip", "spec": "53-gossip.md", "domain": DOMAIN, "seed": hex(&counting::<64>(64)),
+            "id": "gossip/gossip", "spec": "53-gossip.md section 2", "domain": DOMAIN, "seed": hex(&counting::<64>(64)),
             "host": hex(&self.host.public().to_bytes()), "session": hex(SESSION.as_bytes()),
             "now_ms": (START + 2_000).to_string(), "cases": cases, "negative": self.negative(&relay)?,
             "times": self.times(&relay)?,

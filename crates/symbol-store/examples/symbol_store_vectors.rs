@@ -16,31 +16,40 @@ fn main() -> Result<(), Failed> {
 
 fn retention() -> Result<Value, Failed> {
     let mut cases = Vec::new();
-    let mut case = |layer: u8, id: u32, sources: u32| -> Result<(), Failed> {
-        let layers = Layer { spatial: layer, ..Layer::BASE };
+    let mut case = |[spatial, temporal, quality]: [u8; 3], id: u32, sources: u32| -> Result<(), Failed> {
+        let layers = Layer { spatial, temporal, quality };
         let priority = Retention::of(layers, SymbolId::new(id)?, sources).0;
-        cases.push(json!({ "layer": layer, "id": id, "sources": sources, "priority": priority }));
+        cases.push(json!({
+            "layer": [spatial, temporal, quality], "symbol": id, "sources": sources, "priority": priority,
+        }));
         Ok(())
     };
     for (layer, id, sources) in [
-        (0, 0, 20),
-        (0, 19, 20),
-        (0, 20, 20),
-        (0, 21, 20),
-        (0, 25, 20),
-        (1, 0, 20),
-        (3, 25, 20),
-        (9, 0, 20),
-        (0, 0, 1),
-        (0, 1, 1),
-        (2, 1_023, 1_024),
-        (2, 1_024, 1_024),
-        (255, 0x00ff_ffff, 1),
-        (0, 0x00ff_ffff, 0x00ff_ffff),
+        ([0, 0, 0], 0, 20),
+        ([0, 0, 0], 19, 20),
+        ([0, 0, 0], 20, 20),
+        ([0, 0, 0], 21, 20),
+        ([0, 0, 0], 25, 20),
+        ([1, 0, 0], 0, 20),
+        ([3, 0, 0], 25, 20),
+        ([9, 0, 0], 0, 20),
+        ([0, 0, 0], 0, 1),
+        ([0, 0, 0], 1, 1),
+        ([2, 0, 0], 1_023, 1_024),
+        ([2, 0, 0], 1_024, 1_024),
+        ([255, 0, 0], 0x00ff_ffff, 1),
+        ([0, 0, 0], 0x00ff_ffff, 0x00ff_ffff),
+        ([0, 1, 0], 7, 20),
+        ([1, 1, 0], 7, 20),
+        ([1, 1, 1], 7, 20),
+        ([0, 0, 15], 7, 20),
+        ([0, 0, 1], 31, 32),
+        ([0, 0, 0], 5, 255),
+        ([0, 0, 0], 286, 255),
     ] {
         case(layer, id, sources)?;
     }
-    Ok(json!({ "id": "store/retention", "spec": "82-store.md", "cases": cases }))
+    Ok(json!({ "id": "store/retention", "spec": "82-store.md section 2", "cases": cases }))
 }
 
 fn manifest() -> Result<Value, Failed> {
@@ -59,24 +68,27 @@ fn manifest() -> Result<Value, Failed> {
     let signed = manifest.sign(&recorder)?;
     let payload = signed.len() - HybridSignature::LEN;
     let negative: Vec<Value> = [
-        ("version", 0),
-        ("content-altered", 1),
-        ("time-altered", 2_017 + 7),
-        ("announcement-altered", 2_029),
-        ("last-altered", payload - 33),
-        ("symbols-altered", payload - 1),
-        ("ed25519-half", payload),
-        ("ml-dsa-half", signed.len() - 1),
+        ("version", "malformed", 0),
+        ("content-altered", "signature", 1),
+        ("time-altered", "signature", 2_017 + 7),
+        ("announcement-longer-than-it-is", "encoding", 2_025 + 2),
+        ("announcement-longer-than-any", "encoding", 2_025),
+        ("announcement-altered", "signature", 2_029),
+        ("last-altered", "signature", payload - 33),
+        ("symbols-altered", "signature", payload - 1),
+        ("ed25519-half", "signature", payload),
+        ("ml-dsa-half", "signature", signed.len() - 1),
     ]
     .into_iter()
-    .map(|(id, at)| {
+    .map(|(id, error, at)| {
         let mut bytes = signed.clone();
         bytes[at] ^= 1;
-        json!({ "id": id, "bytes": hex(&bytes) })
+        json!({ "id": id, "error": error, "bytes": hex(&bytes) })
     })
     .collect();
     Ok(json!({
-        "id": "store/manifest", "spec": "82-store.md", "seed": hex(&counting::<64>(0)), "content": hex(&content.0),
+        "id": "store/manifest", "spec": "82-store.md section 7", "seed": hex(&counting::<64>(0)),
+        "source": hex(&counting::<32>(1)), "content": hex(&content.0),
         "made_at_ms": manifest.made_at.0.to_string(), "announcement": hex(&manifest.announcement),
         "first": [1, 2], "last": [3, 4], "symbols": [5, 6, 7, 8], "bytes": hex(&signed), "negative": negative,
     }))

@@ -5,15 +5,16 @@ use consent_decay::ContentId;
 use core_types::{Epoch, Layer, ObjectSeq, SymbolId, WallTime};
 use identity::{Backend, Identity, Seed};
 use serde_json::Value;
-use symbol_store::{Manifest, Position, Retention};
+use symbol_store::{Error, Manifest, Position, Retention};
 use vector_kit::read::{array, hex, list, load};
 
 #[test]
 fn priorities_are_those_of_the_vectors() {
     for case in list(&load("store/retention.json"), "cases") {
         let number = |name: &str| case[name].as_u64().unwrap() as u32;
-        let layer = Layer { spatial: number("layer") as u8, ..Layer::BASE };
-        let got = Retention::of(layer, SymbolId::new(number("id")).unwrap(), number("sources"));
+        let axis = |at: usize| case["layer"][at].as_u64().unwrap() as u8;
+        let layer = Layer { spatial: axis(0), temporal: axis(1), quality: axis(2) };
+        let got = Retention::of(layer, SymbolId::new(number("symbol")).unwrap(), number("sources"));
         assert_eq!(u32::from(got.0), number("priority"), "{case}");
     }
 }
@@ -60,6 +61,14 @@ fn a_manifest_has_the_bytes_of_the_vector_and_no_others() {
     assert_eq!(manifest.sign(&recorder).unwrap(), hex(&file["bytes"]));
     assert_eq!(Manifest::verify(&hex(&file["bytes"])).unwrap(), manifest);
     for case in list(&file, "negative") {
-        assert!(Manifest::verify(&hex(&case["bytes"])).is_err(), "{}", case["id"]);
+        let class = match Manifest::verify(&hex(&case["bytes"])).unwrap_err() {
+            Error::Consent(consent_decay::Error::Identity(identity::Error::BadSignature { .. })) => {
+                "signature"
+            }
+            Error::Consent(consent_decay::Error::Identity(_)) => "encoding",
+            Error::Refused(_) => "malformed",
+            _ => "another",
+        };
+        assert_eq!(class, case["error"], "{}", case["id"]);
     }
 }

@@ -162,8 +162,29 @@ pub(super) fn headers() -> Result<Value, Box<dyn std::error::Error>> {
     let sequences = vec![lost()?, epochs()?, windows()?, by_hand()?];
     Ok(json!({
         "id": "chunk/hop_header", "spec": "30-links.md sections 9 and 11", "key": hex(&counting::<32>(0x30)),
-        "salt": hex(&counting::<12>(0x70)), "sequences": sequences,
+        "salt": hex(&counting::<12>(0x70)), "schedule": schedule()?, "sequences": sequences,
     }))
+}
+
+/// Which of the chunks of one stream go under whole headers: number of the first, by how much it goes up each time, how many, and
+/// those by their place.
+fn schedule() -> Result<Vec<Value>, Box<dyn std::error::Error>> {
+    let mut cases = Vec::new();
+    for (id, first, step, count) in
+        [("from-zero", 0, 1, 1_100), ("over-windows", 65_000, 100, 700), ("late", 1 << 40, 1, 40)]
+    {
+        let mut sender = HopSender::new(suite("transport-sealed")?);
+        let mut whole = Vec::new();
+        for place in 0..count {
+            if send(&mut sender, &chunk(1, 7, first + step * place, 0)?)?[0] & 0x80 != 0 {
+                whole.push(place);
+            }
+        }
+        cases.push(
+            json!({ "id": id, "first": first.to_string(), "step": step, "count": count, "whole": whole }),
+        );
+    }
+    Ok(cases)
 }
 
 /// The whole headers of a stream are lost: nothing is taken until the next one, and what is late then is.
@@ -262,6 +283,12 @@ fn by_hand() -> Result<Value, Box<dyn std::error::Error>> {
     s.bytes_arrive(compact(&[0x1c, 1, 1, 0, 1, 0, 0x41, 1]), "unbound", None)?;
     let plain = [&opaque[..47], &[1], &opaque[48..52], &one[52..]].concat();
     s.bytes_arrive(compact(&[0x1c, 1, 0, 0, 1, 0, 0x41, 1]), "taken", Some(&plain))?;
+    // Before the first link number of a binding it holds for 4,095 more: those are bound, and too old all the same.
+    let mut bind = whole(0xc0, 0, &other);
+    (bind[1], bind[6]) = (2, 0x60);
+    s.bytes_arrive(bind, "taken", Some(&other))?;
+    s.bytes_arrive(compact(&[0x1c, 2, 0x10, 0, 1, 0, 0x50, 1]), "replayed", None)?;
+    s.bytes_arrive(compact(&[0x1c, 2, 0x10, 0, 1, 0, 0x50, 0]), "unbound", None)?;
     Ok(s.done("by-hand"))
 }
 

@@ -82,7 +82,7 @@ pub(super) fn permits() -> Result<Value, Failed> {
         }));
     }
     Ok(json!({
-        "id": "permit/permit", "spec": "56-permits.md", "seed": hex(&seed), "issuer": hex(&host.public().to_bytes()),
+        "id": "permit/permit", "spec": "56-permits.md sections 2 and 4", "seed": hex(&seed), "issuer": hex(&host.public().to_bytes()),
         "cases": cases, "negative": negative(&host, &other, &member)?, "checks": checks(&relay),
     }))
 }

@@ -159,7 +159,7 @@ impl Binding {
         self.epoch == header.epoch && self.codec == header.codec && self.window.contains(header.chunk_seq.0)
     }
 
-    /// The whole header is said with the first three chunks, with the 8th, 16th, 32nd …, and with every 256th; and whenever
+    /// The whole header is said with chunks 0 to 2, with 8, 16, 32 …, and with every multiple of 256; and whenever
     /// the receiver could soon forget it.
     #[inline]
     const fn is_due(&self, now: LinkSeq, made: u64, geometry: &Geometry) -> bool {

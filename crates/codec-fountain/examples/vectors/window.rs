@@ -6,7 +6,29 @@ use vector_kit::write::hex;
 pub(crate) fn vectors() -> Value {
     let note = "Spec 62 sections 2 and 3. Byte n of object s is (17 s + 5 n + n²) mod 256. Units of each object as listed: their \
                 number, the index of the first, and how many objects they cover.";
-    json!({ "note": note, "factors": factors(), "streams": [stream(0, &[3, 9, 5, 1, 12, 7]), stream(1 << 33, &[40; 30])] })
+    json!({
+        "id": "fountain/window", "spec": "62-window.md sections 2 and 3", "note": note, "factors": factors(),
+        "streams": [stream(0, &[3, 9, 5, 1, 12, 7]), stream(1 << 33, &[40; 30])], "negative": negative(),
+    })
+}
+
+/// Bodies that no sender makes.
+fn negative() -> Vec<Value> {
+    [
+        ("empty", 5, ""),
+        ("neither-units-nor-an-object", 5, "00"),
+        ("an-index-of-no-unit", 5, "10 aa"),
+        ("units-beyond-the-last-index", 5, "72 01 0003 000000 000000"),
+        ("span-zero", 5, "01 00 0003 000000"),
+        ("span-above-the-limit", 100, "01 11 0003 000000"),
+        ("span-beyond-the-first-object", 5, "01 06 0003 000000"),
+        ("unit-too-short", 5, "01 01 0002 0000"),
+        ("unit-longer-than-any", 5, "01 01 05df"),
+        ("unit-cut", 5, "01 01 0003 0000"),
+        ("head-cut", 5, "01 01 00"),
+    ]
+    .map(|(id, number, body)| json!({ "id": id, "error": "malformed", "number": number, "body": body.replace(' ', "") }))
+    .into()
 }
 
 /// RFC 6330 section 5.7, bit by bit.
