@@ -9,7 +9,7 @@ use clap::ValueEnum;
 
 use crate::setup::{self, Purpose};
 use crate::shell::{self, cargo};
-use crate::{accept, demo, deps, fuzz, policy, test, tidy, vectors};
+use crate::{accept, demo, deps, fuzz, policy, test, tidy, vectors, witness};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Step {
@@ -33,6 +33,8 @@ pub(crate) enum Step {
     Doc,
     /// Conformance vectors against the code
     Vectors,
+    /// Conformance vectors against the specification, by the checker in Python
+    Witness,
     /// Licences, bans, sources and advisories of dependencies
     Policy,
     /// A few seconds of each fuzz target
@@ -112,6 +114,7 @@ impl Step {
                 shell::run(cargo(["doc", "--workspace", "--no-deps"])?.env("RUSTDOCFLAGS", "--deny warnings"))
             }
             Self::Vectors => vectors::run(true),
+            Self::Witness => witness::run(&[]),
             Self::Policy => policy::run(),
             Self::Fuzz => fuzz::run(None, FUZZ_SECONDS),
             Self::Demo => short_demo(),

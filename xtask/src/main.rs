@@ -1,4 +1,4 @@
-//! The workspace's own commands: `cargo xtask demo`, `test`, `ci`, `deps`, `tidy`, `vectors`, `bench`, `fuzz`.
+//! The workspace's own commands: `cargo xtask demo`, `test`, `ci`, `deps`, `tidy`, `vectors`, `check-vectors`, `bench`, `fuzz`.
 //!
 //! This binary is what a fresh clone builds first, before cmake or nasm are there, so it keeps to light
 //! dependencies and nothing of the workspace. One module per command; [`setup`] and [`shell`] are shared.
@@ -16,6 +16,7 @@ mod test;
 mod tidy;
 mod tidy_domains;
 mod vectors;
+mod witness;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -57,9 +58,21 @@ enum Command {
     Tidy,
     /// Write the conformance vectors, or compare them with what the code makes now
     Vectors {
-        /// Compare only: list what drifted, is missing or is left over, and fail if anything is
+        /// Compare only: list what drifted, is missing, is left over or is read by no test, and fail if anything is
         #[arg(long)]
         check: bool,
+        /// Alter copies in so many places instead, and fail if the second checker misses one
+        #[arg(long, value_name = "PLACES", conflicts_with = "check")]
+        flip: Option<u32>,
+        /// Which places
+        #[arg(long, default_value_t = 1, requires = "flip")]
+        seed: u64,
+    },
+    /// Check the conformance vectors by the specification alone, with the checker in Python
+    CheckVectors {
+        /// What the checker gets (try `-- --help`)
+        #[arg(last = true)]
+        args: Vec<String>,
     },
     /// Run a group of benchmarks
     Bench {
@@ -88,7 +101,9 @@ fn main() -> ExitCode {
         Command::Ci { only } => ci::run(&only),
         Command::Deps => deps::run(),
         Command::Tidy => tidy::run(),
-        Command::Vectors { check } => vectors::run(check),
+        Command::Vectors { flip: Some(places), seed, .. } => witness::flip(places, seed),
+        Command::Vectors { check, .. } => vectors::run(check),
+        Command::CheckVectors { args } => witness::run(&args),
         Command::Bench { group, json, relay } => bench::run(&group, json.as_deref(), &relay),
         Command::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
     };

@@ -17,6 +17,8 @@ pub(crate) enum Purpose {
     Build,
     /// Building it and running its tests.
     Test,
+    /// Running the second checker of the conformance vectors.
+    Witness,
 }
 
 /// Makes sure that the programs needed are there.
@@ -37,7 +39,7 @@ pub(crate) fn janus() -> Result<()> {
 
 fn provide(needed: impl Iterator<Item = &'static Tool>) -> Result<()> {
     let search = env::var_os("PATH").unwrap_or_default();
-    let missing: Vec<&Tool> = needed.filter(|tool| !is_there(tool.command, &search)).collect();
+    let missing: Vec<&Tool> = needed.filter(|tool| !tool.is_there(&search)).collect();
     let may_install = is_root() && is_there("apt-get", &search);
     match plan(&missing, may_install) {
         Plan::Nothing => Ok(()),
@@ -59,26 +61,49 @@ struct Tool {
     command: &'static str,
     package: &'static str,
     why: &'static str,
+    /// Arguments with which the command has to succeed, where that it is there is not enough.
+    probe: &'static [&'static str],
+}
+
+impl Tool {
+    const fn new(command: &'static str, package: &'static str, why: &'static str) -> Self {
+        Self { command, package, why, probe: &[] }
+    }
+
+    fn is_there(&self, search: &OsStr) -> bool {
+        is_there(self.command, search)
+            && (self.probe.is_empty() || shell::succeeds(Command::new(self.command).args(self.probe)))
+    }
 }
 
 const BUILD: [Tool; 5] = [
-    Tool { command: "cc", package: "build-essential", why: "to link, and to build C dependencies" },
-    Tool { command: "c++", package: "build-essential", why: "to build C++ dependencies" },
-    Tool { command: "cmake", package: "cmake", why: "to build libaom, libopus and AWS-LC" },
-    Tool { command: "nasm", package: "nasm", why: "to assemble the AV1 encoder and decoder" },
-    Tool { command: "pkg-config", package: "pkg-config", why: "to find system libraries" },
+    Tool::new("cc", "build-essential", "to link, and to build C dependencies"),
+    Tool::new("c++", "build-essential", "to build C++ dependencies"),
+    Tool::new("cmake", "cmake", "to build libaom, libopus and AWS-LC"),
+    Tool::new("nasm", "nasm", "to assemble the AV1 encoder and decoder"),
+    Tool::new("pkg-config", "pkg-config", "to find system libraries"),
 ];
 
 const TEST: [Tool; 2] = [
-    Tool { command: "ffmpeg", package: "ffmpeg", why: "to make test input" },
-    Tool { command: "ffprobe", package: "ffmpeg", why: "to read recordings back" },
+    Tool::new("ffmpeg", "ffmpeg", "to make test input"),
+    Tool::new("ffprobe", "ffmpeg", "to read recordings back"),
 ];
 
-const JANUS: Tool = Tool { command: "janus", package: "janus", why: "to be measured beside our relay" };
+const JANUS: Tool = Tool::new("janus", "janus", "to be measured beside our relay");
+
+/// Debian has what makes environments in a package of its own.
+const WITNESS: [Tool; 1] = [Tool {
+    probe: &["-c", "import ensurepip, venv"],
+    ..Tool::new("python3", "python3-venv", "to check the conformance vectors a second time")
+}];
 
 fn tools(purpose: Purpose) -> impl Iterator<Item = &'static Tool> {
-    let tests: &[Tool] = if purpose == Purpose::Test { &TEST } else { &[] };
-    BUILD.iter().chain(tests)
+    let (build, tests, witness): (&[Tool], &[Tool], &[Tool]) = match purpose {
+        Purpose::Build => (&BUILD, &[], &[]),
+        Purpose::Test => (&BUILD, &TEST, &WITNESS),
+        Purpose::Witness => (&[], &[], &WITNESS),
+    };
+    build.iter().chain(tests).chain(witness)
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -161,6 +186,14 @@ mod tests {
     fn only_tests_need_ffmpeg() {
         assert!(tools(Purpose::Build).all(|tool| tool.package != "ffmpeg"));
         assert!(tools(Purpose::Test).any(|tool| tool.command == "ffprobe"));
+    }
+
+    #[test]
+    fn a_program_that_lacks_a_part_is_not_there() {
+        let search = env::var_os("PATH").unwrap();
+        let sh = |probe| Tool { probe, ..Tool::new("sh", "dash", "for this test") };
+        assert!(sh(&[]).is_there(&search) && sh(&["-c", "exit 0"]).is_there(&search));
+        assert!(!sh(&["-c", "exit 1"]).is_there(&search));
     }
 
     #[test]
