@@ -9,6 +9,7 @@ mod ci;
 mod demo;
 mod deps;
 mod fuzz;
+mod mutate;
 mod policy;
 mod setup;
 mod shell;
@@ -84,6 +85,11 @@ enum Command {
         #[command(flatten)]
         relay: bench::RelayOptions,
     },
+    /// Put faults into a copy of the code, one at a time, and list those that no test notices
+    Mutate {
+        /// The crate; all that have some when not given
+        package: Option<String>,
+    },
     /// Fuzz the parsers of untrusted bytes
     Fuzz {
         /// The target; all of them when not given
@@ -105,6 +111,7 @@ fn main() -> ExitCode {
         Command::Vectors { check, .. } => vectors::run(check),
         Command::CheckVectors { args } => witness::run(&args),
         Command::Bench { group, json, relay } => bench::run(&group, json.as_deref(), &relay),
+        Command::Mutate { package } => mutate::run(package.as_deref()),
         Command::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
     };
     match done {
