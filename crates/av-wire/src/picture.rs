@@ -218,6 +218,13 @@ mod tests {
     }
 
     #[test]
+    fn a_list_has_fifteen_objects_at_most() {
+        let parts = [Parts::FILLER; 16];
+        assert_eq!(Parts::new(&parts[..15], 14).unwrap().as_slice().len(), 15);
+        assert!(Parts::new(&parts, 0).is_err() && Parts::new(&parts, 15).is_err());
+    }
+
+    #[test]
     fn layers_above_three_and_objects_without_chunks_are_refused() {
         let part = Part { layer: Layer { temporal: 4, ..Layer::BASE }, ..Parts::FILLER };
         assert!(Parts::new(&[part], 0).is_err());
