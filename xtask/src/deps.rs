@@ -32,7 +32,7 @@ struct Law {
     except_through: Option<&'static str>,
 }
 
-const LAWS: [Law; 10] = [
+const LAWS: [Law; 11] = [
     Law {
         says: "nothing but `benches` depends on `holomesh`",
         binds: |name| !matches!(name, "holomesh" | "benches"),
@@ -103,6 +103,12 @@ const LAWS: [Law; 10] = [
         except_through: None,
     },
     Law {
+        says: "nothing depends on `holonomic-compat`: it is for what was before",
+        binds: |name| name != "holonomic-compat",
+        forbids: |node| node.is_ours("holonomic-compat"),
+        except_through: None,
+    },
+    Law {
         says: "only `holomesh` has tokio",
         binds: |name| name != "holomesh",
         forbids: |node| node.name == "tokio",
@@ -111,7 +117,7 @@ const LAWS: [Law; 10] = [
 ];
 
 /// The crates that the laws name: were one renamed, its laws would hold for want of anybody to break them.
-const NAMED: [&str; 16] = [
+const NAMED: [&str; 17] = [
     "alm",
     "av-congestion",
     "av-lane",
@@ -124,6 +130,7 @@ const NAMED: [&str; 16] = [
     "core-types",
     "gf256",
     "holomesh",
+    "holonomic-compat",
     "mls-provider",
     "netsim",
     "peer-gossip",
@@ -224,7 +231,7 @@ fn graph(metadata: &Metadata) -> Result<Graph> {
 mod tests {
     use super::*;
 
-    const OURS: [(&str, &[&str]); 19] = [
+    const OURS: [(&str, &[&str]); 20] = [
         ("core-types", &["thiserror"]),
         ("gf256", &[]),
         ("identity", &["core-types"]),
@@ -241,6 +248,7 @@ mod tests {
         ("consent-decay", &["core-types", "identity"]),
         ("symbol-store", &["core-types", "identity", "consent-decay"]),
         ("codec-opus", &["core-types"]),
+        ("holonomic-compat", &["core-types", "identity", "alm"]),
         ("holomesh", &["av-mls", "av-relay", "av-lane", "alm", "codec-opus", "iroh"]),
         ("benches", &["holomesh"]),
         ("xtask", &["thiserror"]),
@@ -330,6 +338,12 @@ mod tests {
         let law = "`core-types` and `gf256` depend on nothing of ours";
         assert_broken(&[("core-types", "identity")], law, ": core-types -> identity");
         assert_broken(&[("thiserror", "xtask")], law, ": core-types -> thiserror -> xtask");
+    }
+
+    #[test]
+    fn nothing_depends_on_what_was_before() {
+        let law = "nothing depends on `holonomic-compat`";
+        assert_broken(&[("holomesh", "holonomic-compat")], law, ": holomesh -> holonomic-compat");
     }
 
     #[test]
