@@ -9,7 +9,7 @@ use clap::ValueEnum;
 
 use crate::setup::{self, Purpose};
 use crate::shell::{self, cargo};
-use crate::{accept, demo, deps, fuzz, policy, test, tidy, vectors, witness};
+use crate::{accept, demo, deps, fuzz, policy, spec, test, tidy, vectors, witness};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Step {
@@ -23,6 +23,8 @@ pub(crate) enum Step {
     Deps,
     /// File lengths, words, paths, manifests
     Tidy,
+    /// The specification against itself, tests and vectors
+    Spec,
     /// Clippy over every target, warnings denied
     Clippy,
     /// Unit and integration tests
@@ -100,6 +102,7 @@ impl Step {
             Self::Lock => lock(),
             Self::Deps => deps::run(),
             Self::Tidy => tidy::run(),
+            Self::Spec => spec::run(),
             Self::Clippy => shell::run(&mut cargo([
                 "clippy",
                 "--workspace",

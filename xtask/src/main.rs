@@ -1,4 +1,5 @@
-//! The workspace's own commands: `cargo xtask demo`, `test`, `ci`, `deps`, `tidy`, `vectors`, `check-vectors`, `bench`, `fuzz`.
+//! The workspace's own commands: `cargo xtask demo`, `test`, `ci`, `deps`, `tidy`, `spec`, `vectors`, `check-vectors`, `bench`,
+//! `fuzz`.
 //!
 //! This binary is what a fresh clone builds first, before cmake or nasm are there, so it keeps to light
 //! dependencies and nothing of the workspace. One module per command; [`setup`] and [`shell`] are shared.
@@ -13,6 +14,7 @@ mod mutate;
 mod policy;
 mod setup;
 mod shell;
+mod spec;
 mod test;
 mod tidy;
 mod tidy_domains;
@@ -57,6 +59,8 @@ enum Command {
     Deps,
     /// Check file lengths, forbidden words, machine paths, manifests, signing domains and stray spaces
     Tidy,
+    /// Check the specification: numbers, references, and a test or vector for each rule that binds
+    Spec,
     /// Write the conformance vectors, or compare them with what the code makes now
     Vectors {
         /// Compare only: list what drifted, is missing, is left over or is read by no test, and fail if anything is
@@ -107,6 +111,7 @@ fn main() -> ExitCode {
         Command::Ci { only } => ci::run(&only),
         Command::Deps => deps::run(),
         Command::Tidy => tidy::run(),
+        Command::Spec => spec::run(),
         Command::Vectors { flip: Some(places), seed, .. } => witness::flip(places, seed),
         Command::Vectors { check, .. } => vectors::run(check),
         Command::CheckVectors { args } => witness::run(&args),

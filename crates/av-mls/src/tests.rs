@@ -20,6 +20,7 @@ use openmls_traits::crypto::OpenMlsCrypto as _;
 use openmls_traits::signatures::Signer as _;
 use random::random;
 
+mod liar;
 #[path = "../tests/common/random.rs"]
 mod random;
 

@@ -233,6 +233,23 @@ mod tests {
     }
 
     #[test]
+    fn flags_that_there_are_not_are_refused() {
+        let object = Object {
+            flags: ObjectFlags::default(),
+            pts: MediaTime(1),
+            duration: Duration::from_micros(2),
+            picture: None,
+            payload: b"coded",
+        };
+        let bytes = object.to_bytes().unwrap();
+        for flag in [0x20, 0x40, 0x80] {
+            let mut other = bytes.clone();
+            other[0] |= flag;
+            assert!(matches!(Object::parse(&other), Err(Error::Malformed { .. })), "{flag:#x}");
+        }
+    }
+
+    #[test]
     fn a_time_above_62_bits_is_refused() {
         let regular = FrameDuration::from_micros(u32::MAX);
         assert!(Object::parse_at(&[REGULAR], ObjectSeq(1 << 61), regular).is_err());

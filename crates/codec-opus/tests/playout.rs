@@ -55,6 +55,26 @@ fn a_burst_is_filled_from_redundancy() {
     assert_eq!(times, (120..130).collect::<Vec<_>>(), "where the packets were");
 }
 
+/// libopus marks it with a letter and the version, at the beginning of an extension in the packet's padding.
+#[test]
+fn redundancy_of_a_version_that_is_not_known_is_left_alone() {
+    const MARK: [u8; 2] = [b'D', 12];
+    let mut packets = spoken(redundant(), 150);
+    let marked = packets.iter_mut().filter_map(|packet| {
+        let at = packet.data.windows(2).rposition(|pair| pair == MARK)?;
+        packet.data[at + 1] ^= 0x40;
+        Some(())
+    });
+    assert!(marked.count() > 100, "where libopus has another mark, this test shows nothing");
+    let mut playout = SoundPlayout::new(steady(120)).unwrap();
+    let pieces = play(&mut playout, arriving(packets, |seq| (!(60..65).contains(&seq)).then_some(20)), 3_500);
+    let stats = playout.stats();
+    assert_eq!((stats.from_redundancy, stats.concealed), (Duration::ZERO, ms(100)));
+    // All else is played as sent.
+    let others = [SoundSource::Packet, SoundSource::Concealment, SoundSource::Nothing];
+    assert!(pieces.iter().all(|(_, piece)| others.contains(&piece.source)));
+}
+
 #[test]
 fn a_single_loss_is_filled_from_the_coarse_copy() {
     let config = EncoderConfig { expected_loss_percent: 20, ..Default::default() };

@@ -225,3 +225,22 @@ async fn garbage_on_every_channel_costs_the_sender_its_link_and_nobody_else_anyt
     }
     assert_still_serves(&ticket);
 }
+
+#[tokio::test]
+async fn who_does_not_say_who_it_is_in_time_loses_its_connection() {
+    let (_host, ticket) = host();
+    let endpoint = stranger(post_quantum()).await;
+    // As much as a preamble and half of a hello, and then nothing; the streams stay open.
+    let mut open = Vec::new();
+    for said in [&b""[..], b"HM", b"HMSH\x00\x03", b"HMSH\x00\x03\x00\x00\x14\x00\x02"] {
+        let connection = dial(&endpoint, &ticket).await;
+        let (mut send, recv) = connection.open_bi().await.unwrap();
+        send.write_all(said).await.unwrap();
+        open.push((connection, send, recv));
+    }
+    for (connection, _send, _recv) in &open {
+        // QUIC itself would give it 15 s.
+        timeout(PATIENCE, connection.closed()).await.expect("the host closes the link");
+    }
+    assert_still_serves(&ticket);
+}

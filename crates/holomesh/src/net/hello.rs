@@ -101,3 +101,6 @@ fn signed_value(connection: &dyn Connection, initiator: bool, role: Role) -> Res
     value.extend_from_slice(&exported);
     Ok(value)
 }
+
+#[cfg(test)]
+mod tests;

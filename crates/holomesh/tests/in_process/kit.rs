@@ -157,8 +157,8 @@ pub(crate) struct Scripted {
     pub(crate) peer: Peer,
     pub(crate) ticket: Ticket,
     pub(crate) session: SessionId,
+    pub(crate) announce: StreamAnnounce,
     group: Member,
-    announce: Vec<u8>,
 }
 
 impl Scripted {
@@ -181,7 +181,6 @@ impl Scripted {
             frame_duration: None,
             media: Media::Video { size, rate },
         };
-        let announce = announce.sign(identity).unwrap();
         let address = peer.net.address();
         let ticket = Ticket {
             host: identity.key_id(),
@@ -191,7 +190,7 @@ impl Scripted {
             direct: None,
             invitation: [3; 16],
         };
-        Self { peer, ticket, session, group, announce }
+        Self { peer, ticket, session, announce, group }
     }
 
     /// The next node that links up.
@@ -207,13 +206,23 @@ impl Scripted {
 
     /// What the joiner gets in answer to its key package. Who was a member before is replaced.
     pub(crate) fn welcome(&mut self, joiner: &Link, key_package: &[u8]) -> Control {
+        let announces = vec![self.announce.sign(self.peer.net.identity()).unwrap()];
+        self.welcome_to(joiner, key_package, announces)
+    }
+
+    /// The same, with these announcements.
+    pub(crate) fn welcome_to(
+        &mut self,
+        joiner: &Link,
+        key_package: &[u8],
+        announces: Vec<Vec<u8>>,
+    ) -> Control {
         let package = SignedKeyPackage::from_bytes(key_package).unwrap().verify().unwrap();
         let who = joiner.peer.key_id();
         let remove: Vec<KeyId> = self.group.leaf_of(who).map(|_| who).into_iter().collect();
         let staged = self.group.stage_change(vec![package], &remove).unwrap();
         self.group.merge_staged().unwrap();
-        let (session, announces) = (self.session.0, vec![self.announce.clone()]);
-        Control::Welcome { welcome: staged.welcome.unwrap(), tree: None, session, announces }
+        Control::Welcome { welcome: staged.welcome.unwrap(), tree: None, session: self.session.0, announces }
     }
 }
 

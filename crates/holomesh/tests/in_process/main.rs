@@ -5,3 +5,4 @@ mod joining;
 mod kit;
 mod memory;
 mod repair;
+mod serving;

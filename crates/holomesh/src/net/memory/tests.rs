@@ -3,8 +3,9 @@
 use super::{GilbertElliott, MemoryNet, PathModel, Reorder, Steps};
 use crate::Error;
 use crate::net::{Control, Inbox, Link, LinkEvent, LossConfig, Net, NetConfig, Role, Underlay};
+use crate::ticket::Ticket;
 use av_wire::{ChunkHeader, SealedChunk};
-use core_types::{BitRate, ChunkSeq, CodecId, Epoch, Layer, Marks, MonoTime, StreamId};
+use core_types::{BitRate, ChunkSeq, CodecId, Epoch, KeyId, Layer, Marks, MonoTime, SessionId, StreamId};
 use identity::Seed;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -474,4 +475,27 @@ async fn a_node_that_is_rebound_is_followed() {
     pair.hears(1, 1..2).await;
     assert_eq!(pair.nets[1].address().addresses, [outside]);
     pair.nets[0].connect(&pair.nets[1].address()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_dialled_as_the_host_must_be_the_one_that_the_ticket_names_and_a_host() {
+    let network = MemoryNet::start(1, &Handle::current());
+    let (watcher, _inbox) = node(&network, 1).await;
+    for (number, role) in [(2, Role::Host), (3, Role::Relay)] {
+        let underlay = Underlay::Memory(network.clone());
+        let config = NetConfig { underlay, ..NetConfig::new(Seed([number; 64]), role, address(number)) };
+        let (net, _calls) = Net::open(config).await.unwrap();
+        let good = Ticket {
+            host: net.identity().key_id(),
+            session: SessionId([1; 32]),
+            endpoint: net.address().endpoint,
+            addresses: net.address().addresses,
+            direct: None,
+            invitation: [0; 16],
+        };
+        let other = Ticket { host: KeyId([9; 32]), ..good.clone() };
+        assert_eq!(watcher.dial_host(&good).await.is_ok(), role == Role::Host);
+        let error = watcher.dial_host(&other).await.unwrap_err();
+        assert!(matches!(&error, Error::Peer { why, .. } if why.contains("not the host")), "{error}");
+    }
 }

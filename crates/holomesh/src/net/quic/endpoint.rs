@@ -238,7 +238,7 @@ impl Endpoint {
 }
 
 /// The key exchange that both sides settled on must be the post-quantum one, whatever the configuration says.
-fn check_post_quantum(connection: &Connection) -> Result<(), Error> {
+pub(super) fn check_post_quantum(connection: &Connection) -> Result<(), Error> {
     let group = connection
         .handshake_data()
         .and_then(|data| data.downcast::<noq::crypto::rustls::HandshakeData>().ok())

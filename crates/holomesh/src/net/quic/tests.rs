@@ -3,13 +3,14 @@ use crate::net::{Net, NetConfig, Role};
 use identity::Seed;
 use iroh::endpoint::{PortmapperConfig, RelayMode, presets};
 use iroh::{Endpoint, EndpointAddr};
+use rustls::crypto::aws_lc_rs::kx_group;
 
 const LINK: LinkId = LinkId(1);
 const PATIENCE: Duration = Duration::from_secs(10);
 
-async fn endpoint() -> Endpoint {
+async fn endpoint(group: &'static dyn rustls::crypto::SupportedKxGroup) -> Endpoint {
     let mut provider = rustls::crypto::aws_lc_rs::default_provider();
-    provider.kx_groups = vec![rustls::crypto::aws_lc_rs::kx_group::X25519MLKEM768];
+    provider.kx_groups = vec![group];
     let builder = Endpoint::builder(presets::Empty)
         .crypto_provider(Arc::new(provider))
         .relay_mode(RelayMode::Disabled)
@@ -23,7 +24,13 @@ async fn endpoint() -> Endpoint {
 
 /// Two ends of a connection: that of who dialled, and the other. Their endpoints live as long.
 async fn ends() -> (iroh::endpoint::Connection, iroh::endpoint::Connection, [Endpoint; 2]) {
-    let [dialler, listener] = [endpoint().await, endpoint().await];
+    ends_with(kx_group::X25519MLKEM768).await
+}
+
+async fn ends_with(
+    group: &'static dyn rustls::crypto::SupportedKxGroup,
+) -> (iroh::endpoint::Connection, iroh::endpoint::Connection, [Endpoint; 2]) {
+    let [dialler, listener] = [endpoint(group).await, endpoint(group).await];
     let to = EndpointAddr::new(listener.id()).with_ip_addr(listener.bound_sockets()[0]);
     let accepting = async { listener.accept().await.unwrap().await.unwrap() };
     let (dialled, accepted) = tokio::join!(dialler.connect(to, ALPN), accepting);
@@ -120,7 +127,7 @@ async fn a_node_whose_places_are_taken_refuses_counts_and_still_dials() {
     // Its own host and parents are not out of its reach.
     full.connect(&other.address()).await.unwrap();
 
-    let stranger = endpoint().await;
+    let stranger = endpoint(kx_group::X25519MLKEM768).await;
     let address = full.address();
     let id = iroh::EndpointId::from_bytes(&address.endpoint).unwrap();
     let to = EndpointAddr::new(id).with_ip_addr(address.addresses[0]);
@@ -129,4 +136,16 @@ async fn a_node_whose_places_are_taken_refuses_counts_and_still_dials() {
     let (mut send, _recv) = connection.open_bi().await.unwrap();
     send.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
     refuses(&full, 1, 1).await;
+}
+
+/// Both ends offer the classical group here, as after a mistake in the configuration: the connection stands, and is looked at.
+#[tokio::test]
+async fn what_was_negotiated_is_looked_at_after_the_handshake() {
+    for (group, good) in [(kx_group::X25519MLKEM768, true), (kx_group::X25519, false)] {
+        let (dialled, accepted, _endpoints) = ends_with(group).await;
+        for end in [dialled, accepted] {
+            let checked = endpoint::check_post_quantum(&end);
+            assert_eq!(checked.is_ok(), good, "{checked:?}");
+        }
+    }
 }

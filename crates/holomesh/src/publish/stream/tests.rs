@@ -1,5 +1,5 @@
 use super::*;
-use av_wire::{Opened, Opener};
+use av_wire::{ChunkHeader, Opened, Opener};
 use codec_fountain::repair_symbols;
 use core_types::{FrameRate, FrameSize, KeyId, MediaTime, SessionId, SymbolSize};
 use identity::Seed;
@@ -154,4 +154,20 @@ fn any_parent_may_fail_but_for_detail_that_nothing_refers_to_for_long() {
     let detail = Layer { spatial: 0, temporal: 1, quality: 1 };
     assert_eq!((repair.symbols(12, detail), of(&repair, 0, 0)), (1, 4), "loss is made up for all the same");
     assert_eq!(repair.symbols(4, detail), 0, "but not with a quarter for a tenth");
+}
+
+#[test]
+fn an_epoch_is_entered_once_and_never_gone_back_to() {
+    let mut out = stream(StreamKind::Audio, 1);
+    let mut next = |out: &mut OutStream| {
+        let sealed = out.seal(MonoTime(0), &object(ObjectFlags::default(), b"sound")).unwrap();
+        let header = ChunkHeader::parse(&sealed.chunks[0]).unwrap();
+        (header.epoch.0, header.chunk_seq.0)
+    };
+    assert_eq!(next(&mut out), (1, 0));
+    // Numbers that began at 0 again under the same key would be nonces twice.
+    for (epoch, expected) in [(1, (1, 1)), (0, (1, 2)), (3, (3, 0)), (2, (3, 1)), (3, (3, 2))] {
+        out.enter_epoch(Epoch(epoch), &SECRET, LeafIndex(0)).unwrap();
+        assert_eq!(next(&mut out), expected, "after epoch {epoch}");
+    }
 }

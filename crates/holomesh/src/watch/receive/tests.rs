@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::publish::{OutStream, RepairShare, announce};
-use core_types::KeyId;
-use core_types::LeafIndex;
+use core_types::{CodecId, KeyId, LeafIndex};
 use identity::{Identity, Seed};
 
 const UNCAPPED: LayerPolicy = LayerPolicy::UNCAPPED;
@@ -143,4 +142,41 @@ fn a_stream_of_another_publisher_is_another_stream() {
     announce.publisher = KeyId([9; 32]);
     let other = Identity::from_seed(&Seed([9; 64])).unwrap();
     assert_ne!(InStream::new(announce, other.public(), Proofs::Flag, UNCAPPED).unwrap().id, out.id());
+}
+
+#[test]
+fn streams_that_can_not_be_played_here_are_refused() {
+    let identity = Identity::from_seed(&Seed([1; 64])).unwrap();
+    for kind in [StreamKind::Video, StreamKind::Audio] {
+        let good = announce(kind, identity.key_id(), 4);
+        let watch = |announce| InStream::new(announce, identity.public(), Proofs::Flag, UNCAPPED);
+        assert!(watch(good.clone()).is_ok());
+        for codec in [CodecId::Av1, CodecId::JpegXs, CodecId::Mdc, CodecId::Opus, CodecId::Opaque] {
+            let other = StreamAnnounce { codec, ..good.clone() };
+            assert_eq!(watch(other).is_ok(), codec == kind.codec(), "{kind:?} as {codec:?}");
+        }
+        assert!(watch(StreamAnnounce { media: Media::Data, ..good }).is_err());
+    }
+}
+
+#[test]
+fn symbols_of_chunks_that_do_not_authenticate_are_not_used() {
+    let (mut out, mut incoming) = streams();
+    out.enter_epoch(Epoch(1), &[7; 32], LeafIndex(0)).unwrap();
+    incoming.install(MonoTime(0), Epoch(1), &[7; 32], LeafIndex(0)).unwrap();
+    let content = vec![5; 9_000];
+    let chunks = frame(&mut out, &content);
+    // Each comes first as somebody on the way altered it: if one of those were used, what comes out would be another picture.
+    let forged = chunks.iter().map(|chunk| {
+        let mut chunk = chunk.to_vec();
+        let middle = chunk.len() / 2;
+        chunk[middle] ^= 1;
+        Bytes::from(chunk)
+    });
+    let forged: Vec<Bytes> = forged.collect();
+    assert!(feed(&mut incoming, &forged).is_empty());
+    assert_eq!(incoming.stats.undecryptable, chunks.len() as u64);
+    let received = feed(&mut incoming, &chunks);
+    assert_eq!(received.len(), 1);
+    assert_eq!(received[0].payload, content);
 }
