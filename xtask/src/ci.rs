@@ -9,7 +9,7 @@ use clap::ValueEnum;
 
 use crate::setup::{self, Purpose};
 use crate::shell::{self, cargo};
-use crate::{accept, demo, deps, fuzz, policy, spec, test, tidy, vectors, witness};
+use crate::{accept, demo, deps, fuzz, policy, spec, standalone, test, tidy, vectors, witness};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Step {
@@ -25,6 +25,8 @@ pub(crate) enum Step {
     Tidy,
     /// The specification against itself, tests and vectors
     Spec,
+    /// Manifests, READMEs and packages of each crate
+    Standalone,
     /// Clippy over every target, warnings denied
     Clippy,
     /// Unit and integration tests
@@ -103,6 +105,7 @@ impl Step {
             Self::Deps => deps::run(),
             Self::Tidy => tidy::run(),
             Self::Spec => spec::run(),
+            Self::Standalone => standalone::run(&standalone::Options::default()),
             Self::Clippy => shell::run(&mut cargo([
                 "clippy",
                 "--workspace",

@@ -1,5 +1,5 @@
-//! The workspace's own commands: `cargo xtask demo`, `test`, `ci`, `deps`, `tidy`, `spec`, `vectors`, `check-vectors`, `bench`,
-//! `fuzz`.
+//! The workspace's own commands: `cargo xtask demo`, `test`, `ci`, `deps`, `tidy`, `spec`, `standalone`, `semver`,
+//! `vectors`, `check-vectors`, `bench`, `fuzz`.
 //!
 //! This binary is what a fresh clone builds first, before cmake or nasm are there, so it keeps to light
 //! dependencies and nothing of the workspace. One module per command; [`setup`] and [`shell`] are shared.
@@ -15,6 +15,7 @@ mod policy;
 mod setup;
 mod shell;
 mod spec;
+mod standalone;
 mod test;
 mod tidy;
 mod tidy_domains;
@@ -61,6 +62,14 @@ enum Command {
     Tidy,
     /// Check the specification: numbers, references, and a test or vector for each rule that binds
     Spec,
+    /// Check that each crate can be picked by itself
+    Standalone(standalone::Options),
+    /// Say what a change breaks for those who use a crate
+    Semver {
+        /// Since which revision of this repository
+        #[arg(long, value_name = "REVISION")]
+        since: Option<OsString>,
+    },
     /// Write the conformance vectors, or compare them with what the code makes now
     Vectors {
         /// Compare only: list what drifted, is missing, is left over or is read by no test, and fail if anything is
@@ -112,6 +121,8 @@ fn main() -> ExitCode {
         Command::Deps => deps::run(),
         Command::Tidy => tidy::run(),
         Command::Spec => spec::run(),
+        Command::Standalone(options) => standalone::run(&options),
+        Command::Semver { since } => standalone::semver(since.as_ref()),
         Command::Vectors { flip: Some(places), seed, .. } => witness::flip(places, seed),
         Command::Vectors { check, .. } => vectors::run(check),
         Command::CheckVectors { args } => witness::run(&args),

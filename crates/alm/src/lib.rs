@@ -11,8 +11,7 @@
 //! - [`sim`]: many watchers of one stream in virtual time, by the state machines of this crate.
 //! - [`legacy`]: the predecessor's claims, as they were encoded.
 //!
-//! The node uses the subscription alone so far: for each chunk `handle_chunk`, for each symbol `expect`, for each whole object
-//! `settle`.
+//! A subscription is told of each chunk by `handle_chunk`, of each symbol by `expect`, and of each whole object by `settle`.
 //!
 //! Chunks are dealt out by number: chunk `n` belongs to stripe `n mod stripes`. A frame's chunks have consecutive
 //! numbers, so every parent carries an even share of each frame, and a publisher that adds enough repair symbols makes

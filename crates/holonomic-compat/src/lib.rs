@@ -85,7 +85,3 @@ pub mod version {
     /// How many witnesses were followed back at most, from the newest to a root that is trusted.
     pub const MAX_WITNESS_CHAIN: usize = 5;
 }
-
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
