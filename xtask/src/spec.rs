@@ -15,7 +15,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use crate::shell;
+use crate::{shell, tidy_domains};
 use note::Named;
 use page::{Block, Page};
 use sources::Sources;
@@ -49,6 +49,7 @@ pub(crate) fn run() -> Result<()> {
         faults.extend(refs::in_prose(&pages, path, None, &read(path)?));
     }
     faults.extend(threats(&read(THREATS)?, &sources));
+    faults.extend(labels(&pages, &read(tidy_domains::PAGE)?));
     for (path, text) in &sources.files {
         faults.extend(refs::in_code(&pages, path, text));
     }
@@ -195,8 +196,35 @@ fn threats(text: &str, sources: &Sources) -> Vec<String> {
             }
             // What a crate is not named before is a program, a target or a field.
             let Some(of) = of.filter(|of| *of != name && !name.contains(' ')) else { continue };
-            if let Err(what) = sources.find(&[of.to_owned()], name) {
+            if let Err(what) = sources.find_at(of, name) {
                 faults.push(format!("{THREATS}:{}: {what}", at + 1));
+            }
+        }
+    }
+    faults
+}
+
+/// The table of domains and labels: the rule or section that it names for one is where that one stands.
+fn labels(pages: &BTreeMap<u32, Page>, text: &str) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (at, row) in text.lines().enumerate().filter(|(_, row)| row.starts_with("| `")) {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [names, .., place] = cells[..] else { continue };
+        // Of several names each has a place of its own, where there are as many.
+        let names: Vec<&str> = names.split('`').skip(1).step_by(2).collect();
+        let places: Vec<&str> =
+            place.split(", ").filter(|place| place.starts_with(|c: char| c.is_ascii_digit())).collect();
+        for (name, place) in names.iter().zip(&places) {
+            let name = name.trim_end_matches(" …");
+            let mut numbers = place.split('.').map(|number| number.parse::<u32>().ok());
+            let mut next = || numbers.next().flatten();
+            let page = next().and_then(|page| pages.get(&page));
+            let section = page.zip(next()).and_then(|(page, section)| page.section(section));
+            let blocks = section.map_or(&[][..], |section| &section.blocks[..]);
+            let rule = next();
+            let stands = |block: &Block| block.text.contains(name) && (rule.is_none() || block.rule == rule);
+            if names.len() <= places.len() && !blocks.iter().any(stands) {
+                faults.push(format!("{}:{}: `{name}` does not stand in {place}", tidy_domains::PAGE, at + 1));
             }
         }
     }

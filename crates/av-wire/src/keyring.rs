@@ -4,7 +4,7 @@ use crate::{Aead, AwsLc, ChunkHeader, Error, HEADER_LEN, Opened, Opener, StreamK
 use core::time::Duration;
 use core_types::{Epoch, LeafIndex, MonoTime, StreamId};
 
-/// How long the key of an epoch stays after the next one came (spec 40 section 5).
+/// How long the key of an epoch stays after the next one came (spec 40 section 8).
 pub const OLD_EPOCH_LIFETIME: Duration = Duration::from_secs(10);
 /// How many old epochs are kept at most.
 pub const OLD_EPOCHS_KEPT: usize = 2;

@@ -16,13 +16,18 @@ pub(crate) struct Sources {
 
 #[derive(Debug, Default)]
 struct Items {
-    tests: BTreeSet<String>,
+    /// By name, where they are.
+    tests: BTreeMap<String, Vec<Place>>,
     /// Modules, folders and files in which there is a test.
     modules: BTreeSet<String>,
     /// Types and functions: an example in their documentation is a test.
     items: BTreeSet<String>,
     paths: BTreeSet<String>,
 }
+
+/// The parts of a file's path, and the modules within.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place(BTreeSet<String>);
 
 impl Sources {
     pub(crate) fn read(root: &Path) -> Result<Self> {
@@ -90,31 +95,46 @@ impl Sources {
     }
 }
 
+impl Sources {
+    /// As [`find`](Self::find), for a name with its crate and its way there, as `crate::file::tests/other::test`.
+    pub(crate) fn find_at(&self, of: &str, name: &str) -> Result<(), String> {
+        self.find(&[of.to_owned()], name)?;
+        let way = name.strip_prefix(of).and_then(|rest| rest.strip_prefix("::")).unwrap_or(name);
+        let (way, test) = way.rsplit_once("::").unwrap_or(("", way));
+        let parts: Vec<&str> =
+            way.split("::").flat_map(|part| part.split('/')).filter(|part| !part.is_empty()).collect();
+        let places =
+            self.crates.get(of).and_then(|items| items.tests.get(test)).map_or(&[][..], Vec::as_slice);
+        let is_there = |place: &Place| parts.iter().all(|part| place.0.contains(*part));
+        if places.is_empty() || places.iter().any(is_there) {
+            return Ok(());
+        }
+        Err(format!("`{test}` of {of} is not in {way}"))
+    }
+}
+
 impl Items {
     fn have(&self, name: &str) -> bool {
         if name.contains('/') && !name.contains("::") {
             return self.paths.iter().any(|path| path.ends_with(&format!("/{name}")));
         }
         let last = name.rsplit("::").next().unwrap_or(name);
-        self.tests.contains(last)
+        self.tests.contains_key(last)
             || self.modules.contains(last)
             || (name.contains(|c: char| c.is_uppercase()) && self.items.contains(last))
     }
 
     fn add(&mut self, path: &str, text: &str) {
         self.paths.insert(path.to_owned());
-        let before = self.tests.len();
         let mut is_test = false;
-        let mut modules = Vec::new();
+        let (mut tests, mut modules) = (Vec::new(), Vec::new());
         for line in text.lines().map(str::trim) {
             if line.starts_with("#[") {
                 is_test |= line.starts_with("#[test]") || line.starts_with("#[tokio::test");
             } else if let Some((kind, name)) = item(line) {
                 match kind {
                     "mod" => modules.push(name),
-                    "fn" if is_test => {
-                        self.tests.insert(name);
-                    }
+                    "fn" if is_test => tests.push(name),
                     _ => {
                         self.items.insert(name);
                     }
@@ -124,10 +144,14 @@ impl Items {
                 is_test = false;
             }
         }
-        if self.tests.len() > before {
-            let stem = path.strip_suffix(".rs").unwrap_or(path).trim_end_matches("/mod");
-            self.modules.extend(stem.split('/').map(str::to_owned));
-            self.modules.extend(modules);
+        if tests.is_empty() {
+            return;
+        }
+        let stem = path.strip_suffix(".rs").unwrap_or(path).trim_end_matches("/mod");
+        let place: BTreeSet<String> = stem.split('/').map(str::to_owned).chain(modules).collect();
+        self.modules.extend(place.iter().cloned());
+        for test in tests {
+            self.tests.entry(test).or_default().push(Place(place.clone()));
         }
     }
 }

@@ -171,8 +171,30 @@ fn the_index_lists_the_pages_that_there_are() {
 
 #[test]
 fn tests_that_the_threat_model_names_are_there() {
-    let good = "| read | nothing | `av-wire::tests::it_fails`, `another`; `holomesh::tests/whole::it_runs` |";
+    let good = "| read | nothing | `av-wire::deep::it_fails`, `another`; `holomesh::tests/whole::it_runs` |";
     assert_eq!(threats(good, &sources()), [""; 0]);
     assert_eq!(threats(&good.replace("another", "gone"), &sources()).len(), 1);
     assert_eq!(threats(&good.replace("it_runs", "it_fails"), &sources()).len(), 1);
+    assert_eq!(threats(&good.replace("whole::", "part::"), &sources()).len(), 1, "another file");
+}
+
+#[test]
+fn labels_stand_where_the_table_says() {
+    let pages = BTreeMap::from([(
+        20,
+        page("## 1. A\n1. In domain `holomesh x v1`.\n2. And \"holomesh y v1 more\".\n"),
+    )]);
+    let faults = |row: &str| labels(&pages, row).len();
+    for good in
+        ["| `holomesh x v1` | signature domain | 20.1.1 |", "| `holomesh y v1 …` | info | 20.1, local |"]
+    {
+        assert_eq!(faults(good), 0, "{good}");
+    }
+    for bad in [
+        "| `holomesh x v1` | signature domain | 20.1.2 |",
+        "| `holomesh z v1` | info | 20.1 |",
+        "| `holomesh x v1` | d | 20 |",
+    ] {
+        assert_eq!(faults(bad), 1, "{bad}");
+    }
 }
