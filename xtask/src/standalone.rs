@@ -190,6 +190,7 @@ fn minimal(root: &Path, names: &[&str]) -> Result<()> {
     let inside = |args: &[&str]| -> Result<std::process::Command> {
         let mut command = cargo([])?;
         command.args(args).current_dir(&copy).env("RUSTC_BOOTSTRAP", "1");
+        command.env("CARGO_TARGET_DIR", copy.join("target"));
         Ok(command)
     };
     shell::run(&mut inside(&["update", "-Z", "direct-minimal-versions"])?)?;
