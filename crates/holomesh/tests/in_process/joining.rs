@@ -48,12 +48,12 @@ async fn a_stream_that_is_announced_for_another_session_is_not_asked_for() {
     let key_package = host.peer.hears(&link, join).await;
     // It comes first by its id, so it would be asked for before the other.
     let own = host.announce.stream_id().unwrap();
-    let others = (0_u128..).map(|random| StreamAnnounce {
+    let mut others = (0_u128..).map(|random| StreamAnnounce {
         session: SessionId([8; 32]),
         random: random.to_be_bytes(),
         ..host.announce.clone()
     });
-    let other = { others }.find(|other| other.stream_id().unwrap() < own).unwrap();
+    let other = others.find(|other| other.stream_id().unwrap() < own).unwrap();
     let identity = host.peer.net.identity();
     let announces = [&other, &host.announce].map(|announce| announce.sign(identity).unwrap());
     let welcome = host.welcome_to(&link, &key_package, announces.to_vec());

@@ -159,7 +159,7 @@ fn any_parent_may_fail_but_for_detail_that_nothing_refers_to_for_long() {
 #[test]
 fn an_epoch_is_entered_once_and_never_gone_back_to() {
     let mut out = stream(StreamKind::Audio, 1);
-    let mut next = |out: &mut OutStream| {
+    let next = |out: &mut OutStream| {
         let sealed = out.seal(MonoTime(0), &object(ObjectFlags::default(), b"sound")).unwrap();
         let header = ChunkHeader::parse(&sealed.chunks[0]).unwrap();
         (header.epoch.0, header.chunk_seq.0)
