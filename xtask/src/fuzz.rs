@@ -13,12 +13,14 @@ use crate::setup::{self, Purpose};
 use crate::shell::{self, cargo};
 
 /// Each is a binary of the package in `fuzz/`, and a folder of seeds in `fuzz/corpus/`.
-const TARGETS: [(&str, &str); 21] = [
+const TARGETS: [(&str, &str); 25] = [
     ("announce", "a stream's announcement, signed by a publisher that means harm"),
     ("av1_unit", "AV1 packets of a hostile publisher, up to the decoder"),
     ("chunk", "chunk header and what is inside the seal"),
     ("claim", "capacity claims, from anybody and from an advertiser that means harm"),
+    ("classes", "files of classes of consent"),
     ("commit", "group commits, group infos and leave requests from nobody in the group"),
+    ("consent", "consent, tombstones and manifests, from anybody and from a subject that means harm"),
     ("control", "control messages and their frames from anybody"),
     ("evidence", "delivery evidence, from anybody and from an observer that means harm"),
     ("fountain", "reassembly of objects from a hostile sender's symbols"),
@@ -28,11 +30,13 @@ const TARGETS: [(&str, &str); 21] = [
     ("hop_header", "datagrams of a link, in every suite"),
     ("identity", "public identities, hybrid signatures and canonical bytes from anybody"),
     ("key_package", "key packages, signed by a joiner that means harm"),
+    ("key_table", "key files of a store: cut, altered, made up"),
     ("lane", "datagrams of anybody to a socket with lanes, control packets of a peer that means harm"),
     ("opus_packet", "Opus packets of a hostile publisher, with losses"),
     ("permit", "permits, from anybody and from a host that means harm"),
     ("proof", "proofs of authorship, whole and in pieces, from another member"),
     ("sound", "Opus packets of a hostile publisher at any time, through the playout"),
+    ("stored", "rows of a store's database that somebody altered, and objects of traces"),
     ("welcome", "welcomes and group infos, signed by somebody that means harm"),
     (
         "window",

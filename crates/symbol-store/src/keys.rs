@@ -5,7 +5,8 @@
 
 use crate::Error;
 use crate::crypto::{SEAL_LEN, SealKey, StoreKey};
-use consent_decay::ContentId;
+use crate::retention::Group;
+use consent_decay::{ContentId, Tier};
 use core::fmt;
 use rand_core::CryptoRng;
 use redb::StorageBackend;
@@ -108,6 +109,22 @@ impl KeyTable {
         let key: Zeroizing<[u8; 32]> =
             Zeroizing::new(key.as_slice().try_into().map_err(|_| Error::Damaged("a key has another size"))?);
         SealKey::new(&key).map(Some)
+    }
+
+    /// The highest tier all of whose keys are there. A crash may have ended what destroyed keys before the database could say so:
+    /// then this is lower than what it says.
+    pub(crate) fn tier(&self, slot: Slot) -> Result<Tier, Error> {
+        let mut bytes = [0; SLOT_LEN as usize];
+        let len = self.file.len().map_err(|error| fault("reading its length", error))?;
+        if offset(slot, CELLS) <= len {
+            self.file.read(offset(slot, 0), &mut bytes).map_err(|error| fault("reading a key", error))?;
+        }
+        let is_there = |group: &Group| {
+            let at = group.index() * CELL_LEN;
+            bytes[at..at + CELL_LEN].iter().any(|byte| *byte != 0)
+        };
+        let lowest_first = Group::ALL.into_iter().take_while(is_there).last();
+        Ok(lowest_first.map_or(Tier::EnvelopeOnly, Group::kept_down_to))
     }
 
     /// Whether a slot holds anything but zeros.

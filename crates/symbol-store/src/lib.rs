@@ -8,6 +8,7 @@
 //!   goes by, [`relieve`](Store::relieve) a full disk, [`revoke`](Store::revoke) for good, [`reclaim`](Store::reclaim) room,
 //!   [`check`](Store::check) and mend.
 //! - [`Reader`] reads, from any thread, and never waits for the writer nor makes it wait.
+//! - [`trace`] makes records of any bytes into frame groups, so that tiers mean something of logs and documents too.
 //! - What consent allows is `consent_decay`'s to say. [`Retention`] says what gives way first under pressure.
 //!
 //! Time and randomness are arguments; the folder is the caller's. What each tier still shows:
@@ -81,6 +82,7 @@ mod retention;
 mod row;
 mod store;
 mod tables;
+pub mod trace;
 
 pub use block::Symbol;
 pub use check::{Fault, Health};

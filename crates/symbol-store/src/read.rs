@@ -109,7 +109,7 @@ impl Reader {
             .map(|entry| {
                 let (content, row) = entry.map_err(db)?;
                 let content = ContentId(*content.value());
-                Ok(self.description(content, &Row::from_bytes(row.value())?, now))
+                self.description(content, &Row::from_bytes(row.value())?, now)
             })
             .collect()
     }
@@ -120,7 +120,7 @@ impl Reader {
     /// [`Error::Unknown`], [`Error::Revoked`].
     pub fn describe(&self, now: WallTime, content: ContentId) -> Result<Description, Error> {
         let row = row(&self.begin()?, content)?;
-        Ok(self.description(content, &row, now))
+        self.description(content, &row, now)
     }
 
     /// The frame groups of a content in order, from `from` on, at most `limit`.
@@ -194,7 +194,7 @@ impl Reader {
                 if key.is_none() {
                     key = self.shared.keys.key(row.slot, content, group.index())?;
                 }
-                // Destroyed since this call began, or by what a crash ended before it could say so.
+                // Destroyed since this call began.
                 let key = key.as_ref().ok_or(Error::Faded { content, held: decision.after })?;
                 let opened = Opened::new(key, name.value(), sealed.value(), group, at.object);
                 blocks.push(opened.ok_or(Error::Damaged("a block of symbols can't be opened"))?);
@@ -269,16 +269,16 @@ impl Reader {
         self.shared.database.begin_read().map_err(db)
     }
 
-    fn description(&self, content: ContentId, row: &Row, now: WallTime) -> Description {
+    fn description(&self, content: ContentId, row: &Row, now: WallTime) -> Result<Description, Error> {
         let decision = decide(&row.item(content), &self.shared.classes, Trigger::Time, now);
-        Description {
+        Ok(Description {
             content,
-            tier: decision.after,
+            tier: self.shared.keys.tier(row.slot)?.min(decision.after),
             frozen_since: decision.frozen_since,
             due: decision.due,
             terms: row.terms.clone(),
             groups: row.groups,
-        }
+        })
     }
 
     fn readable(
@@ -288,10 +288,12 @@ impl Reader {
         now: WallTime,
     ) -> Result<(Row, Decision), Error> {
         let row = row(transaction, content)?;
-        let decision = decide(&row.item(content), &self.shared.classes, Trigger::Time, now);
+        let mut decision = decide(&row.item(content), &self.shared.classes, Trigger::Time, now);
         if decision.frozen_since.is_some() {
             return Err(Error::Frozen(content));
         }
+        // What keys do not open any more is gone, whether or not the database could say so.
+        decision.after = decision.after.min(self.shared.keys.tier(row.slot)?);
         if decision.after <= Tier::EnvelopeOnly {
             return Err(Error::Faded { content, held: decision.after });
         }

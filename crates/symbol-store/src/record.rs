@@ -109,10 +109,12 @@ impl Store {
         if decision.frozen_since.is_some() {
             return Err(Error::Frozen(content));
         }
-        if decision.after <= Tier::EnvelopeOnly {
-            return Err(Error::Faded { content, held: decision.after });
+        // A crash may have ended what destroyed keys before the database could say so.
+        let tier = decision.after.min(self.shared.keys.tier(row.slot)?);
+        if tier <= Tier::EnvelopeOnly {
+            return Err(Error::Faded { content, held: tier });
         }
-        let recorded = self.write(&transaction, group, &mut row, decision.after, rng)?;
+        let recorded = self.write(&transaction, group, &mut row, tier, rng)?;
         put_row(&transaction, content, &row)?;
         let so_far = tables::number(&transaction, meta::BLOCK_BYTES)?;
         tables::set_number(&transaction, meta::BLOCK_BYTES, so_far.saturating_add(recorded.stored))?;
@@ -151,13 +153,13 @@ impl Store {
             let Written { symbols, bytes, stored, priorities } =
                 block::write(&mut blocks, &place, &mut row.next_block, &symbols, key, rng)?;
             let stats = &mut row.groups[of.index()];
-            stats.symbols += symbols;
-            stats.bytes += bytes;
-            stats.stored += stored;
-            stats.priorities += priorities;
+            stats.symbols = stats.symbols.saturating_add(symbols);
+            stats.bytes = stats.bytes.saturating_add(bytes);
+            stats.stored = stats.stored.saturating_add(stored);
+            stats.priorities = stats.priorities.saturating_add(priorities);
             recorded.kept += symbols;
             recorded.stored += stored;
-            frame.bytes += bytes;
+            frame.bytes = frame.bytes.saturating_add(bytes);
             frame.symbols[of.index()] = frame.symbols[of.index()].saturating_add(symbols as u32);
         }
         let in_all: u64 = frame.symbols.iter().map(|symbols| u64::from(*symbols)).sum();
@@ -181,7 +183,7 @@ impl Store {
         if key.is_none() {
             *key = self.shared.keys.key(row.slot, content, group.index())?;
         }
-        // Destroyed, and what destroyed it did not come to its end.
+        // There, and not to be opened: damaged.
         key.as_ref().ok_or(Error::Faded { content, held: row.tier })
     }
 }

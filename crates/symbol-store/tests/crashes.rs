@@ -1,5 +1,5 @@
-//! Nothing that was acknowledged is lost, and nothing that was deleted comes back, wherever power fails, a write or a sync fails,
-//! or the process is killed. `SYMBOL_STORE_ROUNDS` says how many rounds there are of each kind.
+//! Nothing that was acknowledged is lost, and nothing that was deleted comes back, wherever power fails, or a write or a sync
+//! does. `SYMBOL_STORE_ROUNDS` says how many rounds there are: a thousand take a minute.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod common;
@@ -7,25 +7,17 @@ mod common;
 use common::disk::{Disk, Fate};
 use common::*;
 use consent_decay::{ContentId, Level, Tier};
-use core_types::WallTime;
 use rand::rngs::{SmallRng, StdRng};
 use rand::{RngExt as _, SeedableRng as _};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::{Arc, LazyLock, Mutex};
-use symbol_store::{Error, Fault, Flush, Group, Options, Store};
+use symbol_store::{Error, Fault, Flush, Options, Store};
 
 const CONTENTS: u8 = 5;
 
 /// Signing costs more than the rest of a round.
 static SIGNED: LazyLock<Vec<[Vec<u8>; 2]>> =
     LazyLock::new(|| (0..CONTENTS).map(|n| [consent(n), tombstone(n)]).collect());
-
-fn rounds(usual: u64) -> u64 {
-    std::env::var("SYMBOL_STORE_ROUNDS").map_or(usual, |rounds| rounds.parse().unwrap())
-}
 
 #[derive(Debug, Clone, Copy)]
 enum Step {
@@ -308,111 +300,4 @@ fn a_crash_while_the_store_is_made_leaves_one_that_can_be_made() {
     let refused = Store::open(dir.path(), &KEY, Options::default(), &mut rng());
     assert!(matches!(refused, Err(Error::Database(_))));
     assert_eq!(std::fs::read(dir.path().join("symbols.redb")).unwrap(), [1; 8_192]);
-}
-
-/// Where the child process keeps its store; it is the same test, told so.
-const CHILD: &str = "SYMBOL_STORE_CRASH_CHILD";
-
-#[test]
-fn a_killed_process_loses_nothing_that_it_acknowledged() {
-    if let Some(dir) = std::env::var_os(CHILD) {
-        return child(Path::new(&dir));
-    }
-    let mut rng = SmallRng::seed_from_u64(9);
-    for _ in 0..rounds(8) {
-        let dir = tempfile::tempdir().unwrap();
-        for _ in 0..2 {
-            kill_one(dir.path(), &mut rng);
-        }
-    }
-}
-
-/// Records, syncs and revokes for ever, and says what is done.
-fn child(dir: &Path) {
-    let mut out = std::io::stdout();
-    let mut store = open(dir);
-    let groups = |store: &Store, n| {
-        let groups = store.reader().frame_groups(day(0), content(n), None, 100_000);
-        groups.map_or(0, |groups| groups.len() as u64)
-    };
-    let mut rng = StdRng::seed_from_u64(u64::from(std::process::id()));
-    for life in 0_u64.. {
-        for n in 0..CONTENTS - 1 {
-            let _ = store.admit(day(0), &SIGNED[usize::from(n)][0], &mut rng);
-            let group = groups(&store, n) * 10;
-            let now = life % 2 == 0;
-            let flush = if now { Flush::Now } else { Flush::Later };
-            if try_record(&mut store, n, group, flush, WallTime(START)).is_ok() && now {
-                writeln!(out, "\nkept {n} {group}").unwrap();
-            }
-        }
-        if life % 2 == 1 {
-            store.sync().unwrap();
-            writeln!(out, "\nsynced").unwrap();
-        }
-        if life == 3 {
-            store.revoke(day(0), &SIGNED[2][1]).unwrap();
-            writeln!(out, "\nrevoked 2").unwrap();
-        }
-        if life == 5 {
-            store.relieve(day(0), Level::Repair, u64::MAX).unwrap();
-            writeln!(out, "\nlowered").unwrap();
-        }
-        out.flush().unwrap();
-    }
-}
-
-fn kill_one(dir: &Path, rng: &mut SmallRng) {
-    let name = "a_killed_process_loses_nothing_that_it_acknowledged";
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture"])
-        .env(CHILD, dir)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let wanted = rng.random_range(1..40);
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let mut said: Vec<String> = lines.by_ref().filter(|line| !line.is_empty()).take(wanted).collect();
-    child.kill().unwrap();
-    child.wait().unwrap();
-    // What it said until it died.
-    said.extend(lines);
-    let mut store = open(dir);
-    let reader = store.reader();
-    let mut is_lowered = false;
-    for line in &said {
-        let words: Vec<&str> = line.split(' ').collect();
-        match words[..] {
-            ["kept", n, group] => {
-                let n: u8 = n.parse().unwrap();
-                match readable(&reader, day(0), n, group.parse().unwrap()) {
-                    Ok(read) => assert!(KEPT[..2].contains(&&read[..]), "{read:?}"),
-                    Err(Error::Revoked(_)) if n == 2 => {}
-                    // The key is destroyed before the database says so.
-                    Err(Error::Faded { .. }) => {}
-                    Err(error) => panic!("{line}: {error}"),
-                }
-            }
-            ["revoked", "2"] => {
-                assert!(matches!(reader.describe(day(0), content(2)), Err(Error::Revoked(_))));
-            }
-            ["lowered"] => is_lowered = true,
-            _ => {}
-        }
-    }
-    if is_lowered {
-        for n in [0, 1, 3] {
-            let described = reader.describe(day(0), content(n)).unwrap();
-            assert_eq!(
-                (described.tier, described.groups[Group::Repair as usize].symbols),
-                (Tier::DropRepair, 0)
-            );
-        }
-    }
-    drop(reader);
-    for fault in store.check(day(0), true).unwrap().faults {
-        assert!(matches!(fault, Fault::Key(..)), "{fault:?}");
-    }
-    assert_eq!(store.check(day(0), false).unwrap().faults, []);
 }

@@ -54,6 +54,11 @@ pub(crate) fn tombstone(n: u8) -> Vec<u8> {
         .unwrap()
 }
 
+/// How many rounds of a crash test: `SYMBOL_STORE_ROUNDS` if it says so.
+pub(crate) fn rounds(usual: u64) -> u64 {
+    std::env::var("SYMBOL_STORE_ROUNDS").map_or(usual, |rounds| rounds.parse().unwrap())
+}
+
 pub(crate) fn open(dir: &Path) -> Store {
     Store::open(dir, &KEY, Options::default(), &mut rng()).unwrap()
 }
