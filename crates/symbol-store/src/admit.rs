@@ -104,6 +104,7 @@ impl Store {
     /// and there are too many tombstones of that kind.
     pub fn revoke(&mut self, now: WallTime, signed: &[u8]) -> Result<bool, Error> {
         let content = Tombstone::verify(signed)?.content();
+        let _letting_go = self.letting_go();
         let transaction = tables::durable(&self.shared.database)?;
         let held = row(&transaction, content)?;
         let is_held = held.is_some();

@@ -59,6 +59,7 @@ impl Store {
     /// [`Error::Refused`] while there are readers, [`Error::Database`] and [`Error::KeyFile`] when reading fails.
     pub fn check(&mut self, now: WallTime, repair: bool) -> Result<Health, Error> {
         let mut health = Health::default();
+        let _letting_go = self.letting_go();
         let shared = self.alone()?;
         if !shared.database.check_integrity().map_err(db)? {
             fault(&mut health, Fault::Database);

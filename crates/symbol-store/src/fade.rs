@@ -31,6 +31,7 @@ impl Store {
     /// # Errors
     /// [`Error::Database`] or [`Error::KeyFile`]: nothing is lost, and what is due still is.
     pub fn fade(&mut self, now: WallTime) -> Result<Tick, Error> {
+        let _letting_go = self.letting_go();
         let mut fading = Fading {
             shared: &self.shared,
             sealing: &mut self.sealing,
@@ -47,6 +48,7 @@ impl Store {
     /// # Errors
     /// As [`Store::fade`].
     pub fn relieve(&mut self, now: WallTime, level: Level, need: u64) -> Result<Relieved, Error> {
+        let _letting_go = self.letting_go();
         let mut relief = Relief::new(level, need);
         let reading = self.shared.database.begin_read().map_err(db)?;
         for entry in reading.open_table(tables::CONTENTS).map_err(db)?.iter().map_err(db)? {

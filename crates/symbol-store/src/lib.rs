@@ -78,6 +78,7 @@ mod manifest;
 mod read;
 mod reclaim;
 mod record;
+mod reserve;
 mod retention;
 mod row;
 mod store;

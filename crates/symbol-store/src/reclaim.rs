@@ -27,6 +27,7 @@ impl Store {
     /// [`Error::Database`]: nothing was removed.
     pub fn reclaim(&mut self, most: usize) -> Result<Reclaimed, Error> {
         let mut reclaimed = Reclaimed::default();
+        let _letting_go = self.letting_go();
         let transaction = tables::durable(&self.shared.database)?;
         let mut left = most;
         while left > 0 {
@@ -50,6 +51,9 @@ impl Store {
         let so_far = tables::number(&transaction, meta::BLOCK_BYTES)?;
         tables::set_number(&transaction, meta::BLOCK_BYTES, so_far.saturating_sub(reclaimed.bytes))?;
         transaction.commit().map_err(db)?;
+        if !reclaimed.more {
+            self.fill_reserve()?;
+        }
         Ok(reclaimed)
     }
 }

@@ -5,6 +5,7 @@ use crate::crypto::{SealKey, StoreKey};
 use crate::error::db;
 use crate::keys::{KeyTable, Slot};
 use crate::read::Reader;
+use crate::reserve::{Backed, LettingGo, Reserve};
 use crate::row::Row;
 use crate::tables::{self, meta};
 use consent_decay::{Classes, ContentId, Scheduler};
@@ -14,7 +15,6 @@ use redb::backends::FileBackend;
 use redb::{Builder, Database, ReadableDatabase as _, ReadableTable as _, StorageBackend, WriteTransaction};
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -31,6 +31,8 @@ pub struct Options {
     pub audit_entries: u64,
     /// Tombstones that are taken of what is not held here. Those of what is held are always taken.
     pub foreign_tombstones: u64,
+    /// Bytes on the disk that recording does not get, so that something can be let go of when it is full.
+    pub reserve_bytes: u64,
 }
 
 impl Default for Options {
@@ -41,6 +43,7 @@ impl Default for Options {
             cache_bytes: 64 << 20,
             audit_entries: 1_000_000,
             foreign_tombstones: 1_000_000,
+            reserve_bytes: 8 << 20,
         }
     }
 }
@@ -53,6 +56,8 @@ pub struct Store {
     /// Keys of what is being recorded, dropped with what they open.
     pub(crate) sealing: Sealing,
     pub(crate) options: Options,
+    /// Of a store in a folder.
+    pub(crate) reserve: Option<Arc<Reserve>>,
 }
 
 /// By content, a key for each group that is kept.
@@ -65,7 +70,7 @@ pub(crate) struct Shared {
 }
 
 impl Store {
-    /// Opens the store in a folder, or makes one there: `symbols.redb` and `keys`, for their owner alone.
+    /// Opens the store in a folder, or makes one there: `symbols.redb`, `keys` and `reserve`, for their owner alone.
     ///
     /// # Errors
     /// [`Error::Database`] when the files can't be opened or another process holds them, [`Error::WrongKey`],
@@ -78,11 +83,21 @@ impl Store {
     ) -> Result<Self, Error> {
         let failed = |source| Error::KeyFile { what: "opening it", source };
         std::fs::create_dir_all(dir).map_err(failed)?;
-        let database = backend(&dir.join("symbols.redb"))?;
-        let keys = backend(&dir.join("keys"))?;
+        let reserve = Arc::new(Reserve::new(file(&dir.join("reserve"))?, options.reserve_bytes));
+        let backed = |name| -> Result<Backed, Error> {
+            let file = FileBackend::new(file(&dir.join(name))?).map_err(db)?;
+            Ok(Backed { file, reserve: Arc::clone(&reserve) })
+        };
+        let (database, keys) = (backed("symbols.redb")?, backed("keys")?);
         // The names, too, have to be on the disk before anything is acknowledged.
         File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed)?;
-        Self::open_on(database, keys, key, options, rng)
+        // Opening sets right what a crash left, on a full disk too.
+        let letting_go = reserve.letting_go();
+        let mut store = Self::open_on(database, keys, key, options, rng)?;
+        drop(letting_go);
+        reserve.fill()?;
+        store.reserve = Some(reserve);
+        Ok(store)
     }
 
     /// Opens a store on storage of the caller's.
@@ -115,7 +130,7 @@ impl Store {
         };
         let scheduler = Scheduler::new(options.classes.clone(), options.batch);
         let shared = Arc::new(Shared { database, keys, classes: options.classes.clone() });
-        Ok(Self { shared, scheduler, sealing: HashMap::new(), options })
+        Ok(Self { shared, scheduler, sealing: HashMap::new(), options, reserve: None })
     }
 
     /// A handle for reading, for any thread. It sees what was committed when it looks.
@@ -131,14 +146,26 @@ impl Store {
         tables::durable(&self.shared.database)?.commit().map_err(db)
     }
 
-    /// Makes the database's file as small as it can be. Takes long, and nothing else can be done meanwhile.
+    /// Makes the database's file as small as it can be. Takes long, and nothing else can be done meanwhile. After a write has failed
+    /// for want of room, and room was made, recording needs it: the file has pages that the disk could never hold.
     ///
     /// # Errors
     /// [`Error::Refused`] while there are readers, [`Error::Database`] when it fails.
     pub fn compact(&mut self) -> Result<(), Error> {
+        let _letting_go = self.letting_go();
         let shared = self.alone()?;
         while shared.database.compact().map_err(db)? {}
-        Ok(())
+        self.fill_reserve()
+    }
+
+    /// While it lives, writes may use the reserve.
+    pub(crate) fn letting_go(&self) -> Option<LettingGo> {
+        self.reserve.as_ref().map(Reserve::letting_go)
+    }
+
+    /// Before anything else gets the room that was made.
+    pub(crate) fn fill_reserve(&self) -> Result<(), Error> {
+        self.reserve.as_ref().map_or(Ok(()), |reserve| reserve.fill())
     }
 
     /// The parts, when no reader has them too.
@@ -177,13 +204,12 @@ pub(crate) fn row_or_why(transaction: &WriteTransaction, content: ContentId) -> 
     Err(if is_revoked { Error::Revoked(content) } else { Error::Unknown(content) })
 }
 
-fn backend(path: &Path) -> Result<FileBackend, Error> {
-    let failed = |source: io::Error| Error::KeyFile { what: "opening it", source };
+fn file(path: &Path) -> Result<File, Error> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    FileBackend::new(options.open(path).map_err(failed)?).map_err(db)
+    options.open(path).map_err(|source| Error::KeyFile { what: "opening it", source })
 }
 
 /// Clears what a crash left of a database that was being made: one without the mark that is written last, and without a key
