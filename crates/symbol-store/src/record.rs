@@ -5,7 +5,7 @@ use crate::block::{self, Place, Symbol, Written};
 use crate::crypto::SealKey;
 use crate::error::db;
 use crate::retention::Group;
-use crate::row::{Position, Row, frame_key};
+use crate::row::{Position, Row, block_key, frame_key};
 use crate::store::{Store, put_row, row_or_why};
 use crate::tables::{self, meta};
 use consent_decay::{ContentId, Tier, Trigger, decide};
@@ -115,6 +115,7 @@ impl Store {
             return Err(Error::Faded { content, held: tier });
         }
         let recorded = self.write(&transaction, group, &mut row, tier, rng)?;
+        leave_room(&transaction, &row, group.at)?;
         put_row(&transaction, content, &row)?;
         let so_far = tables::number(&transaction, meta::BLOCK_BYTES)?;
         tables::set_number(&transaction, meta::BLOCK_BYTES, so_far.saturating_add(recorded.stored))?;
@@ -186,6 +187,25 @@ impl Store {
         // There, and not to be opened: damaged.
         key.as_ref().ok_or(Error::Faded { content, held: row.tier })
     }
+}
+
+/// Fails unless the database's file has, or can be given, pages for what lets go of something: where a file can't grow any more it would
+/// otherwise be recorded full to the last page, and then nothing could be deleted. Takes pages and gives them back at once; none is
+/// written.
+fn leave_room(transaction: &WriteTransaction, row: &Row, at: Position) -> Result<(), Error> {
+    const PIECES: u32 = 8;
+    const PIECE: usize = 30_000;
+    let mut blocks = transaction.open_table(tables::BLOCKS).map_err(db)?;
+    // No block has so high a number.
+    let names =
+        (0..PIECES).map(|piece| block_key(row.number, Group::KeyFrames, at, u32::MAX - piece)).collect::<Vec<_>>();
+    for name in &names {
+        blocks.insert_reserve(name, PIECE).map_err(db)?;
+    }
+    for name in &names {
+        blocks.remove(name).map_err(db)?;
+    }
+    Ok(())
 }
 
 fn check(group: &FrameGroup<'_>) -> Result<(), Error> {

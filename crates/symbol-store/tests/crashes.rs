@@ -98,9 +98,10 @@ impl World {
             }
             Step::Record(n, flush) => {
                 let group = self.next_group;
+                // What was refused may be there all the same.
+                self.next_group += 10;
                 match try_record(store, n, group, flush, day(0)) {
                     Ok(_) => {
-                        self.next_group += 10;
                         self.unsynced.push((n, group, held(self, n).unwrap()));
                         if flush == Flush::Now {
                             self.synced();
