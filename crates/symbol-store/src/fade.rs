@@ -28,6 +28,10 @@ impl Store {
     /// Looks at what is due at `now` and lets go of what consent does not allow any more. Call it again while
     /// [`Tick::more`] says so, and when [`Reader::next_due`](crate::Reader::next_due) has come.
     ///
+    /// Keys are destroyed on the disk when it returns. What the database says of that is there with the next
+    /// [`sync`](Store::sync), or anything else that syncs, a call that finds nothing due included. After a crash before that
+    /// nothing can be read that was let go of; the next call does the same once more, and the log says it once.
+    ///
     /// # Errors
     /// [`Error::Database`] or [`Error::KeyFile`]: nothing is lost, and what is due still is.
     pub fn fade(&mut self, now: WallTime) -> Result<Tick, Error> {
@@ -38,8 +42,15 @@ impl Store {
             audit_entries: self.options.audit_entries,
             transaction: None,
             wipes: Vec::new(),
+            must_last: false,
+            is_said: self.is_said,
         };
-        self.scheduler.tick(now, &mut fading)
+        let tick = self.scheduler.tick(now, &mut fading);
+        self.is_said = fading.is_said;
+        if !self.is_said && tick.as_ref().is_ok_and(|tick| *tick == Tick::default()) {
+            self.sync()?;
+        }
+        tick
     }
 
     /// Lets go of as much as frees `need` bytes, by tier and retention priority across contents, and of nothing below the
@@ -213,13 +224,17 @@ struct Fading<'a> {
     audit_entries: u64,
     transaction: Option<WriteTransaction>,
     wipes: Vec<Wipe>,
+    /// Whether something was decided that the keys on the disk do not say by themselves.
+    must_last: bool,
+    /// Whether the disk has all that ticks have said.
+    is_said: bool,
 }
 
 impl Fading<'_> {
     fn transaction(&mut self) -> Result<&WriteTransaction, Error> {
         let open = match self.transaction.take() {
             Some(open) => open,
-            None => tables::durable(&self.shared.database)?,
+            None => tables::deferred(&self.shared.database)?,
         };
         Ok(self.transaction.insert(open))
     }
@@ -252,10 +267,13 @@ impl Ledger for Fading<'_> {
         let audit_entries = self.audit_entries;
         let transaction = self.transaction()?;
         let row = row(transaction, due.content)?.ok_or(Error::Unknown(due.content))?;
+        // Else seven days would begin anew with each crash.
+        let freezes = row.frozen_since != decision.frozen_since;
         let mut change = Change::new(transaction, audit_entries);
         change.settle(row, decision, now)?;
         let wipes = change.finish();
         self.wipes.extend(wipes);
+        self.must_last |= freezes;
         Ok(())
     }
 
@@ -283,7 +301,14 @@ impl Ledger for Fading<'_> {
     fn commit(&mut self) -> Result<(), Error> {
         let wipes = core::mem::take(&mut self.wipes);
         match self.transaction.take() {
-            Some(transaction) => commit(self.shared, self.sealing, transaction, &wipes),
+            Some(mut transaction) => {
+                // That keys are gone is on the disk first, and a tick does again what a crash takes back: so one sync is enough.
+                self.is_said = core::mem::take(&mut self.must_last);
+                if self.is_said {
+                    tables::make_durable(&mut transaction)?;
+                }
+                commit(self.shared, self.sealing, transaction, &wipes)
+            }
             None => Ok(()),
         }
     }

@@ -11,7 +11,7 @@ use crate::tables::{self, meta};
 use consent_decay::{ContentId, Tier, Trigger, decide};
 use core_types::WallTime;
 use rand_core::CryptoRng;
-use redb::{Durability, ReadableTable as _, WriteTransaction};
+use redb::{ReadableTable as _, WriteTransaction};
 
 /// A frame group, or a part of one: what depends on one key frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,11 +98,7 @@ impl Store {
         let content = group.content;
         let transaction = match flush {
             Flush::Now => tables::durable(&self.shared.database)?,
-            Flush::Later => {
-                let mut transaction = self.shared.database.begin_write().map_err(db)?;
-                transaction.set_durability(Durability::None).map_err(db)?;
-                transaction
-            }
+            Flush::Later => tables::deferred(&self.shared.database)?,
         };
         let mut row = row_or_why(&transaction, content)?;
         let decision = decide(&row.item(content), &self.shared.classes, Trigger::Time, now);

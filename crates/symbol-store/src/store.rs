@@ -56,6 +56,8 @@ pub struct Store {
     /// Keys of what is being recorded, dropped with what they open.
     pub(crate) sealing: Sealing,
     pub(crate) options: Options,
+    /// Whether the disk has all that ticks have said.
+    pub(crate) is_said: bool,
     /// Of a store in a folder.
     pub(crate) reserve: Option<Arc<Reserve>>,
 }
@@ -130,7 +132,7 @@ impl Store {
         };
         let scheduler = Scheduler::new(options.classes.clone(), options.batch);
         let shared = Arc::new(Shared { database, keys, classes: options.classes.clone() });
-        Ok(Self { shared, scheduler, sealing: HashMap::new(), options, reserve: None })
+        Ok(Self { shared, scheduler, sealing: HashMap::new(), options, reserve: None, is_said: true })
     }
 
     /// A handle for reading, for any thread. It sees what was committed when it looks.
@@ -143,7 +145,9 @@ impl Store {
     /// # Errors
     /// [`Error::Database`]: what was not acknowledged by an earlier sync may be lost. Open the store anew.
     pub fn sync(&mut self) -> Result<(), Error> {
-        tables::durable(&self.shared.database)?.commit().map_err(db)
+        tables::durable(&self.shared.database)?.commit().map_err(db)?;
+        self.is_said = true;
+        Ok(())
     }
 
     /// Makes the database's file as small as it can be. Takes long, and nothing else can be done meanwhile. After a write has failed

@@ -78,8 +78,21 @@ pub(crate) fn migrate(database: &Database, steps: &[Migration]) -> Result<(), Er
 /// database, however it ended.
 pub(crate) fn durable(database: &Database) -> Result<WriteTransaction, Error> {
     let mut transaction = database.begin_write().map_err(db)?;
+    make_durable(&mut transaction)?;
+    Ok(transaction)
+}
+
+/// Makes one such of any.
+pub(crate) fn make_durable(transaction: &mut WriteTransaction) -> Result<(), Error> {
     transaction.set_durability(Durability::Immediate).map_err(db)?;
     transaction.set_quick_repair(true);
+    Ok(())
+}
+
+/// A transaction that is on the disk with the next durable one.
+pub(crate) fn deferred(database: &Database) -> Result<WriteTransaction, Error> {
+    let mut transaction = database.begin_write().map_err(db)?;
+    transaction.set_durability(Durability::None).map_err(db)?;
     Ok(transaction)
 }
 

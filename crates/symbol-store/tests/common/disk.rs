@@ -101,6 +101,11 @@ impl Disk {
         Self::of(bytes, fate)
     }
 
+    /// What is there after the power failed and took all that was not synced.
+    pub(crate) fn after_losing_all(&self, fate: &Arc<Mutex<Fate>>) -> Self {
+        Self::of(self.state.lock().unwrap().durable.clone(), fate)
+    }
+
     /// What is there after the process alone died: all that was written.
     pub(crate) fn after_death(&self, fate: &Arc<Mutex<Fate>>) -> Self {
         Self::of(self.state.lock().unwrap().now.clone(), fate)
