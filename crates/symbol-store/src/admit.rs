@@ -72,12 +72,12 @@ impl Store {
         self.put_envelope(&transaction, content, row.slot, Kind::Consent, signed, rng)?;
         let item: Item = row.item(content);
         let decision = decide(&item, &self.shared.classes, Trigger::Time, now);
-        let mut change = Change::new(&transaction, self.options.audit_entries);
+        let mut change = Change::new(&transaction);
         let reason = if is_new { Reason::Admitted } else { Reason::ConsentChanged };
         let (before, after) = (row.tier, row.tier);
-        change.audit(&Transition { at: now, content, before, after, reason })?;
+        change.audit(Transition { at: now, content, before, after, reason });
         change.settle(row, &decision, now)?;
-        let wipes = change.finish();
+        let wipes = change.finish(self.options.audit_entries)?;
         fade::commit(&self.shared, &mut self.sealing, transaction, &wipes)?;
         Ok(content)
     }
@@ -111,9 +111,9 @@ impl Store {
         let mut wipes = Vec::new();
         if let Some(row) = held {
             let decision = decide(&row.item(content), &self.shared.classes, Trigger::Revoked, now);
-            let mut change = Change::new(&transaction, self.options.audit_entries);
+            let mut change = Change::new(&transaction);
             change.settle(row, &decision, now)?;
-            wipes = change.finish();
+            wipes = change.finish(self.options.audit_entries)?;
         }
         let is_new = {
             let mut table = transaction.open_table(tables::TOMBSTONES).map_err(db)?;

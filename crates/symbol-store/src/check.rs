@@ -75,9 +75,9 @@ impl Store {
                 transaction.open_table(tables::CONTENTS).map_err(db)?.remove(&content.0).map_err(db)?;
                 continue;
             };
-            let mut change = Change::new(&transaction, self.options.audit_entries);
+            let mut change = Change::new(&transaction);
             one(&self.shared, &transaction, &mut change, content, row, now, &mut health)?;
-            wipes.extend(change.finish());
+            wipes.extend(change.finish(self.options.audit_entries)?);
         }
         stray_dues(&transaction, &mut health)?;
         if repair && health.fault_count > 0 {

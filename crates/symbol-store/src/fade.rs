@@ -42,6 +42,7 @@ impl Store {
             audit_entries: self.options.audit_entries,
             transaction: None,
             wipes: Vec::new(),
+            news: Vec::new(),
             must_last: false,
             is_said: self.is_said,
         };
@@ -72,7 +73,7 @@ impl Store {
         let (chosen, freed) = relief.finish();
         let mut transitions = Vec::new();
         let transaction = tables::durable(&self.shared.database)?;
-        let mut change = Change::new(&transaction, self.options.audit_entries);
+        let mut change = Change::new(&transaction);
         for (content, to) in chosen {
             let Some(row) = row(&transaction, content)? else { continue };
             let trigger = Trigger::Pressure { level, to };
@@ -82,7 +83,7 @@ impl Store {
             }
             change.settle(row, &decision, now)?;
         }
-        let wipes = change.finish();
+        let wipes = change.finish(self.options.audit_entries)?;
         commit(&self.shared, &mut self.sealing, transaction, &wipes)?;
         Ok(Relieved { transitions, freed })
     }
@@ -127,18 +128,19 @@ pub(crate) fn commit(
 /// Changes of tier inside one transaction.
 pub(crate) struct Change<'a> {
     transaction: &'a WriteTransaction,
-    audit_entries: u64,
     wipes: Vec<Wipe>,
+    news: Vec<Transition>,
 }
 
 impl<'a> Change<'a> {
-    pub(crate) const fn new(transaction: &'a WriteTransaction, audit_entries: u64) -> Self {
-        Self { transaction, audit_entries, wipes: Vec::new() }
+    pub(crate) const fn new(transaction: &'a WriteTransaction) -> Self {
+        Self { transaction, wipes: Vec::new(), news: Vec::new() }
     }
 
-    /// The keys to destroy.
-    pub(crate) fn finish(self) -> Vec<Wipe> {
-        self.wipes
+    /// Writes the audit log, and says which keys to destroy.
+    pub(crate) fn finish(self, audit_entries: u64) -> Result<Vec<Wipe>, Error> {
+        audit(self.transaction, audit_entries, &self.news)?;
+        Ok(self.wipes)
     }
 
     /// Notes that a key has to be destroyed.
@@ -153,7 +155,7 @@ impl<'a> Change<'a> {
         row.frozen_since = decision.frozen_since;
         row.tier = after;
         if decision.is_news {
-            self.audit(&decision.transition(now))?;
+            self.audit(decision.transition(now));
         }
         let had = decision.before;
         let mut erased = self.transaction.open_table(tables::ERASED).map_err(db)?;
@@ -203,15 +205,27 @@ impl<'a> Change<'a> {
         Ok(())
     }
 
-    pub(crate) fn audit(&self, entry: &Transition) -> Result<(), Error> {
-        let number = tables::take_number(self.transaction, meta::NEXT_AUDIT)?;
-        let mut table = self.transaction.open_table(tables::AUDIT).map_err(db)?;
-        table.insert(number, entry.to_bytes().as_slice()).map_err(db)?;
-        if let Some(old) = number.checked_sub(self.audit_entries) {
+    /// Notes what the audit log has to say.
+    pub(crate) fn audit(&mut self, entry: Transition) {
+        self.news.push(entry);
+    }
+}
+
+fn audit(transaction: &WriteTransaction, kept: u64, news: &[Transition]) -> Result<(), Error> {
+    if news.is_empty() {
+        return Ok(());
+    }
+    let first = tables::number(transaction, meta::NEXT_AUDIT)?;
+    let mut table = transaction.open_table(tables::AUDIT).map_err(db)?;
+    let mut next = first;
+    for entry in news {
+        table.insert(next, entry.to_bytes().as_slice()).map_err(db)?;
+        if let Some(old) = next.checked_sub(kept) {
             table.remove(old).map_err(db)?;
         }
-        Ok(())
+        next = next.saturating_add(1);
     }
+    tables::set_number(transaction, meta::NEXT_AUDIT, next)
 }
 
 /// Stands in [`tables::ERASED`] for the list of frame groups.
@@ -224,6 +238,7 @@ struct Fading<'a> {
     audit_entries: u64,
     transaction: Option<WriteTransaction>,
     wipes: Vec<Wipe>,
+    news: Vec<Transition>,
     /// Whether something was decided that the keys on the disk do not say by themselves.
     must_last: bool,
     /// Whether the disk has all that ticks have said.
@@ -264,25 +279,24 @@ impl Ledger for Fading<'_> {
     }
 
     fn settle(&mut self, due: Due, decision: &Decision, now: WallTime) -> Result<(), Error> {
-        let audit_entries = self.audit_entries;
         let transaction = self.transaction()?;
         let row = row(transaction, due.content)?.ok_or(Error::Unknown(due.content))?;
         // Else seven days would begin anew with each crash.
         let freezes = row.frozen_since != decision.frozen_since;
-        let mut change = Change::new(transaction, audit_entries);
+        let mut change = Change::new(transaction);
         change.settle(row, decision, now)?;
-        let wipes = change.finish();
+        let Change { wipes, news, .. } = change;
         self.wipes.extend(wipes);
+        self.news.extend(news);
         self.must_last |= freezes;
         Ok(())
     }
 
     fn postpone(&mut self, due: Due, until: WallTime) -> Result<(), Error> {
-        let audit_entries = self.audit_entries;
         let transaction = self.transaction()?;
         match row(transaction, due.content) {
             Ok(Some(mut row)) => {
-                let change = Change::new(transaction, audit_entries);
+                let change = Change::new(transaction);
                 change.index(&mut row, due.content, Some(until))?;
                 put_row(transaction, due.content, &row)
             }
@@ -299,9 +313,10 @@ impl Ledger for Fading<'_> {
     }
 
     fn commit(&mut self) -> Result<(), Error> {
-        let wipes = core::mem::take(&mut self.wipes);
+        let (wipes, news) = (core::mem::take(&mut self.wipes), core::mem::take(&mut self.news));
         match self.transaction.take() {
             Some(mut transaction) => {
+                audit(&transaction, self.audit_entries, &news)?;
                 // That keys are gone is on the disk first, and a tick does again what a crash takes back: so one sync is enough.
                 self.is_said = core::mem::take(&mut self.must_last);
                 if self.is_said {
