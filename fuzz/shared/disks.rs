@@ -57,10 +57,7 @@ impl StorageBackend for Bytes {
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut bytes = self.0.lock().expect("nothing panics");
         let from = offset as usize;
-        bytes
-            .get_mut(from..from + data.len())
-            .ok_or(io::ErrorKind::UnexpectedEof)?
-            .copy_from_slice(data);
+        bytes.get_mut(from..from + data.len()).ok_or(io::ErrorKind::UnexpectedEof)?.copy_from_slice(data);
         Ok(())
     }
 }

@@ -87,7 +87,9 @@ fn main() -> Result<(), Failed> {
             odds.push((described.tier, lossy(&objects, &written)?));
         }
     }
-    println!("\nOdds in percent that a record which the tier keeps can be read, when each symbol is lost by itself with this");
+    println!(
+        "\nOdds in percent that a record which the tier keeps can be read, when each symbol is lost by itself with this"
+    );
     println!(
         "probability: measured over {DRAWS} draws, calculated in brackets. All or nothing: a record goes with its object.\n"
     );

@@ -328,3 +328,70 @@ impl Ledger for Fading<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Flush, FrameGroup, Options, Position, Retention, StoreKey, Symbol};
+    use consent_decay::{ConsentClass, ConsentRecord, SourceId, Terms, Tombstone};
+    use core_types::{Epoch, ObjectSeq, SymbolId};
+    use identity::{Identity, Seed};
+    use rand::SeedableRng as _;
+    use redb::backends::InMemoryBackend;
+
+    const DAY: u64 = 86_400_000;
+
+    fn record(store: &mut Store, person: &Identity, n: u16) -> ContentId {
+        let rng = &mut rand::rngs::StdRng::seed_from_u64(n.into());
+        let mut source = [0; 32];
+        source[..2].copy_from_slice(&n.to_be_bytes());
+        let terms = Terms { class: ConsentClass::Temporary.into(), from: WallTime(0), serial: 1 };
+        let consent = ConsentRecord { subject: person.public().clone(), source: SourceId(source), terms };
+        let content = store.admit(WallTime(0), &consent.sign(person).unwrap(), rng).unwrap();
+        let at = Position { epoch: Epoch(0), object: ObjectSeq(0) };
+        let symbols = Group::ALL.map(|group| Symbol {
+            object: ObjectSeq(0),
+            id: SymbolId::new(0).unwrap(),
+            retention: Retention(0),
+            group,
+            bytes: b"sealed",
+        });
+        let group = FrameGroup { content, at, symbols: &symbols };
+        store.record(WallTime(0), &group, Flush::Later, rng).unwrap();
+        content
+    }
+
+    fn store() -> Store {
+        let rng = &mut rand::rngs::StdRng::seed_from_u64(1);
+        let [database, keys] = [InMemoryBackend::new(), InMemoryBackend::new()];
+        Store::open_on(database, keys, &StoreKey([7; 32]), Options::default(), rng).unwrap()
+    }
+
+    /// In memory either, a key is no longer there than on the disk.
+    #[test]
+    fn a_key_that_is_destroyed_is_not_kept_at_hand() {
+        let person = Identity::from_seed(&Seed([1; 64])).unwrap();
+        let mut store = store();
+        let content = record(&mut store, &person, 1);
+        assert!(store.sealing.contains_key(&content));
+        store.fade(WallTime(4 * DAY)).unwrap();
+        assert!(!store.sealing.contains_key(&content));
+        let content = record(&mut store, &person, 2);
+        assert!(store.sealing.contains_key(&content));
+        let (subject, mut source) = (person.public().clone(), SourceId([0; 32]));
+        source.0[1] = 2;
+        let tombstone = Tombstone { subject, source, revoked_at: WallTime(0) }.sign(&person).unwrap();
+        assert!(store.revoke(WallTime(0), &tombstone).unwrap());
+        assert!(!store.sealing.contains_key(&content));
+    }
+
+    #[test]
+    fn keys_at_hand_are_of_a_bounded_number_of_contents() {
+        let person = Identity::from_seed(&Seed([1; 64])).unwrap();
+        let mut store = store();
+        for n in 0..300 {
+            record(&mut store, &person, n);
+            assert!(store.sealing.len() <= 256);
+        }
+    }
+}

@@ -193,8 +193,9 @@ fn leave_room(transaction: &WriteTransaction, row: &Row, at: Position) -> Result
     const PIECE: usize = 30_000;
     let mut blocks = transaction.open_table(tables::BLOCKS).map_err(db)?;
     // No block has so high a number.
-    let names =
-        (0..PIECES).map(|piece| block_key(row.number, Group::KeyFrames, at, u32::MAX - piece)).collect::<Vec<_>>();
+    let names = (0..PIECES)
+        .map(|piece| block_key(row.number, Group::KeyFrames, at, u32::MAX - piece))
+        .collect::<Vec<_>>();
     for name in &names {
         blocks.insert_reserve(name, PIECE).map_err(db)?;
     }

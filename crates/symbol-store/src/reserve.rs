@@ -48,7 +48,8 @@ impl Reserve {
             return self.file.set_len(self.bytes).map_err(failed);
         }
         // Not zeros, for which some file systems keep no room.
-        let filler: Vec<u8> = (0..64 * 1_024_u32).map(|n| (n.wrapping_mul(0x9e37_79b1) >> 24) as u8).collect();
+        let filler: Vec<u8> =
+            (0..64 * 1_024_u32).map(|n| (n.wrapping_mul(0x9e37_79b1) >> 24) as u8).collect();
         let mut file = &self.file;
         let mut left = self.bytes - held;
         file.seek(SeekFrom::Start(held)).map_err(failed)?;

@@ -26,8 +26,7 @@ fn a_full_disk_loses_nothing_and_deletes_and_goes_on() {
     }
     // In blocks of 512 bytes. The signal is ignored, so that writing says that there is no room.
     const LIMITED: &str = "trap '' XFSZ; ulimit -f 49152 || exit; echo; echo ready; exec \"$@\"";
-    const TMPFS: &str =
-        "mount -t tmpfs -o size=24m tmpfs \"$DIR\" || exit; echo; echo ready; exec \"$@\"";
+    const TMPFS: &str = "mount -t tmpfs -o size=24m tmpfs \"$DIR\" || exit; echo; echo ready; exec \"$@\"";
     const EXT4: &str = "truncate -s 48M \"$DIR.img\" && mkfs.ext4 -q -m 0 \"$DIR.img\" && \
         mount -o loop \"$DIR.img\" \"$DIR\" || exit; echo; echo ready; exec \"$@\"";
     assert!(run(&[], LIMITED), "a file's size can't be limited");
@@ -36,7 +35,10 @@ fn a_full_disk_loses_nothing_and_deletes_and_goes_on() {
     let tmpfs = run(&alone, TMPFS) || run(&alone_as_root, TMPFS);
     let ext4 = run(&alone, EXT4);
     println!("ran under a limit of the file's size; on a tmpfs: {tmpfs}; on an ext4: {ext4}");
-    assert!((tmpfs && ext4) || std::env::var_os("SYMBOL_STORE_MOUNT").is_none(), "nothing can be mounted here");
+    assert!(
+        (tmpfs && ext4) || std::env::var_os("SYMBOL_STORE_MOUNT").is_none(),
+        "nothing can be mounted here"
+    );
 }
 
 /// Runs this test as a child of a shell that makes a small disk first. False if it could not.

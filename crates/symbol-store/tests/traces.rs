@@ -90,15 +90,11 @@ fn each_tier_shows_records_down_to_an_importance() {
     let mut store = open(dir.path());
     written(&mut store);
     let reader = store.reader();
-    for (days, least) in [
-        (0, Importance::Detail),
-        (4, Importance::Detail),
-        (8, Importance::Normal),
-        (11, Importance::Vital),
-    ] {
+    for (days, least) in
+        [(0, Importance::Detail), (4, Importance::Detail), (8, Importance::Normal), (11, Importance::Vital)]
+    {
         store.fade(day(days)).unwrap();
-        let numbers: BTreeSet<u64> =
-            read(&reader, day(days), |_, _| true).into_values().flatten().collect();
+        let numbers: BTreeSet<u64> = read(&reader, day(days), |_, _| true).into_values().flatten().collect();
         let expected: BTreeSet<u64> = (0..RECORDS).filter(|number| importance(*number) <= least).collect();
         assert_eq!(numbers, expected, "day {days}");
         let missing: u64 = gaps(0..RECORDS, numbers).iter().map(|gap| gap.end - gap.start).sum();
