@@ -157,3 +157,24 @@ proptest! {
         prop_assert!(freed < need + 40);
     }
 }
+
+/// Each level ends at its own margin: what is enough for the last is not enough for those before it.
+#[test]
+fn levels_end_one_by_one() {
+    let marks = Watermarks::new([mark(40, 0), mark(30, 0), mark(20, 0), mark(10, 0)], mark(5, 0)).unwrap();
+    let mut pressure = Pressure::new(marks);
+    let mut level = |free| pressure.observe(Disk { free, total: 100 });
+    assert_eq!(level(5), Level::Last);
+    for (free, expected) in [
+        (14, Level::Last),
+        (15, Level::Least),
+        (32, Level::HighQuality),
+        (40, Level::Repair),
+        (44, Level::Repair),
+        (45, Level::Calm),
+        (5, Level::Last),
+        (41, Level::Repair),
+    ] {
+        assert_eq!(level(free), expected, "{free} free");
+    }
+}

@@ -112,6 +112,36 @@ fn items_that_can_be_neither_settled_nor_postponed_keep_no_other_from_its_turn()
     assert_eq!(changed, 20);
 }
 
+/// The place after which a tick looks is kept only while something is stuck, and then what comes before it has its turn too.
+#[test]
+fn the_earliest_comes_first_whatever_was_stuck_before() {
+    let mut ledger = Failing::default();
+    let mut scheduler = Scheduler::new(Classes::built_in(), 2);
+    let due = |ledger: &mut Failing, n: u8, hour: u64| {
+        let item = new_item(n, terms(ConsentClass::Temporary, 0));
+        ledger.inner.insert(item, Some(WallTime(at(3).0 + hour * 3_600_000)));
+    };
+    for (n, hour) in [(1, 2), (2, 3), (3, 4), (4, 5)] {
+        due(&mut ledger, n, hour);
+    }
+    let mut tick = |ledger: &mut Failing| {
+        let from = ledger.settled.len();
+        scheduler.tick(at(4), ledger).unwrap();
+        ledger.settled[from..].to_vec()
+    };
+    assert_eq!(tick(&mut ledger), [1, 2].map(content));
+    // Nothing is stuck: what is due earlier goes before what has waited.
+    due(&mut ledger, 5, 1);
+    assert_eq!(tick(&mut ledger), [5, 3].map(content));
+    // The first is stuck. What is put in before it has its turn in the same tick as the rest.
+    due(&mut ledger, 6, 1);
+    ledger.stuck = [content(6)].into();
+    assert_eq!(tick(&mut ledger), [content(4)]);
+    due(&mut ledger, 7, 0);
+    due(&mut ledger, 8, 6);
+    assert_eq!(tick(&mut ledger), [8, 7].map(content));
+}
+
 #[test]
 fn a_batch_is_bounded_and_a_long_sleep_is_caught_up_with() {
     let mut ledger = MemoryLedger::new();

@@ -355,3 +355,40 @@ fn a_tick_that_finds_nothing_due_syncs_what_those_before_have_said() {
     store.fade(day(4)).unwrap();
     assert_eq!(said(&disks), 2);
 }
+
+/// Keys are on the disk before the database says whose they are. Those of a content that never came to be are destroyed when the store is
+/// opened, in new slots and in those that are used again.
+#[test]
+fn no_keys_are_left_of_what_was_never_admitted() {
+    let slots = |keys: &Disk| {
+        let bytes = keys.bytes();
+        let slots = bytes[4_096..].chunks(320);
+        slots.filter(|slot| slot.iter().any(|byte| *byte != 0)).count()
+    };
+    let mut left_behind = 0;
+    for used_again in [false, true] {
+        for left in 0..30 {
+            let fate = Arc::new(Mutex::new(Fate::default()));
+            let disks = [Disk::new(&fate), Disk::new(&fate)];
+            let mut store = open_on(disks.clone(), 1).unwrap();
+            for n in [1, 2] {
+                store.admit(day(0), &SIGNED[n][0], &mut rng()).unwrap();
+            }
+            if used_again {
+                store.revoke(day(0), &SIGNED[1][1]).unwrap();
+            }
+            fate.lock().unwrap().left = Some(left);
+            let is_admitted = store.admit(day(0), &SIGNED[3][0], &mut rng()).is_ok();
+            drop(store);
+            let whole = Arc::new(Mutex::new(Fate::default()));
+            let disks = disks.map(|disk| disk.after_death(&whole));
+            let contents = 2 + usize::from(is_admitted) - usize::from(used_again);
+            left_behind += u32::from(slots(&disks[1]) > contents);
+            let store = open_on(disks.clone(), 2).unwrap();
+            let held = store.reader().contents(day(0), None, 9).unwrap().len();
+            assert!(held == contents || held == contents + 1);
+            assert_eq!(slots(&disks[1]), held, "after {left} operations");
+        }
+    }
+    assert!(left_behind > 4, "no crash left keys behind");
+}

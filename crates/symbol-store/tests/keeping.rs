@@ -47,6 +47,12 @@ fn each_tier_shows_what_it_says_and_no_more() {
     let tiers = [Tier::Full, Tier::DropRepair, Tier::DropHighQuality, Tier::MinViable];
     for ((day_of, tier), kept) in [0, 4, 8, 11].into_iter().zip(tiers).zip(KEPT) {
         assert_eq!(readable(&reader, day(day_of), 1, 0).unwrap(), kept, "read late, day {day_of}");
+        // Key frames and base have two symbols each, enhancement four, repair four.
+        let listed = reader.frame_groups(day(day_of), content(1), None, 9).unwrap()[0].symbols;
+        let symbols: [u32; 4] = [2, 2, 4, 4];
+        let expected =
+            Group::ALL.map(|group| if group.is_kept_at(tier) { symbols[group as usize] } else { 0 });
+        assert_eq!(listed, expected, "listed late, day {day_of}");
         while store.fade(day(day_of)).unwrap().more {}
         assert_eq!(reader.describe(day(0), content(2)).unwrap().tier, tier);
         // The clock went back: what is gone is gone.

@@ -116,6 +116,10 @@ impl Disk {
         Self { state: Arc::new(Mutex::new(state)), fate: Arc::clone(fate) }
     }
 
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.state.lock().unwrap().now.clone()
+    }
+
     pub(crate) fn holds(&self, needle: &[u8]) -> bool {
         let state = self.state.lock().unwrap();
         state.now.windows(needle.len()).any(|window| window == needle)
