@@ -12,7 +12,7 @@ use crate::tables;
 use consent_decay::{ContentId, Decision, Reason, Tier};
 use core_types::{Epoch, ObjectSeq, WallTime};
 use redb::{ReadableTable as _, WriteTransaction};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// What [`Store::check`] found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,7 +37,8 @@ pub struct Health {
 pub enum Fault {
     /// The database itself was damaged; it mended itself as far as it could.
     Database,
-    /// A content's row can't be read. Mending removes it: nobody can say which keys it had.
+    /// A content's row can't be read, or says that it has what is another's. Mending removes it: nobody can say which keys it
+    /// had.
     Row(ContentId),
     /// A block can't be opened, or holds what no block holds. Mending removes it.
     Block(ContentId, Group, Position),
@@ -53,7 +54,8 @@ pub enum Fault {
 
 impl Store {
     /// Opens every block and compares everything with everything. With `repair` it mends what it can; damaged blocks are
-    /// lost. Takes as long as reading all that is held, in bounded memory; nothing else can be done meanwhile.
+    /// lost. Takes as long as reading all that is held, in little memory, a few bytes for each content; nothing else can be
+    /// done meanwhile.
     ///
     /// # Errors
     /// [`Error::Refused`] while there are readers, [`Error::Database`] and [`Error::KeyFile`] when reading fails.
@@ -67,10 +69,17 @@ impl Store {
         let transaction = tables::durable(&self.shared.database)?;
         let mut wipes = Vec::new();
         let mut after = None;
+        let mut numbers = HashSet::new();
         while let Some((content, bytes)) = next(&transaction, after)? {
             after = Some(content);
             health.contents += 1;
-            let Ok(row) = Row::from_bytes(&bytes) else {
+            let row = Row::from_bytes(&bytes).ok();
+            // Nor may it have what is another's: mending would take that away.
+            let row = match row {
+                Some(row) if self.shared.keys.is_anothers(row.slot, content)? => None,
+                row => row.filter(|row| numbers.insert(row.number)),
+            };
+            let Some(row) = row else {
                 fault(&mut health, Fault::Row(content));
                 transaction.open_table(tables::CONTENTS).map_err(db)?.remove(&content.0).map_err(db)?;
                 continue;

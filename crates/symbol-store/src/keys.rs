@@ -127,6 +127,17 @@ impl KeyTable {
         Ok(lowest_first.map_or(Tier::EnvelopeOnly, Group::kept_down_to))
     }
 
+    /// Whether the slot has the keys of another content, or none that can be read.
+    pub(crate) fn is_anothers(&self, slot: Slot, content: ContentId) -> Result<bool, Error> {
+        let len = self.file.len().map_err(|error| fault("reading its length", error))?;
+        if offset(slot, CELLS) > len || self.key(slot, content, ENVELOPE)?.is_some() {
+            return Ok(false);
+        }
+        let mut bytes = [0; CELL_LEN];
+        self.file.read(offset(slot, ENVELOPE), &mut bytes).map_err(|error| fault("reading a key", error))?;
+        Ok(bytes.iter().any(|byte| *byte != 0))
+    }
+
     /// Whether a slot holds anything but zeros.
     pub(crate) fn is_in_use(&self, slot: Slot) -> Result<bool, Error> {
         let mut bytes = [0; SLOT_LEN as usize];
