@@ -6,7 +6,7 @@ mod common;
 
 use common::disk::{Disk, Fate};
 use common::*;
-use consent_decay::{ContentId, Level, Reason, Tier};
+use consent_decay::{Classes, ContentId, Level, Reason, Tier};
 use rand::rngs::{SmallRng, StdRng};
 use rand::{RngExt as _, SeedableRng as _};
 use std::collections::{BTreeMap, BTreeSet};
@@ -391,4 +391,26 @@ fn no_keys_are_left_of_what_was_never_admitted() {
         }
     }
     assert!(left_behind > 4, "no crash left keys behind");
+}
+
+/// The seven days of what nobody can say begin once, and not with each crash.
+#[test]
+fn what_freezes_is_synced_with_its_tick() {
+    let fate = || Arc::new(Mutex::new(Fate::default()));
+    let disks = [Disk::new(&fate()), Disk::new(&fate())];
+    let bands = "full = 1\ndrop_repair = 2\ndrop_high_quality = 3\nmin_viable = 4\n";
+    let classes = Classes::from_toml(&format!("[class.interview]\n{bands}")).unwrap();
+    let [database, keys] = disks.clone();
+    let options = Options { classes, ..Options::default() };
+    let mut store = Store::open_on(database, keys, &KEY, options, &mut rng()).unwrap();
+    store.admit(day(0), &signed_consent(1, "interview", day(0), 1), &mut rng()).unwrap();
+    drop(store);
+    // This program knows no such class.
+    let mut store = open_on(disks.clone(), 2).unwrap();
+    assert_eq!(store.fade(day(1)).unwrap().transitions[0].reason, Reason::Frozen);
+    let disks = disks.map(|disk| disk.after_losing_all(&fate()));
+    drop(store);
+    let mut store = open_on(disks, 3).unwrap();
+    let last = store.fade(day(8)).unwrap().transitions[0];
+    assert_eq!((last.after, last.reason), (Tier::EnvelopeOnly, Reason::Unreadable));
 }
