@@ -63,6 +63,11 @@ pub(crate) fn open(dir: &Path) -> Store {
     Store::open(dir, &KEY, Options::default(), &mut rng()).unwrap()
 }
 
+pub(crate) fn open_on(disks: [disk::Disk; 2], seed: u64) -> Result<Store, Error> {
+    let [database, keys] = disks;
+    Store::open_on(database, keys, &KEY, Options::default(), &mut StdRng::seed_from_u64(seed))
+}
+
 pub(crate) fn at(object: u64) -> Position {
     Position { epoch: Epoch(1), object: ObjectSeq(object) }
 }
