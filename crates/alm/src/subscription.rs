@@ -96,6 +96,17 @@ impl Subscription {
         self.add(now, link, stripes.mask(), !stripes.mask());
     }
 
+    /// From now on that parent is meant for these stripes and no other one is: it takes them over from whoever carries them, and
+    /// others have them only while it can't.
+    pub fn prefer(&mut self, now: MonoTime, link: LinkId, stripes: StripeSet) {
+        let stripes = stripes.mask();
+        for parent in &mut self.parents {
+            parent.best = if parent.link == link { parent.best | stripes } else { parent.best & !stripes };
+        }
+        self.deal(now);
+        while self.take_over(now, link) {}
+    }
+
     fn add(&mut self, now: MonoTime, link: LinkId, best: u16, never: u16) {
         let full = self.parents.len() >= usize::from(self.config.max_parents.max(1));
         if full || self.parents.iter().any(|p| p.link == link) {
@@ -287,6 +298,12 @@ impl Subscription {
     /// The parents that carry at least one stripe.
     pub fn carrying(&self) -> impl Iterator<Item = LinkId> {
         self.parents.iter().filter(|p| p.mask != 0).map(|p| p.link)
+    }
+
+    /// The parents that could carry more than they do, if they were told to: not those that are silent, quiet or on their way out.
+    pub fn ready(&self) -> impl Iterator<Item = LinkId> {
+        let whole = (1_u32 << self.config.stripes).wrapping_sub(1) as u16;
+        self.parents.iter().filter(move |p| p.takes(whole) && !p.quiet).map(|p| p.link)
     }
 
     /// The counters.

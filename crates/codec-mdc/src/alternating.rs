@@ -7,4 +7,5 @@ mod header;
 mod receiver;
 
 pub use encoder::AlternatingEncoder;
+pub(crate) use header::Header;
 pub(crate) use receiver::AlternatingReceiver;

@@ -8,6 +8,7 @@
 //! | [`Descriptions`], [`Description`] | two or four, and which; [`Description::path`] is its sub-stream path |
 //! | [`MdcEncoder`] | a frame to one [`Payload`] for each description |
 //! | [`MdcReceiver`] | payloads, as they come, to the best picture of each frame when it is due: [`Shown`] |
+//! | [`coded_picture`] | what a payload holds as plain AV1, for whoever stores one description |
 //! | [`Scheme::Alternating`] | every description has every frame, well or with few bits in turn; versions are blended |
 //! | [`Scheme::Priority`] | layers, the lowest one in every description, the others in shares of which all but one do |
 //!
@@ -47,6 +48,7 @@
 //! ```
 
 mod alternating;
+mod coded;
 mod description;
 mod encoder;
 mod error;
@@ -55,6 +57,7 @@ mod priority;
 mod receiver;
 
 pub use alternating::AlternatingEncoder;
+pub use coded::{CodedPicture, coded_picture};
 pub use description::{Description, Descriptions, FrameNumber};
 pub use encoder::{MdcEncoder, Payload, Scheme};
 pub use error::Error;

@@ -31,6 +31,7 @@ pub mod bench;
 pub mod cli;
 mod clock;
 pub mod demo;
+mod descriptions;
 mod error;
 pub mod keyfile;
 pub mod media;

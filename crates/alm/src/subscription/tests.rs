@@ -19,6 +19,7 @@ enum Step {
     AssignAgain,
     AddFor(u64, u16),
     AddOnly(u64, u16),
+    Prefer(u64, u16),
     Refused(u64, u16),
     Retire(u64, u16),
     PassOn(u16),
@@ -46,6 +47,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::AssignAgain),
         1 => (link(), any::<u16>()).prop_map(|(link, stripes)| Step::AddFor(link, stripes)),
         1 => (link(), any::<u16>()).prop_map(|(link, stripes)| Step::AddOnly(link, stripes)),
+        1 => (link(), any::<u16>()).prop_map(|(link, stripes)| Step::Prefer(link, stripes)),
         1 => (link(), any::<u16>()).prop_map(|(link, stripes)| Step::Refused(link, stripes)),
         1 => (link(), any::<u16>()).prop_map(|(link, stripes)| Step::Retire(link, stripes)),
         1 => any::<u16>().prop_map(Step::PassOn),
@@ -62,6 +64,7 @@ fn perform(subscription: &mut Subscription, now: &mut MonoTime, step: Step) -> V
     match step {
         Step::AddFor(link, stripes) => subscription.add_parent_for(*now, LinkId(link), set(stripes)),
         Step::AddOnly(link, stripes) => subscription.add_parent_only(*now, LinkId(link), set(stripes)),
+        Step::Prefer(link, stripes) => subscription.prefer(*now, LinkId(link), set(stripes)),
         Step::Refused(link, stripes) => subscription.handle_refused(*now, LinkId(link), set(stripes)),
         Step::Retire(link, stripes) => subscription.retire(*now, LinkId(link), set(stripes)),
         Step::PassOn(stripes) => subscription.pass_on(set(stripes)),

@@ -247,6 +247,7 @@ impl<'a> Stage<'a> {
         let video = VideoConfig {
             encoder: Encoder::default(),
             layers: Structure::L1T1,
+            descriptions: None,
             bit_rate: BitRate::from_kbit(options.bit_rate),
             bounds: None,
             max_key_interval: (5.0 / interval.as_secs_f64()) as u32,

@@ -160,6 +160,7 @@ fn measure(options: &Options) -> Result<Figures, Error> {
     let video = VideoConfig {
         encoder: options.encoder,
         layers: options.layers,
+        descriptions: None,
         bit_rate: BitRate::from_kbit(options.bit_rate),
         bounds: None,
         max_key_interval: if is_hd { 150 } else { 125 },

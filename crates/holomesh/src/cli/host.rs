@@ -7,6 +7,7 @@ use crate::publish::{AudioConfig, BlockSource, Encoder, FrameSource, Observer, R
 use crate::session::{self, Command, Config, Shares};
 use clap::Args;
 use codec_av1::{Frame, Structure};
+use codec_mdc::Descriptions;
 use codec_opus::{Channels, EncoderConfig, SampleRate};
 use consent_decay::ClassName;
 use core_types::{BitRate, FrameRate, FrameSize};
@@ -48,6 +49,10 @@ pub(super) struct Options {
     /// Who has less room gets fewer of them. rav1e has L1T1 to L3T1.
     #[arg(long, default_value_t = Structure::L1T1)]
     layers: Structure,
+    /// Send the pictures in 2 or 4 descriptions, each by a way of its own: any of them is a picture, more are a better one. Where a relay
+    /// dies pictures go on, less good for a moment. By libaom, without layers, with --parents for the sound alone.
+    #[arg(long, value_name = "2|4", value_parser = descriptions, conflicts_with = "layers")]
+    mdc: Option<Descriptions>,
     /// The most that one relay may send for this session, in kbit/s; its owner may have set less.
     #[arg(long, value_name = "KBIT", value_parser = clap::value_parser!(u64).range(LEAST_KBIT..=100_000_000))]
     relay_uplink: Option<u64>,
@@ -79,11 +84,10 @@ pub(super) async fn run(options: Options) -> Result<(), Error> {
     if options.repeat && options.clip.as_os_str() == "-" {
         return Err(Error::input("--loop", "standard input can't be played twice; give a file"));
     }
-    options.encoder.check(options.layers)?;
     let bounds = if options.fixed_bit_rate {
         None
     } else {
-        Some(rate_bounds(options.bit_rate, options.min_bit_rate)?)
+        Some(rate_bounds(options.bit_rate, options.min_bit_rate, options.mdc)?)
     };
     let video = FileClip::open(options.clip, options.repeat)?;
     let audio = options.audio.map(|path| FileSound::open(path, options.repeat)).transpose()?;
@@ -91,11 +95,13 @@ pub(super) async fn run(options: Options) -> Result<(), Error> {
     let video_config = VideoConfig {
         encoder: options.encoder,
         layers: options.layers,
+        descriptions: options.mdc,
         bit_rate: BitRate::from_kbit(options.bit_rate),
         bounds,
         max_key_interval: (5.0 / interval).ceil() as u32,
         threads: 2,
     };
+    video_config.check()?;
     let audio = match audio {
         Some(sound) => {
             let opus = sound.encoder_config()?;
@@ -151,9 +157,17 @@ pub(super) async fn run(options: Options) -> Result<(), Error> {
 /// The least video bit rate that can be asked for, in kbit/s.
 const LEAST_KBIT: u64 = 20;
 
-/// Where the bit rate may go, from the options in kbit/s.
-fn rate_bounds(most: u64, least: Option<u64>) -> Result<RateBounds, Error> {
-    let kbit = least.unwrap_or((most / 3).max(LEAST_KBIT));
+/// `2` or `4`.
+pub(crate) fn descriptions(text: &str) -> Result<Descriptions, String> {
+    let none = || format!("there can be 2 or 4 descriptions, not {text}");
+    text.parse().ok().and_then(|count| Descriptions::new(count).ok()).ok_or_else(none)
+}
+
+/// Where the bit rate may go, from the options in kbit/s. Each description needs some of it.
+fn rate_bounds(most: u64, least: Option<u64>, of: Option<Descriptions>) -> Result<RateBounds, Error> {
+    let each =
+        of.map_or(0, |of| codec_av1::EncoderConfig::MIN_BIT_RATE.0.div_ceil(1_000) * of.count() as u64);
+    let kbit = least.unwrap_or((most / 3).max(LEAST_KBIT).max(each.min(most)));
     if kbit < LEAST_KBIT {
         return Err(Error::input("--min-bit-rate", format!("{kbit} kbit/s; take {LEAST_KBIT} or more")));
     }
@@ -274,14 +288,29 @@ mod tests {
             (700, Some(20), kbit(20, 700)),
             (700, Some(700), kbit(700, 700)),
         ] {
-            assert_eq!(rate_bounds(most, least).unwrap(), expected);
+            assert_eq!(rate_bounds(most, least, None).unwrap(), expected);
         }
+    }
+
+    #[test]
+    fn descriptions_are_two_or_four_and_each_has_what_it_needs() {
+        assert_eq!(options(&["--mdc", "2"]).unwrap().mdc, Some(Descriptions::Two));
+        assert_eq!(options(&[]).unwrap().mdc, None);
+        for wrong in ["0", "1", "3", "5", "-2", "two"] {
+            let error = options(&["--mdc", wrong]).unwrap_err().to_string();
+            assert!(error.contains("2 or 4"), "{error}");
+        }
+        assert!(options(&["--mdc", "2", "--layers", "L1T1"]).is_err());
+        let four = Some(Descriptions::Four);
+        assert_eq!(rate_bounds(50, None, four).unwrap(), kbit(32, 50));
+        assert_eq!(rate_bounds(900, None, four).unwrap(), kbit(300, 900));
+        assert_eq!(rate_bounds(25, None, four).unwrap(), kbit(25, 25), "which is refused as a whole");
     }
 
     #[test]
     fn a_least_bit_rate_that_is_none_is_refused_in_one_line() {
         for least in [0, 19, 701, u64::MAX] {
-            let error = rate_bounds(700, Some(least)).unwrap_err().to_string();
+            let error = rate_bounds(700, Some(least), None).unwrap_err().to_string();
             assert!(error.starts_with("--min-bit-rate: ") && !error.contains('\n'), "{error}");
         }
     }

@@ -13,6 +13,8 @@ mod top;
 mod units;
 mod watch;
 
+pub(crate) use host::descriptions;
+
 use crate::{Error, bench, demo, sim};
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;

@@ -121,7 +121,7 @@ pub(super) async fn run(options: Options) -> Result<(), Error> {
     };
     let (played, proofs) = (report.last.played, report.last.proofs);
     eprintln!(
-        "{} pictures shown ({} in fewer layers, {} late, {} lost), {} packets of sound ({} concealed), {} chunks could not be opened",
+        "{} pictures shown ({} in fewer layers or descriptions, {} late, {} lost), {} packets of sound ({} concealed), {} chunks could not be opened",
         played.frames_shown,
         played.frames_reduced,
         played.frames_late,

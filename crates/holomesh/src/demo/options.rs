@@ -2,9 +2,11 @@
 
 use crate::Error;
 use crate::net::TransportChoice;
-use crate::publish::Encoder;
+use crate::publish::{Encoder, VideoConfig};
 use clap::Args;
 use codec_av1::Structure;
+use codec_mdc::Descriptions;
+use core_types::BitRate;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -60,6 +62,9 @@ pub struct Options {
     /// Who has less room gets fewer of them. rav1e has L1T1 to L3T1.
     #[arg(long, default_value_t = Structure::L1T1)]
     pub layers: Structure,
+    /// Send the pictures in 2 or 4 descriptions, each over a relay of its own: any of them is a picture, more are a better one.
+    #[arg(long, value_name = "2|4", value_parser = crate::cli::descriptions, conflicts_with = "layers")]
+    pub mdc: Option<Descriptions>,
     /// From when an object could have arrived to when it is played, in milliseconds.
     #[arg(long, default_value_t = 85)]
     pub delay: u64,
@@ -92,7 +97,7 @@ impl Options {
         {
             range(name, at, 0.0, 1e9)?;
         }
-        self.encoder.check(self.layers)?;
+        self.video(Duration::from_millis(40)).check()?;
         if self.leave_at < self.seconds && self.watchers < 2 {
             return Err(Error::input(
                 "--watchers 1",
@@ -100,6 +105,25 @@ impl Options {
             ));
         }
         Ok(())
+    }
+
+    /// How pictures are encoded that come so long after one another.
+    pub(super) fn video(&self, interval: Duration) -> VideoConfig {
+        VideoConfig {
+            encoder: self.encoder,
+            layers: self.layers,
+            descriptions: self.mdc,
+            bit_rate: BitRate::from_kbit(self.bit_rate),
+            bounds: None,
+            max_key_interval: (5.0 / interval.as_secs_f64()) as u32,
+            threads: 2,
+        }
+    }
+
+    /// How many relays carry pictures to each watcher, if there are as many: each one of the descriptions, or a share of all.
+    pub(super) fn carriers(&self) -> u32 {
+        let wanted = self.mdc.map_or(self.parents, |of| of.count() as u8);
+        wanted.min(self.relays).max(1).into()
     }
 
     pub(super) const fn lanes(&self) -> bool {
@@ -132,6 +156,12 @@ impl Options {
             ("audio", path(&self.audio)),
             ("bit-rate", format!("{} kbit/s", self.bit_rate)),
             ("encoder", format!("{:?}", self.encoder).to_lowercase()),
+            ("layers", self.layers.to_string()),
+            (
+                "mdc",
+                self.mdc
+                    .map_or_else(|| "one description".into(), |of| format!("{} descriptions", of.count())),
+            ),
             ("delay", format!("{} ms", self.delay)),
             ("transport", self.transport.to_string()),
         ]

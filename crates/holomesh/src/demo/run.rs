@@ -7,7 +7,7 @@ use super::sources::{Clip, LoopedClip, LoopedSound};
 use super::summary::{self, Outcome};
 use super::tap::RelayTap;
 use crate::net::LossConfig;
-use crate::publish::{AudioConfig, VideoConfig};
+use crate::publish::AudioConfig;
 use crate::relay::Tap;
 use crate::report::model::{Event, EventKind, NodeName, Role};
 use crate::report::progress::{Progress, RelaySnapshot, Snapshot, WatcherSnapshot, WatcherState};
@@ -96,14 +96,7 @@ impl<'a> Stage<'a> {
         let interval = clip.rate.frame_interval().as_secs_f64();
         let pictures =
             LoopedClip { clip: clip.clone(), next: 0, end: (options.seconds / interval).round() as u64 };
-        let video = VideoConfig {
-            encoder: options.encoder,
-            layers: options.layers,
-            bit_rate: BitRate::from_kbit(options.bit_rate),
-            bounds: None,
-            max_key_interval: (5.0 / interval) as u32,
-            threads: 2,
-        };
+        let video = options.video(clip.rate.frame_interval());
         let config = session::Config {
             loss: LossConfig { percent: options.loss, seed: options.seed },
             video: Some((Box::new(pictures), video)),
@@ -203,7 +196,7 @@ impl<'a> Stage<'a> {
 
     fn wait_until_linked(&mut self) -> Result<(), Error> {
         let deadline = Instant::now() + SETTLE;
-        let parents = u32::from(self.options.parents.min(self.options.relays).max(1));
+        let parents = self.options.carriers();
         loop {
             let linked = self.watchers.iter().all(|w| {
                 let now = w.state.snapshot();

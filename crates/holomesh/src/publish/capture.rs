@@ -4,6 +4,7 @@ use super::haste::Haste;
 use super::{EncoderControl, RateBounds, StreamKind};
 use crate::Error;
 use codec_av1::{Frame, LibaomEncoder, Packet, Rav1eEncoder, SimulcastEncoder, Structure, VideoEncoder};
+use codec_mdc::Descriptions;
 use codec_opus::{EncoderConfig as OpusConfig, OpusEncoder};
 use core_types::{BitRate, FrameRate, FrameSize, Layer, MediaTime, ObjectClass};
 use std::sync::Arc;
@@ -80,6 +81,8 @@ pub struct VideoConfig {
     pub encoder: Encoder,
     /// In which layers.
     pub layers: Structure,
+    /// In how many descriptions, if in several: each goes out as a stream of its own.
+    pub descriptions: Option<Descriptions>,
     /// Target bit rate to begin with.
     pub bit_rate: BitRate,
     /// Where [`EncoderControl::set_bit_rate`] may take it; `None` if it stays as it is.
@@ -88,6 +91,33 @@ pub struct VideoConfig {
     pub max_key_interval: u32,
     /// Encoder threads.
     pub threads: usize,
+}
+
+impl VideoConfig {
+    /// Whether it can be done: known before anything is opened.
+    ///
+    /// # Errors
+    /// [`Error::Input`], naming the option and what would do.
+    pub fn check(&self) -> Result<(), Error> {
+        self.encoder.check(self.layers)?;
+        let Some(of) = self.descriptions else { return Ok(()) };
+        let refused = |why: String| Err(Error::input(format!("--mdc {}", of.count()), why));
+        if self.encoder != Encoder::Libaom {
+            return refused("rav1e makes no descriptions; take --encoder libaom".into());
+        }
+        if self.layers != Structure::L1T1 {
+            return refused(format!("descriptions have no layers; leave out --layers {}", self.layers));
+        }
+        let least = BitRate(codec_av1::EncoderConfig::MIN_BIT_RATE.0 * of.count() as u64);
+        let lowest = self.bounds.map_or(self.bit_rate, |bounds| bounds.min.min(self.bit_rate));
+        if lowest < least {
+            return refused(format!(
+                "{lowest} is too little for {} descriptions; take {least} or more",
+                of.count()
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// How sound is encoded.
@@ -125,13 +155,13 @@ impl AudioConfig {
 pub struct Encoded {
     /// Which stream it is for.
     pub kind: StreamKind,
-    /// What its layers add to it, the lowest first.
+    /// What its layers add to it, the lowest first; or what each of its descriptions has of it.
     pub parts: Vec<Coded>,
     /// Presentation time.
     pub pts: MediaTime,
     /// How long it stands.
     pub duration: Duration,
-    /// Decoding can start here.
+    /// Decoding can start here, in all descriptions.
     pub key_frame: bool,
     /// The target that the encoder had for it.
     pub bit_rate: BitRate,
@@ -160,12 +190,13 @@ pub enum Capture {
 }
 
 /// What runs on a thread of its own: captures and encodes from media time 0 on, which is at the instant given, to the end.
-type Body = dyn FnOnce(&EncoderControl, Instant, &mpsc::Sender<Capture>) -> Result<(), Error> + Send;
+pub(super) type Body =
+    dyn FnOnce(&EncoderControl, Instant, &mpsc::Sender<Capture>) -> Result<(), Error> + Send;
 
 /// A source and its encoder, ready to start.
 pub(crate) struct Prepared {
-    kind: StreamKind,
-    body: Box<Body>,
+    pub(super) kind: StreamKind,
+    pub(super) body: Box<Body>,
 }
 
 impl Prepared {
@@ -203,6 +234,7 @@ pub(crate) fn prepare_video(
     if let Some(bounds) = config.bounds {
         bounds.check()?;
     }
+    config.check()?;
     let settings = codec_av1::EncoderConfig {
         size: source.size(),
         rate: source.rate(),
@@ -210,6 +242,9 @@ pub(crate) fn prepare_video(
         max_key_interval: config.max_key_interval,
         threads: config.threads,
     };
+    if let Some(of) = config.descriptions {
+        return super::described::prepare(source, settings, of, config.bounds);
+    }
     let mut encoder =
         config.encoder.open(settings, config.layers).map_err(|e| Error::codec("AV1 encoder", e))?;
     let body = move |control: &_, origin, out: &_| {
@@ -249,6 +284,27 @@ fn run_video(
         Ok::<(), Error>(())
     };
     let mut haste = Haste::new(layers, rate.frame_interval());
+    in_time(source, control, origin, |frame, pts, lag| {
+        if let Some(policy) = haste.handle_frame(lag) {
+            encoder.set_layers(policy);
+        }
+        if let Some(bit_rate) = bounds.and_then(|bounds| control.bit_rate(bounds)) {
+            encoder.set_bit_rate(bit_rate).map_err(failed)?;
+        }
+        let force_key = control.take_key_frame_requests() != 0;
+        send(encoder.encode(frame, pts, force_key).map_err(failed)?)
+    })?;
+    send(encoder.flush().map_err(failed)?)
+}
+
+/// Takes pictures from a source when they are due, until it ends or is to; leaves out those that are too late.
+pub(super) fn in_time(
+    source: &mut dyn FrameSource,
+    control: &EncoderControl,
+    origin: Instant,
+    mut encode: impl FnMut(&Frame, MediaTime, Duration) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let rate = source.rate();
     for index in 0.. {
         let offset = rate.frame_offset(index);
         wait_until(origin + offset);
@@ -265,16 +321,9 @@ fn run_video(
             control.count_skipped();
             continue;
         }
-        if let Some(policy) = haste.handle_frame(lag) {
-            encoder.set_layers(policy);
-        }
-        if let Some(bit_rate) = bounds.and_then(|bounds| control.bit_rate(bounds)) {
-            encoder.set_bit_rate(bit_rate).map_err(failed)?;
-        }
-        let force_key = control.take_key_frame_request();
-        send(encoder.encode(&frame, MediaTime::from_duration(offset), force_key).map_err(failed)?)?;
+        encode(&frame, MediaTime::from_duration(offset), lag)?;
     }
-    send(encoder.flush().map_err(failed)?)
+    Ok(())
 }
 
 /// Makes an encoder for sound, ready to start.

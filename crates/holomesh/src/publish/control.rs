@@ -2,8 +2,9 @@
 
 use crate::Error;
 use codec_av1::EncoderConfig;
+use codec_mdc::Description;
 use core_types::{BitRate, MediaTime};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 /// Between which bit rates the encoder of pictures may be moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +49,8 @@ impl RateBounds {
 /// What the node says to the encoding threads while they run.
 #[derive(Debug)]
 pub struct EncoderControl {
-    key_frame: AtomicBool,
+    /// In which descriptions, a bit for each; all of them are everything where there are none.
+    key_frames: AtomicU8,
     stop: AtomicBool,
     /// Microseconds of media time; `u64::MAX` while no end is known.
     end: AtomicU64,
@@ -60,7 +62,7 @@ pub struct EncoderControl {
 impl Default for EncoderControl {
     fn default() -> Self {
         Self {
-            key_frame: AtomicBool::new(false),
+            key_frames: AtomicU8::new(0),
             stop: AtomicBool::new(false),
             end: AtomicU64::new(u64::MAX),
             skipped: AtomicU64::new(0),
@@ -70,9 +72,14 @@ impl Default for EncoderControl {
 }
 
 impl EncoderControl {
-    /// The next picture shall be a key frame.
+    /// The next picture shall be a key frame, in all descriptions.
     pub fn request_key_frame(&self) {
-        self.key_frame.store(true, Ordering::Relaxed);
+        self.key_frames.store(u8::MAX, Ordering::Relaxed);
+    }
+
+    /// The next picture shall be a key frame in one description.
+    pub fn request_key_frame_in(&self, description: Description) {
+        self.key_frames.fetch_or(1 << description.index(), Ordering::Relaxed);
     }
 
     /// Pictures from the next one on shall be coded at another bit rate, or at the bound that it is beyond. Without
@@ -109,9 +116,9 @@ impl EncoderControl {
         self.end.fetch_min(at.0, Ordering::Relaxed);
     }
 
-    /// True once for each time that somebody asked.
-    pub(super) fn take_key_frame_request(&self) -> bool {
-        self.key_frame.swap(false, Ordering::Relaxed)
+    /// In which descriptions a key frame was asked for since, a bit for each.
+    pub(super) fn take_key_frame_requests(&self) -> u8 {
+        self.key_frames.swap(0, Ordering::Relaxed)
     }
 
     /// The bit rate that was asked for last, within `bounds`.

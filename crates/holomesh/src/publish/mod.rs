@@ -6,11 +6,15 @@
 //! - **Repair.** The node calls [`OutStream::set_repair`] with the share that the worst hop's loss asks for. There are
 //!   always as many repair symbols as let any one parent fail.
 //!
+//! Pictures may go out in several descriptions ([`VideoConfig::descriptions`]), each a stream of its own with the same numbers for the same
+//! pictures, so that each goes its own way.
+//!
 //! Chunks are marked with what a relay has to know to leave the right ones out ([`Marks`](core_types::Marks)): the class of
 //! their object, which one is the first of it, and which ones carry repair symbols.
 
 mod capture;
 mod control;
+mod described;
 mod haste;
 mod observe;
 mod repair;

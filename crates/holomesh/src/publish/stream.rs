@@ -3,13 +3,14 @@
 use super::repair::Repair;
 use super::told::Told;
 use super::{Coded, RepairShare};
-use crate::Error;
+use crate::{Error, descriptions};
 use av_wire::proof::{Grade, Prover, ProverConfig};
 use av_wire::{
     AwsLc, Inner, Media, Object, ObjectFlags, PictureOf, Place, Sealer, StreamAnnounce, StreamKeys,
 };
 use bytes::Bytes;
 use codec_fountain::{BlockShape, Encoder};
+use codec_mdc::Description;
 use core_types::{
     CodecId, Epoch, Layer, LayerPolicy, LeafIndex, Marks, MediaTime, MonoTime, ObjectClass, ObjectSeq,
     StreamId,
@@ -27,7 +28,7 @@ pub enum StreamKind {
 }
 
 impl StreamKind {
-    /// The codec of its chunks.
+    /// The codec of its chunks, where it is not in several descriptions.
     pub const fn codec(self) -> CodecId {
         match self {
             Self::Video => CodecId::Av1,
@@ -91,6 +92,7 @@ pub struct OutStream {
     next_object: u64,
     /// In a stream of several layers, what its objects say of pictures.
     told: Option<Told>,
+    description: Option<Description>,
     prover: Prover,
 }
 
@@ -98,8 +100,9 @@ impl OutStream {
     /// A stream as announced, with no epoch yet.
     ///
     /// # Errors
-    /// [`Error::Wire`] if the announcement can't be signed.
+    /// [`Error::Wire`] if the announcement can't be signed; [`Error::Codec`] for a description whose label names none.
     pub fn new(kind: StreamKind, announce: StreamAnnounce, identity: &Identity) -> Result<Self, Error> {
+        let description = descriptions::of_stream(&announce).map_err(|why| Error::codec("stream", why))?;
         let signed = announce.sign(identity)?;
         let id = announce.stream_id()?;
         let fountain = Encoder::new(announce.symbol_size);
@@ -107,12 +110,30 @@ impl OutStream {
         let none = RepairShare::NONE;
         let repair = Repair { parents: announce.parents, share: none, of_detail: none };
         let told = (announce.layers != Layer::BASE).then(Told::default);
-        Ok(Self { kind, announce, signed, id, fountain, repair, sealer: None, next_object: 0, told, prover })
+        let (sealer, next_object) = (None, 0);
+        Ok(Self {
+            kind,
+            announce,
+            signed,
+            id,
+            fountain,
+            repair,
+            sealer,
+            next_object,
+            told,
+            description,
+            prover,
+        })
     }
 
     /// Its id.
     pub const fn id(&self) -> StreamId {
         self.id
+    }
+
+    /// Which description it is, if it is one of several.
+    pub const fn description(&self) -> Option<Description> {
+        self.description
     }
 
     /// Its signed announcement.
@@ -140,7 +161,7 @@ impl OutStream {
             return Ok(());
         }
         let keys = StreamKeys::<AwsLc>::derive(secret, self.id, own_leaf)?;
-        self.sealer = Some(Sealer::new(keys, self.id, epoch, self.kind.codec()));
+        self.sealer = Some(Sealer::new(keys, self.id, epoch, self.announce.codec));
         self.told.iter_mut().for_each(Told::enter_epoch);
         Ok(())
     }

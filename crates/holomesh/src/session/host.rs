@@ -1,5 +1,6 @@
 //! The host node.
 
+mod announcing;
 mod links;
 mod publishing;
 mod relays;
@@ -21,10 +22,10 @@ use crate::publish::{
 };
 use crate::relay::RelayCore;
 use crate::ticket::Ticket;
-use crate::{Clock, Error, keyfile};
-use av_wire::{FrameDuration, Media, StreamAnnounce};
+use crate::{Clock, Error};
+use announcing::Common;
 use consent_decay::{ClassName, ConsentRecord, Terms};
-use core_types::{KeyId, Layer, LinkId, MediaTime, SymbolSize};
+use core_types::{KeyId, LinkId, MediaTime, SymbolSize};
 use identity::Seed;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -200,7 +201,8 @@ struct Host {
     /// Absent where the encoder's bit rate is fixed.
     rate: Option<EncoderRate>,
     relays: Relays,
-    streams: BTreeMap<StreamKind, OutStream>,
+    /// With pictures in several descriptions there is one for each, by its index.
+    streams: BTreeMap<(StreamKind, u8), OutStream>,
     /// That they may be recorded, signed.
     consents: Vec<Vec<u8>>,
     sources: Option<Sources>,
@@ -212,7 +214,8 @@ struct Host {
     start_wanted: bool,
     stop_wanted: bool,
     awaiting_key_frame: bool,
-    last_key_frame_request: Option<Instant>,
+    /// When key frames were asked for last, of each stream.
+    key_frames_asked: BTreeMap<(StreamKind, u8), Instant>,
     last_pts: MediaTime,
     ending: Option<Instant>,
 }
@@ -224,6 +227,9 @@ struct Sources {
 
 impl Host {
     async fn new(config: Config, capture_out: mpsc::Sender<Capture>) -> Result<(Self, Inbox), Error> {
+        if let Some((_, video)) = &config.video {
+            video.check()?;
+        }
         let Config { seed, listen, underlay, loss, lanes, direct, .. } = config;
         let State { session, invitation, store, packages } = State::open(config.state.as_deref(), &seed)?;
         let (net, inbox) = Net::open(NetConfig {
@@ -242,54 +248,32 @@ impl Host {
         let clock = Clock::start();
         let mut core = RelayCore::new(clock, inbox.lanes());
         let (mut streams, mut consents) = (BTreeMap::new(), Vec::new());
-        let video = config
-            .video
-            .as_ref()
-            .map(|(source, _)| Media::Video { size: source.size(), rate: source.rate() });
-        let audio = config.audio.as_ref().map(|(_, audio)| Media::Audio {
-            sample_rate: audio.opus.sample_rate.hz(),
-            channels: audio.opus.channels.count() as u8,
-        });
-        let audio_frame = config
-            .audio
-            .as_ref()
-            .and_then(|(_, audio)| FrameDuration::from_duration(audio.opus.frame.duration()));
-        for (kind, label, media) in
-            [(StreamKind::Video, "camera", video), (StreamKind::Audio, "microphone", audio)]
-        {
-            let Some(media) = media else { continue };
-            let mut random = [0; 16];
-            keyfile::fill_random(&mut random)?;
-            let layers = match (kind, &config.video) {
-                (StreamKind::Video, Some((_, video))) => video.layers.top(),
-                _ => Layer::BASE,
-            };
-            let announce = StreamAnnounce {
-                session,
-                publisher: net.identity().key_id(),
-                label: label.into(),
-                random,
-                codec: kind.codec(),
-                layers,
-                symbol_size: config.symbol_size,
-                parents: config.parents,
-                frame_duration: if kind == StreamKind::Audio { audio_frame } else { None },
-                media,
-            };
-            let stream = OutStream::new(kind, announce, net.identity())?;
-            core.carry_own(net.identity().key_id(), stream.id(), PUBLISHER, kind.codec())?;
+        let common = Common {
+            session,
+            publisher: net.identity().key_id(),
+            symbol_size: config.symbol_size,
+            parents: config.parents,
+        };
+        for (key, announce) in common.announcements(config.video.as_ref(), config.audio.as_ref())? {
+            let codec = announce.codec;
+            let stream = OutStream::new(key.0, announce, net.identity())?;
+            core.carry_own(net.identity().key_id(), stream.id(), PUBLISHER, codec)?;
             if let Some(class) = &config.consent {
                 let (from, source) = (wall_now(), stream.id().into());
                 let terms = Terms { class: class.clone(), from, serial: from.0 };
                 let record = ConsentRecord { subject: net.identity().public().clone(), source, terms };
                 consents.push(record.sign(net.identity()).map_err(symbol_store::Error::from)?);
             }
-            streams.insert(kind, stream);
+            streams.insert(key, stream);
         }
         let identity = net.identity();
         core.set_mesh(Mesh::new(session, identity.key_id(), identity.public().clone())?);
-        let rate = config.video.as_ref().and_then(|(_, video)| video.bounds);
-        let rate = rate.map(|bounds| EncoderRate::new(bounds.min, bounds.max, config.parents)).transpose()?;
+        let rate = config.video.as_ref().and_then(|(_, video)| Some((video.bounds?, video.descriptions)));
+        let rate = rate.map(|(bounds, descriptions)| match descriptions {
+            Some(of) => EncoderRate::of_descriptions(bounds.min, bounds.max, of),
+            None => EncoderRate::new(bounds.min, bounds.max, config.parents),
+        });
+        let rate = rate.transpose()?;
         let host = Self {
             clock,
             net,
@@ -314,7 +298,7 @@ impl Host {
             start_wanted: false,
             stop_wanted: false,
             awaiting_key_frame: false,
-            last_key_frame_request: None,
+            key_frames_asked: BTreeMap::new(),
             last_pts: MediaTime::default(),
             ending: None,
         };

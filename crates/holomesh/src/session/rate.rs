@@ -2,6 +2,7 @@
 
 use crate::Error;
 use av_congestion::{HopState, MediaRate, MediaRateConfig};
+use codec_mdc::Descriptions;
 use core_types::{BitRate, LinkId, MonoTime};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -35,7 +36,15 @@ const CROWDED: u8 = 3;
 
 impl EncoderRate {
     pub(super) fn new(min: BitRate, max: BitRate, parents: u8) -> Result<Self, Error> {
-        let repair = 1_000 / u16::from(parents.max(2) - 1);
+        Self::with_repair(min, max, parents, 1_000 / u16::from(parents.max(2) - 1))
+    }
+
+    /// Of pictures in several descriptions: whatever of one does not get through, nothing is sent in its place.
+    pub(super) fn of_descriptions(min: BitRate, max: BitRate, of: Descriptions) -> Result<Self, Error> {
+        Self::with_repair(min, max, of.count() as u8, 0)
+    }
+
+    fn with_repair(min: BitRate, max: BitRate, parents: u8, repair: u16) -> Result<Self, Error> {
         let config = MediaRateConfig {
             min,
             max,

@@ -75,6 +75,11 @@ impl Dues {
         stripes.filter(|(at, _)| stale(**at)).fold(0, |all, (_, stripe)| all | 1 << stripe)
     }
 
+    /// When something came last.
+    pub(super) const fn heard(&self) -> Option<MonoTime> {
+        self.heard
+    }
+
     /// Whether nothing came for so long.
     pub(super) fn is_silent(&self, now: MonoTime, long: Duration) -> bool {
         self.heard.is_some_and(|at| now.since(at) >= long)

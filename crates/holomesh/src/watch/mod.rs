@@ -1,9 +1,11 @@
 //! A watcher: joins a session, takes its streams from several parents, opens, reassembles, decodes and plays them out.
 
 mod config;
+mod described;
 mod dues;
 mod layers;
 mod node;
+mod pictures;
 mod player;
 mod proofs;
 mod receive;

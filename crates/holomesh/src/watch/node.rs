@@ -7,6 +7,7 @@ mod membership;
 mod neighbours;
 mod parents;
 mod serving;
+mod spread;
 
 use self::conduct::Conduct;
 use self::first_contact::FirstContact;
@@ -68,11 +69,12 @@ pub async fn run_with(
     mut commands: mpsc::Receiver<Command>,
 ) -> Result<Report, Error> {
     let (dialled, mut dials) = mpsc::channel(16);
-    let (ask, mut key_frames) = mpsc::channel(4);
-    let player = PlayerHandle::start(config.delay + config.proofs.added_delay(), sinks, move || {
-        // A request that is waiting already says it all.
-        let _ = ask.try_send(());
-    })?;
+    let (ask, mut key_frames) = mpsc::channel(8);
+    let player =
+        PlayerHandle::start(config.delay + config.proofs.added_delay(), sinks, move |description| {
+            // Requests that are waiting already say it all.
+            let _ = ask.try_send(description);
+        })?;
     let (mut watcher, mut inbox) = Watcher::join(config, player, dialled).await?;
     let mut commanded = true;
     let outcome = loop {
@@ -90,7 +92,7 @@ pub async fn run_with(
                 None => Err(Error::Ended("the network")),
             },
             Some(dialled) = dials.recv() => watcher.handle_dialled(dialled).map(|()| true),
-            Some(()) = key_frames.recv() => { watcher.ask_for_key_frame(); Ok(true) }
+            Some(of) = key_frames.recv() => { watcher.ask_for_key_frame(of); Ok(true) }
             // A command may still wait in a channel that is closed already: only `None` is the end of it.
             command = commands.recv(), if commanded => match command {
                 Some(Command::Leave) => { watcher.leave(&mut inbox).await; Ok(false) }
@@ -358,6 +360,9 @@ impl Watcher {
                 let (link, message) = match action {
                     Action::Assign { parent, stripes } => {
                         stream.known_to.insert(parent);
+                        if stripes.mask() != 0 {
+                            stream.assigned_at = now;
+                        }
                         let start = stream.start();
                         told.push((stream.id, parent, stripes));
                         (parent, Control::subscribe(stream.id, stream.layers.policy(), stripes, start))
@@ -396,6 +401,7 @@ impl Watcher {
             self.snapshot.suspected += 1;
             // What one stream has found out holds for the others.
             self.streams.values_mut().for_each(|s| s.subscription.suspect_parent(now, parent));
+            self.spread();
             self.act();
         }
         if rebuild {
@@ -449,6 +455,8 @@ impl Watcher {
             stream.handle_timeout(time);
             play(&self.player, stream);
         }
+        self.look_for_lost();
+        self.spread();
         if let Some(serving) = &mut self.serving {
             serving.core.handle_timeout(time);
         }
@@ -491,9 +499,7 @@ impl Watcher {
             s.missing += repair.missing;
             s.repaired += repair.repaired;
         }
-        let carried =
-            self.streams.values().max_by_key(|stream| stream.kind == crate::publish::StreamKind::Video);
-        s.parents = carried.map_or(0, |stream| stream.subscription.carrying().count() as u32);
+        s.parents = self.carriers().len() as u32;
         s.played = self.player.stats();
         self.snapshot = s;
         self.state.set(s);

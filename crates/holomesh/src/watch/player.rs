@@ -1,12 +1,13 @@
 //! The player: one thread per watcher that decodes and plays out pictures and sound in time.
 
+use super::pictures::Pictures;
 use super::receive::Received;
 use super::sink::Sink;
 use super::sound::SoundPlayer;
-use super::video::VideoPlayer;
 use crate::publish::StreamKind;
 use crate::{Clock, Error};
 use av_wire::{Media, StreamAnnounce};
+use codec_mdc::Description;
 use core_types::Epoch;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -31,7 +32,7 @@ pub(super) enum Message {
 pub struct PlayStats {
     /// Pictures shown.
     pub frames_shown: u64,
-    /// Of these, in fewer layers than came of late: smaller, or less good.
+    /// Of these, in fewer layers than came of late, or from fewer descriptions than there are: smaller, or less good.
     pub frames_reduced: u64,
     /// Of those shown, more than half a frame late.
     pub frames_late: u64,
@@ -56,11 +57,11 @@ pub(super) struct PlayerHandle {
 }
 
 impl PlayerHandle {
-    /// Starts the thread. `wants_key_frame` is called from it.
+    /// Starts the thread. `wants_key_frame` is called from it, with the description that one is needed of.
     pub(super) fn start(
         delay: Duration,
         sinks: Vec<Box<dyn Sink>>,
-        wants_key_frame: impl Fn() + Send + 'static,
+        wants_key_frame: impl Fn(Option<Description>) + Send + 'static,
     ) -> Result<Self, Error> {
         let (messages, inbox) = channel();
         let stats = Arc::<Mutex<PlayStats>>::default();
@@ -97,7 +98,7 @@ struct Player {
     clock: Clock,
     delay: Duration,
     sinks: Vec<Box<dyn Sink>>,
-    video: Option<VideoPlayer>,
+    video: Option<Pictures>,
     audio: Option<SoundPlayer>,
     shared: Arc<Mutex<PlayStats>>,
     ending: Option<Instant>,
@@ -108,7 +109,11 @@ impl Player {
         Self { clock: Clock::start(), delay, sinks, video: None, audio: None, shared, ending: None }
     }
 
-    fn run(mut self, inbox: &Receiver<Message>, wants_key_frame: impl Fn()) -> Result<(), Error> {
+    fn run(
+        mut self,
+        inbox: &Receiver<Message>,
+        wants_key_frame: impl Fn(Option<Description>),
+    ) -> Result<(), Error> {
         loop {
             self.play(&wants_key_frame)?;
             if self.is_over() {
@@ -142,8 +147,8 @@ impl Player {
         match message {
             Message::Stream(announce) => {
                 match announce.media {
-                    Media::Video { size, rate } => {
-                        self.video = Some(VideoPlayer::new(size, rate, self.delay));
+                    Media::Video { .. } => {
+                        self.video = Pictures::announced(self.video.take(), &announce, self.delay)?;
                     }
                     Media::Audio { channels, .. } => {
                         self.audio = Some(SoundPlayer::new(channels, self.delay)?)
@@ -165,21 +170,20 @@ impl Player {
         Ok(())
     }
 
-    fn play(&mut self, wants_key_frame: &impl Fn()) -> Result<(), Error> {
+    fn play(&mut self, wants_key_frame: &impl Fn(Option<Description>)) -> Result<(), Error> {
         let mut stats = PlayStats::default();
         if let Some(video) = &mut self.video {
-            if video.decode(Instant::now(), &mut self.sinks)? {
-                wants_key_frame();
-            }
+            video.decode(Instant::now(), &mut self.sinks)?.into_iter().for_each(wants_key_frame);
             video.show(Instant::now(), &mut self.sinks)?;
-            stats.frames_shown = video.stats.shown;
-            stats.frames_reduced = video.stats.reduced;
-            stats.frames_late = video.stats.late;
-            stats.frames_lost = video.stats.lost;
-            stats.frames_undecodable = video.stats.undecodable;
+            let shown = video.stats();
+            stats.frames_shown = shown.shown;
+            stats.frames_reduced = shown.reduced;
+            stats.frames_late = shown.late;
+            stats.frames_lost = shown.lost;
+            stats.frames_undecodable = shown.undecodable;
         }
         if let Some(audio) = &mut self.audio {
-            let pictures = self.video.as_ref().and_then(VideoPlayer::zero);
+            let pictures = self.video.as_ref().and_then(Pictures::zero);
             audio.play(&self.clock, Instant::now(), pictures, &mut self.sinks)?;
             if let Some(video) = &mut self.video {
                 video.follow(audio.zero());
@@ -196,14 +200,14 @@ impl Player {
     }
 
     fn is_over(&self) -> bool {
-        let idle = self.video.as_ref().is_none_or(VideoPlayer::is_idle)
+        let idle = self.video.as_ref().is_none_or(Pictures::is_idle)
             && self.audio.as_ref().is_none_or(SoundPlayer::is_idle);
         self.ending.is_some_and(|deadline| idle || Instant::now() >= deadline)
     }
 
     fn patience(&self) -> Duration {
         let audio = self.audio.as_ref().and_then(SoundPlayer::next_due);
-        let next = self.video.as_ref().and_then(VideoPlayer::next_due).into_iter().chain(audio).min();
+        let next = self.video.as_ref().and_then(Pictures::next_due).into_iter().chain(audio).min();
         next.map_or(IDLE, |due| due.saturating_duration_since(Instant::now())).min(IDLE)
     }
 }

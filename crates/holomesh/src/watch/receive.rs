@@ -3,13 +3,14 @@
 use super::dues::Dues;
 use super::layers::LayerFlow;
 use super::proofs::{ProofCheck, Proofs};
-use crate::Error;
 use crate::publish::StreamKind;
 use crate::record::Piece;
+use crate::{Error, descriptions};
 use alm::Subscription;
 use av_wire::{ChunkHeader, Inner, Keyring, Media, Object, ObjectFlags, StreamAnnounce, StreamSecret};
 use bytes::Bytes;
 use codec_fountain::{BlockShape, Reassembler, ReassemblyLimits};
+use codec_mdc::Description;
 use control_wire::Start;
 use core_types::{
     BitRate, ChunkSeq, Epoch, Layer, LayerPolicy, LinkId, MediaTime, MonoTime, ObjectClass, ObjectSeq,
@@ -33,6 +34,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(super) struct Received {
     pub(super) kind: StreamKind,
+    /// Of pictures in several descriptions, which.
+    pub(super) description: Option<Description>,
     pub(super) seq: ObjectSeq,
     pub(super) layer: Layer,
     pub(super) class: ObjectClass,
@@ -58,6 +61,7 @@ pub(super) struct ReceiveStats {
 
 pub(super) struct InStream {
     pub(super) kind: StreamKind,
+    pub(super) description: Option<Description>,
     pub(super) id: StreamId,
     pub(super) announce: StreamAnnounce,
     pub(super) subscription: Subscription,
@@ -67,6 +71,10 @@ pub(super) struct InStream {
     pub(super) proofs: ProofCheck,
     /// Parents that were asked for it, if only to be ready.
     pub(super) known_to: BTreeSet<LinkId>,
+    /// When a parent was told to send some of it last.
+    pub(super) assigned_at: MonoTime,
+    /// Of a description: since when others have gone on without it.
+    pub(super) behind_since: Option<MonoTime>,
     first_epoch: Option<Epoch>,
     /// Something came whole that can be shown with nothing before it.
     has_begun: bool,
@@ -96,7 +104,12 @@ impl InStream {
             Media::Audio { .. } => StreamKind::Audio,
             Media::Data => return Err(Error::codec("stream", "data streams are not watched yet")),
         };
-        if announce.codec != kind.codec() {
+        let description = descriptions::of_stream(&announce).map_err(|why| Error::codec("stream", why))?;
+        let is_played = match description {
+            Some(_) => kind == StreamKind::Video,
+            None => announce.codec == kind.codec(),
+        };
+        if !is_played {
             return Err(Error::codec("stream", format!("codec {:?} is not played here", announce.codec)));
         }
         let id = announce.stream_id()?;
@@ -106,6 +119,7 @@ impl InStream {
         let config = alm::Config { stripes: announce.parents, seed, ..alm::Config::default() };
         Ok(Self {
             kind,
+            description,
             id,
             subscription: Subscription::new(config).map_err(|e| Error::codec("stream", e))?,
             dues: Dues::new(announce.parents),
@@ -113,6 +127,8 @@ impl InStream {
             stats: ReceiveStats::default(),
             proofs: ProofCheck::new(id, kind, publisher, proofs),
             known_to: BTreeSet::new(),
+            assigned_at: MonoTime(0),
+            behind_since: None,
             first_epoch: None,
             has_begun: false,
             opened: None,
@@ -290,6 +306,7 @@ impl InStream {
         self.layers.handle_whole(seq);
         let received = Received {
             kind: self.kind,
+            description: self.description,
             seq,
             layer,
             class,

@@ -1,13 +1,13 @@
 //! Plays what is not live: chunks of a recording, in their order, by a clock of their own that nobody has to wait for.
 
+use super::pictures::Pictures;
 use super::proofs::{ProofStats, Proofs};
 use super::receive::{InStream, Received};
 use super::sink::Sink;
-use super::video::VideoPlayer;
 use crate::Error;
 use crate::publish::StreamKind;
 use crate::record::Piece;
-use av_wire::{Media, StreamAnnounce, StreamSecret};
+use av_wire::{StreamAnnounce, StreamSecret};
 use bytes::Bytes;
 use core_types::{Epoch, LayerPolicy, LinkId, MediaTime, MonoTime, StreamId};
 use identity::PublicIdentity;
@@ -28,7 +28,7 @@ const GAP: Duration = Duration::from_secs(2);
 pub struct Replayed {
     /// Pictures shown.
     pub pictures: u64,
-    /// Of these, in fewer layers than there were.
+    /// Of these, in fewer layers than there were, or from fewer descriptions.
     pub reduced: u64,
     /// Pictures that are not there, or without what they refer to.
     pub missing: u64,
@@ -46,7 +46,7 @@ pub(crate) struct Replay {
     /// Media time that the clock has come to.
     now: Option<MediaTime>,
     streams: BTreeMap<StreamId, InStream>,
-    video: Option<VideoPlayer>,
+    video: Option<Pictures>,
     sinks: Vec<Box<dyn Sink>>,
     packets: u64,
 }
@@ -65,9 +65,7 @@ impl Replay {
     ) -> Result<(), Error> {
         let mut stream = InStream::new(announce.clone(), publisher, Proofs::Flag, LayerPolicy::UNCAPPED)?;
         stream.subscription.add_parent(self.time(), STORE);
-        if let Media::Video { size, rate } = announce.media {
-            self.video = Some(VideoPlayer::new(size, rate, DELAY));
-        }
+        self.video = Pictures::announced(self.video.take(), &announce, DELAY)?;
         self.sinks.iter_mut().try_for_each(|sink| sink.stream(&announce))?;
         self.streams.insert(stream.id, stream);
         Ok(())
@@ -173,7 +171,7 @@ impl Replay {
         }
         let mut replayed = Replayed { packets: self.packets, ..Replayed::default() };
         if let Some(video) = &self.video {
-            let stats = video.stats;
+            let stats = video.stats();
             replayed.pictures = stats.shown;
             replayed.reduced = stats.reduced;
             replayed.missing = stats.lost + stats.undecodable;

@@ -5,7 +5,7 @@ use crate::media::{MatroskaWriter, VideoTrack, Y4mWriter};
 use av_wire::{Media, StreamAnnounce};
 use codec_av1::Frame;
 use codec_opus::{Channels, opus_head};
-use core_types::{Epoch, FrameSize, MediaTime, ObjectSeq};
+use core_types::{CodecId, Epoch, FrameSize, MediaTime, ObjectSeq};
 use std::collections::VecDeque;
 use std::io::Write;
 use std::path::PathBuf;
@@ -139,7 +139,15 @@ const PRE_SKIP: u16 = 312;
 impl Sink for MatroskaSink {
     fn stream(&mut self, announce: &StreamAnnounce) -> Result<(), Error> {
         match announce.media {
-            Media::Video { .. } => self.video = Some(announce.clone()),
+            Media::Video { .. } => {
+                if announce.codec == CodecId::Mdc && self.video.is_none() {
+                    let path = self.path.display();
+                    tracing::warn!(
+                        "{path}: of pictures in several descriptions it gets the first one; `-o -` has the best of all"
+                    );
+                }
+                self.video = Some(announce.clone());
+            }
             Media::Audio { .. } => self.audio = Some(announce.clone()),
             Media::Data => {}
         }

@@ -189,6 +189,7 @@ mod tests {
             let at = origin + ms(n * 20 + 30);
             let object = Received {
                 kind: StreamKind::Audio,
+                description: None,
                 seq: ObjectSeq(n),
                 layer: Layer::BASE,
                 class: ObjectClass::KeyFrame,

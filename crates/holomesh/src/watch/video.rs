@@ -1,17 +1,18 @@
 //! The video side of playing out: order, gaps, layers, key frames, decoding, and when each picture is due.
 
 use super::receive::Received;
-use super::sink::{ShownPicture, Sink};
+use super::sink::Sink;
 use crate::Error;
-use asking::Asking;
-use codec_av1::{Frame, LayerPacket, LayeredDecoder, join_layers};
-use core_types::{FrameRate, FrameSize, Layer, MediaTime, ObjectSeq};
+pub(super) use asking::Asking;
+use codec_av1::{LayerPacket, LayeredDecoder, join_layers};
+use core_types::{FrameRate, FrameSize, Layer};
+pub(super) use ready::{Picture, Ready};
 pub(super) use schedule::Schedule;
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use waiting::{Next, Waiting};
 
 mod asking;
+mod ready;
 mod schedule;
 mod waiting;
 
@@ -20,30 +21,21 @@ mod waiting;
 const PATIENCE: Duration = Duration::from_millis(250);
 /// A picture that is later than this is not shown any more when there is one after it: on a path that became slower all are
 /// late, and late ones are better than none.
-const TOO_LATE: Duration = Duration::from_millis(500);
+pub(super) const TOO_LATE: Duration = Duration::from_millis(500);
 /// Without a key frame to start with for this long, one is asked for.
-const START_PATIENCE: Duration = Duration::from_secs(1);
+pub(super) const START_PATIENCE: Duration = Duration::from_secs(1);
 /// Pictures that may wait for a missing one.
-const MAX_WAITING: usize = 256;
+pub(super) const MAX_WAITING: usize = 256;
 
 /// What was played of the pictures.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct VideoStats {
     pub(super) shown: u64,
-    /// Of these, in fewer layers than were awaited.
+    /// Of these, in fewer layers than were awaited, or from fewer descriptions than there are.
     pub(super) reduced: u64,
     pub(super) late: u64,
     pub(super) lost: u64,
     pub(super) undecodable: u64,
-}
-
-struct Picture {
-    seq: ObjectSeq,
-    pts: MediaTime,
-    frame: Frame,
-    is_reduced: bool,
-    assembled_at: Instant,
-    decode_time: Duration,
 }
 
 pub(super) struct VideoPlayer {
@@ -56,7 +48,7 @@ pub(super) struct VideoPlayer {
     first_at: Option<Instant>,
     /// How long decoding takes at the most, lately.
     decode_time: Duration,
-    decoded: VecDeque<Picture>,
+    ready: Ready,
     pub(super) stats: VideoStats,
 }
 
@@ -71,7 +63,7 @@ impl VideoPlayer {
             asking: Asking::default(),
             first_at: None,
             decode_time: Duration::ZERO,
-            decoded: VecDeque::new(),
+            ready: Ready::new(size, rate.frame_interval()),
             stats: VideoStats::default(),
         }
     }
@@ -161,7 +153,7 @@ impl VideoPlayer {
                 let decode_time = started.elapsed();
                 self.decode_time = decode_time.max(self.decode_time - self.decode_time / 16);
                 let assembled_at = objects.iter().map(|object| object.assembled_at).max();
-                self.decoded.push_back(Picture {
+                self.ready.push(Picture {
                     seq: first.seq,
                     pts: decoded.pts,
                     is_reduced: objects.len() < awaited || decoded.frame.size() != self.size,
@@ -182,39 +174,7 @@ impl VideoPlayer {
 
     /// Shows what is due.
     pub(super) fn show(&mut self, now: Instant, sinks: &mut [Box<dyn Sink>]) -> Result<(), Error> {
-        while let Some(first) = self.decoded.front() {
-            let Some(due) = self.schedule.due(first.pts).filter(|due| *due <= now) else { break };
-            let Some(picture) = self.decoded.pop_front() else { break };
-            let behind = now.saturating_duration_since(due);
-            if behind > TOO_LATE && !self.decoded.is_empty() {
-                self.stats.lost += 1;
-                continue;
-            }
-            let late = behind > self.interval / 2;
-            self.schedule.adapt(behind, late);
-            self.stats.shown += 1;
-            self.stats.reduced += u64::from(picture.is_reduced);
-            self.stats.late += u64::from(late);
-            if sinks.is_empty() {
-                continue;
-            }
-            // A lower layer's picture is shown as large as the others: that is what files and screens were told.
-            let scaled = (picture.frame.size() != self.size).then(|| picture.frame.scaled(self.size));
-            let shown = ShownPicture {
-                seq: picture.seq,
-                pts: picture.pts,
-                coded_size: picture.frame.size(),
-                frame: scaled.as_ref().unwrap_or(&picture.frame),
-                assembled_at: picture.assembled_at,
-                decode_time: picture.decode_time,
-                shown_at: now,
-                late,
-            };
-            for sink in &mut *sinks {
-                sink.picture(&shown)?;
-            }
-        }
-        Ok(())
+        self.ready.show(now, &mut self.schedule, &mut self.stats, sinks)
     }
 
     /// When pictures of media time 0 are to be shown, as far as pictures alone tell.
@@ -229,13 +189,13 @@ impl VideoPlayer {
 
     /// When there is something to do next.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        let show = self.decoded.front().and_then(|p| self.schedule.due(p.pts));
+        let show = self.ready.next_due(&self.schedule);
         let give_up = self.waiting.next().and_then(|next| self.patience(&next));
         show.into_iter().chain(give_up).min()
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.decoded.is_empty()
+        self.waiting.is_empty() && self.ready.is_empty()
     }
 }
 

@@ -63,6 +63,7 @@ pub(crate) fn encoder() -> VideoConfig {
     VideoConfig {
         encoder,
         layers: Structure::L1T1,
+        descriptions: None,
         bit_rate: BitRate::from_kbit(800),
         bounds: None,
         max_key_interval: 250,

@@ -50,9 +50,7 @@ impl Host {
         self.core.handle_timeout(time);
         self.follow_loss();
         for stream in self.core.take_key_frames_wanted() {
-            if self.streams.values().any(|own| own.id() == stream) {
-                self.key_frame_wanted(now);
-            }
+            self.key_frame_wanted(now, stream);
         }
         if self.capturing > 0
             && let Some(rate) = self.rate.as_mut().filter(|rate| rate.is_due(time))

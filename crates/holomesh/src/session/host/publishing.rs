@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 impl Host {
     pub(super) fn publishes_video(&self) -> bool {
-        self.capturing > 0 && self.streams.get(&StreamKind::Video).is_some_and(|s| s.epoch().is_some())
+        self.capturing > 0 && self.streams.get(&(StreamKind::Video, 0)).is_some_and(|s| s.epoch().is_some())
     }
 
     pub(super) fn start(&mut self) -> Result<(), Error> {
@@ -87,21 +87,32 @@ impl Host {
         }
         let Encoded { kind, parts, pts, duration, captured_at, encoded_at, .. } = encoded;
         self.last_pts = self.last_pts.max(pts);
-        let Some(stream) = self.streams.get_mut(&kind) else { return Ok(()) };
-        let picture = PictureToSeal { pts, duration, end_of_stream: false, parts: &parts };
-        let sealed = stream.seal_picture(self.clock.now(), &picture)?;
+        let now = self.clock.now();
+        let mut streams: Vec<_> =
+            self.streams.range_mut((kind, 0)..=(kind, u8::MAX)).map(|(_, s)| s).collect();
+        // Of several descriptions each has one part; all are of one epoch, and give the picture the same number.
+        let each = if streams.len() > 1 { 1 } else { parts.len().max(1) };
+        let (mut chunks, mut first, mut source_bytes) = (Vec::new(), None, 0);
+        for (stream, parts) in streams.iter_mut().zip(parts.chunks(each)) {
+            let picture = PictureToSeal { pts, duration, end_of_stream: false, parts };
+            let sealed = stream.seal_picture(now, &picture)?;
+            first.get_or_insert((sealed.seq, stream.epoch().unwrap_or_default()));
+            source_bytes += sealed.source_bytes;
+            chunks.extend(sealed.chunks);
+        }
+        let Some((seq, epoch)) = first else { return Ok(()) };
         let published = Published {
             kind,
-            seq: sealed.seq,
-            epoch: stream.epoch().unwrap_or_default(),
+            seq,
+            epoch,
             pts,
             captured_at,
             encoded_at,
-            source_bytes: sealed.source_bytes,
+            source_bytes,
             coded_bytes: parts.iter().map(|part| part.payload.len()).sum(),
         };
         self.observer.published(published);
-        self.core.publish(PUBLISHER, sealed.chunks);
+        self.core.publish(PUBLISHER, chunks);
         Ok(())
     }
 

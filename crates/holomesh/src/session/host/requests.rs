@@ -5,7 +5,7 @@ use crate::clock::wall_now;
 use crate::net::{Control, Link, PeerAddress, Role};
 use crate::session::judge::Member;
 use av_wire::permit::PermitRole;
-use core_types::{Epoch, KeyId, LinkId};
+use core_types::{Epoch, KeyId, LinkId, StreamId};
 use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq;
 
@@ -63,8 +63,8 @@ impl Host {
                 self.hear_evidence(link, evidence)
             }
             // A relay has merged what its own children asked for; a member's request is merged with the others' here.
-            Control::KeyFrame { .. } if self.relays.serves(link) => {
-                self.key_frame_wanted(now);
+            Control::KeyFrame { stream } if self.relays.serves(link) => {
+                self.key_frame_wanted(now, StreamId(stream));
                 Ok(())
             }
             other if self.relays.serves(link) || self.authority.is_member(link) => {
@@ -133,12 +133,24 @@ impl Host {
         Ok(())
     }
 
-    /// Requests are merged: whoever asks while a key frame is on its way gets that one.
-    pub(super) fn key_frame_wanted(&mut self, now: Instant) {
-        if self.last_key_frame_request.is_none_or(|last| now.duration_since(last) >= KEY_FRAME_INTERVAL) {
-            self.last_key_frame_request = Some(now);
-            self.control.request_key_frame();
-            self.observer.event("key-frame", "asked for by a watcher".into());
+    /// Requests are merged: whoever asks while a key frame is on its way gets that one. Of a description that is one of its own.
+    pub(super) fn key_frame_wanted(&mut self, now: Instant, stream: StreamId) {
+        let Some((&key, own)) = self.streams.iter().find(|(_, own)| own.id() == stream) else { return };
+        let last = self.key_frames_asked.get(&key);
+        if last.is_some_and(|last| now.duration_since(*last) < KEY_FRAME_INTERVAL) {
+            return;
         }
+        self.key_frames_asked.insert(key, now);
+        let detail = match own.description() {
+            Some(description) => {
+                self.control.request_key_frame_in(description);
+                format!("of {description}, asked for by a watcher")
+            }
+            None => {
+                self.control.request_key_frame();
+                "asked for by a watcher".into()
+            }
+        };
+        self.observer.event("key-frame", detail);
     }
 }

@@ -3,7 +3,7 @@
 
 use super::Watcher;
 use super::first_contact::whole;
-use super::serving::home_stripe;
+use super::spread::Dealt;
 use crate::clock::wall_now;
 use crate::mesh::Measured;
 use crate::net::{Control, Link};
@@ -269,10 +269,7 @@ impl Watcher {
         // A watcher feeds in its own stripe alone, and can't stand in for whoever carries another one.
         let is_relay = |link: &LinkId| *link != self.host && self.feeder_of(*link).is_none();
         let relays: Vec<LinkId> = self.parents.iter().copied().filter(is_relay).collect();
-        let Some(video) = self.streams.values_mut().max_by_key(|s| s.kind == StreamKind::Video) else {
-            return;
-        };
-        let carrying: Vec<LinkId> = video.subscription.carrying().collect();
+        let carrying = self.carriers();
         if let Some((leaving, since)) = self.conduct.leaving {
             if !carrying.contains(&leaving) {
                 self.conduct.leaving = None;
@@ -288,7 +285,13 @@ impl Watcher {
             return;
         }
         let shares = carrying.iter().filter(|link| relays.contains(link));
-        let worst = shares.filter_map(|link| Some((video.dues.shares.delivered(now, *link)?, *link))).min();
+        let delivered = |link: LinkId| {
+            let shown = self.streams.values().filter(|stream| stream.kind == StreamKind::Video);
+            let of_each =
+                shown.filter(|stream| stream.subscription.carrying().any(|carrier| carrier == link));
+            of_each.filter_map(|stream| stream.dues.shares.delivered(now, link)).min()
+        };
+        let worst = shares.filter_map(|link| Some((delivered(*link)?, *link))).min();
         let spare = relays.iter().find(|link| !carrying.contains(link));
         let rival = spare.and_then(|link| {
             let key = self.links.get(link)?.peer.key_id();
@@ -312,7 +315,7 @@ impl Watcher {
         let Some(serving) = &mut self.serving else { return };
         let mut lacking = Vec::new();
         for stream in self.streams.values() {
-            let home = home_stripe(lends, stream.announce.parents);
+            let home = Dealt::of(stream).home(lends);
             if stream.dues.lacking(now) & home.mask() != 0 {
                 lacking.push(stream.id);
             }

@@ -4,7 +4,6 @@ use super::Watcher;
 use super::parents::SPARES;
 use crate::mesh::{Feeder, Offer, Wanted};
 use crate::net::{Link, PeerAddress, Role};
-use crate::publish::StreamKind;
 use core_types::{Epoch, LinkId};
 use peer_gossip::Kind;
 use std::time::{Duration, Instant};
@@ -43,11 +42,10 @@ impl Watcher {
     /// Says what this watcher lends, by the permit that the host has signed for it.
     pub(super) fn offer(&mut self) {
         let rate = self.streams_rate();
+        let stripes = self.dealt().map_or(4, |(_, _, parts)| u64::from(parts));
         let now = self.clock.now();
         let (Some(serving), Some(permit)) = (&mut self.serving, self.permit.clone()) else { return };
         let uplink = serving.claimable(now);
-        let video = self.streams.values().max_by_key(|stream| stream.kind == StreamKind::Video);
-        let stripes = video.map_or(4, |stream| u64::from(stream.announce.parents));
         let stripe = (rate.0 / stripes.max(1)).max(1);
         let places = uplink.0 / stripe * PLACES;
         self.offered = (uplink, Some(Instant::now()));
@@ -105,11 +103,9 @@ impl Watcher {
 
     fn feeders(&mut self) -> Vec<Feeder> {
         let (now, rtts) = (self.clock.now(), self.round_trips());
-        let Some(stream) = self.streams.values().max_by_key(|stream| stream.kind == StreamKind::Video) else {
-            return Vec::new();
-        };
-        let parents = stream.announce.parents.clamp(1, 16);
-        let wanted = Wanted { stream: stream.id, rate: stream.rate(), parents, spares: SPARES as u8 };
+        let Some((stream, rate, parts)) = self.dealt() else { return Vec::new() };
+        let parents = parts.clamp(1, 16);
+        let wanted = Wanted { stream, rate, parents, spares: SPARES as u8 };
         let mut feeders = self.mesh.feeders(&wanted, |peer| self.measured(&rtts, now, peer));
         let own = self.lends_in();
         feeders.retain(|f| f.kind == Kind::Relay || super::parents::may_feed(f.key, own, parents));

@@ -1,11 +1,13 @@
 //! Whom the watcher takes its streams from: which relays it dials, shows its permit, leaves and comes back to.
 
-use super::serving::{home_of, home_stripe, no_stripes};
+use super::serving::{home_of, no_stripes};
+use super::spread::Dealt;
 use super::{Dialled, Watcher};
 use crate::Error;
 use crate::net::{Control, LaneChange, Link, PeerAddress, Role};
 use crate::publish::StreamKind;
 use crate::watch::receive::InStream;
+use codec_mdc::Description;
 use control_wire::Start;
 use core_types::{KeyId, LinkId, MonoTime, StreamId};
 use std::collections::BTreeSet;
@@ -56,8 +58,8 @@ impl Watcher {
         self.reached.retain(|endpoint, reached| {
             matches!(reached, Reached::Linked { .. }) || candidates.iter().any(|r| r.endpoint == *endpoint)
         });
-        let wanted =
-            self.streams.values().map(|s| usize::from(s.announce.parents)).max().unwrap_or(4) + SPARES;
+        let parts = self.streams.values().map(|stream| usize::from(Dealt::of(stream).parts()));
+        let wanted = parts.max().unwrap_or(4) + SPARES;
         for relay in candidates {
             let failures = match self.reached.get(&relay.endpoint) {
                 None => 0,
@@ -236,6 +238,7 @@ impl Watcher {
         for stream in self.streams.values_mut() {
             join(stream, now, link, feeder, lends);
         }
+        self.spread();
         self.act();
     }
 
@@ -268,6 +271,7 @@ impl Watcher {
                 join(stream, now, link, feeder, lends);
             }
         }
+        self.spread();
         self.act();
         for link in self.parents.clone() {
             self.warm(link);
@@ -291,6 +295,7 @@ impl Watcher {
                 ));
             }
         }
+        self.spread();
         self.act();
     }
 
@@ -346,9 +351,18 @@ impl Watcher {
         }
     }
 
-    /// Asks a parent that carries the pictures for a key frame, another one each time: it merges requests, and passes them on.
-    pub(super) fn ask_for_key_frame(&mut self) {
-        let Some(stream) = self.streams.values().find(|s| s.kind == StreamKind::Video) else { return };
+    /// Asks for a key frame of the pictures, or of one description.
+    pub(super) fn ask_for_key_frame(&mut self, description: Option<Description>) {
+        let is_it =
+            |stream: &&InStream| stream.kind == StreamKind::Video && stream.description == description;
+        if let Some(stream) = self.streams.values().find(is_it).map(|stream| stream.id) {
+            self.ask_for_key_frame_of(stream);
+        }
+    }
+
+    /// Asks a parent that carries a stream for a key frame, another one each time: it merges requests, and passes them on.
+    pub(super) fn ask_for_key_frame_of(&mut self, stream: StreamId) {
+        let Some(stream) = self.streams.get(&stream).filter(|s| s.kind == StreamKind::Video) else { return };
         let parents: Vec<LinkId> = stream.subscription.carrying().collect();
         self.key_frames_asked += 1;
         let asked = parents.get(self.key_frames_asked % parents.len().max(1)).copied().unwrap_or(self.host);
@@ -358,21 +372,26 @@ impl Watcher {
 
 /// Takes a stream from a parent: all that it is dealt, or of a watcher the one stripe in which that feeds others.
 fn join(stream: &mut InStream, now: MonoTime, link: LinkId, feeder: Option<KeyId>, own: Option<KeyId>) {
-    let stripes = stream.announce.parents;
+    let dealt = Dealt::of(stream);
     match feeder {
+        // Which one of the descriptions it is to carry shows when all parents are known.
+        None if stream.description.is_some() => stream.subscription.add_parent_for(now, link, no_stripes()),
         None => stream.subscription.add_parent(now, link),
-        Some(feeder) if may_feed(feeder, own, stripes) => {
-            stream.subscription.add_parent_only(now, link, home_stripe(home_of(feeder), stripes));
+        Some(feeder) if may_feed(feeder, own, dealt.parts()) => {
+            let home = dealt.home(home_of(feeder));
+            if !home.is_empty() {
+                stream.subscription.add_parent_only(now, link, home);
+            }
         }
         Some(_) => {}
     }
 }
 
-/// Whether a watcher may feed this one, which feeds others as `own` itself, or nobody. Where both feed others in the same stripe, the
+/// Whether a watcher may feed this one, which feeds others as `own` itself, or nobody. Where both feed others in the same part, the
 /// one with the lower key is nearer to the publisher: so nobody has it from himself.
-pub(super) fn may_feed(feeder: KeyId, own: Option<KeyId>, stripes: u8) -> bool {
-    let stripe = |peer| home_stripe(home_of(peer), stripes);
-    own.is_none_or(|own| stripe(own) != stripe(feeder) || feeder < own)
+pub(super) fn may_feed(feeder: KeyId, own: Option<KeyId>, parts: u8) -> bool {
+    let part = |peer| home_of(peer) % u64::from(parts.max(1));
+    own.is_none_or(|own| part(own) != part(feeder) || feeder < own)
 }
 
 /// How long a relay is left alone that has failed us so often.
@@ -409,7 +428,7 @@ mod tests {
         for stripes in [1, 2, 4, 16] {
             let mut feeders = vec![0; usize::from(stripes)];
             for key in keys(400) {
-                let home = home_stripe(home_of(key), stripes);
+                let home = Dealt::whole(stripes).home(home_of(key));
                 assert_eq!((home.count(), home.len()), (stripes, 1));
                 feeders[home.mask().trailing_zeros() as usize] += 1;
             }
@@ -422,7 +441,7 @@ mod tests {
         let keys: Vec<KeyId> = keys(60).collect();
         for stripes in [1, 2, 4] {
             for stripe in 0..stripes {
-                let home = |key| home_stripe(home_of(key), stripes).mask() == 1 << stripe;
+                let home = |key| Dealt::whole(stripes).home(home_of(key)).mask() == 1 << stripe;
                 let feed: Vec<KeyId> = keys.iter().copied().filter(|key| home(*key)).collect();
                 // Whoever can be reached by way of any feeders that are allowed.
                 for start in &feed {

@@ -1,9 +1,9 @@
 //! Other watchers that this one feeds: it passes on what it has opened itself, as it came.
 
 use super::Watcher;
+use super::spread::Dealt;
 use crate::clock::wall_now;
 use crate::net::{Control, Lanes, Link, LinkEvent};
-use crate::publish::StreamKind;
 use crate::relay::{PermitDesk, REQUESTS, RelayCore};
 use crate::{Clock, Error};
 use alm::estimator::Estimator;
@@ -194,12 +194,11 @@ impl Watcher {
         let feeds = serving.core.serves_anybody();
         let home = self.home;
         for stream in self.streams.values_mut() {
-            let stripes = if feeds { home_stripe(home, stream.announce.parents) } else { no_stripes() };
+            let stripes = if feeds { Dealt::of(stream).home(home) } else { no_stripes() };
             stream.subscription.pass_on(stripes);
         }
-        let video = self.streams.values().find(|s| s.kind == StreamKind::Video).map(|s| s.id);
-        if wanted.iter().any(|stream| Some(*stream) == video) {
-            self.ask_for_key_frame();
+        for stream in wanted {
+            self.ask_for_key_frame_of(stream);
         }
     }
 
@@ -226,12 +225,6 @@ impl Watcher {
 pub(super) const fn home_of(peer: KeyId) -> u64 {
     let [a, b, c, d, e, f, g, h, ..] = peer.0;
     u64::from_be_bytes([a, b, c, d, e, f, g, h])
-}
-
-/// The stripe in which a peer feeds others: in one alone, so that it is fed by few itself, and in all others by who has theirs.
-pub(super) fn home_stripe(home: u64, stripes: u8) -> StripeSet {
-    let at = home.checked_rem(stripes.into()).unwrap_or(0) as u8;
-    StripeSet::new(stripes, 1 << at).unwrap_or(StripeSet::ALL)
 }
 
 /// Of a parent that carries nothing.

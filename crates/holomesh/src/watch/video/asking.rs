@@ -10,7 +10,7 @@ const ASK_AGAIN_MOST: Duration = Duration::from_secs(4);
 const ASK_ANEW: Duration = Duration::from_secs(5);
 
 #[derive(Default)]
-pub(super) struct Asking {
+pub(in crate::watch) struct Asking {
     last: Option<Instant>,
     /// How often it was asked for in a row.
     times: u32,
@@ -18,7 +18,7 @@ pub(super) struct Asking {
 
 impl Asking {
     /// There is reason to ask: whether it is time to. It counts as done then.
-    pub(super) fn ask(&mut self, now: Instant) -> bool {
+    pub(in crate::watch) fn ask(&mut self, now: Instant) -> bool {
         let since = self.last.map(|at| now.saturating_duration_since(at));
         let ask = since.is_none_or(|since| since >= ask_again(self.times));
         if ask {

@@ -53,7 +53,7 @@ impl Schedule {
     }
 
     /// Late pictures make those after them wait longer, so that they come evenly again; then the delay shrinks slowly.
-    pub(super) fn adapt(&mut self, behind: Duration, late: bool) {
+    pub(in crate::watch) fn adapt(&mut self, behind: Duration, late: bool) {
         if late {
             self.delay = (self.delay + behind).min(MAX_DELAY.max(self.least_delay));
         } else {

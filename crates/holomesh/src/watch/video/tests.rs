@@ -3,8 +3,8 @@
 use super::*;
 use crate::publish::StreamKind;
 use av_wire::ObjectFlags;
-use codec_av1::{EncoderConfig, Rav1eEncoder, VideoEncoder};
-use core_types::BitRate;
+use codec_av1::{EncoderConfig, Frame, Rav1eEncoder, VideoEncoder};
+use core_types::{BitRate, MediaTime, ObjectSeq};
 
 const DELAY: Duration = Duration::from_millis(100);
 
@@ -30,6 +30,7 @@ fn objects(origin: Instant) -> Vec<Received> {
     packets.extend(encoder.flush().unwrap());
     let received = |(n, packet): (usize, codec_av1::Packet)| Received {
         kind: StreamKind::Video,
+        description: None,
         seq: ObjectSeq(n as u64),
         layer: packet.layer,
         class: packet.class,

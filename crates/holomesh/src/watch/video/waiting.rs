@@ -183,6 +183,7 @@ mod tests {
         let class = if picture == 0 && spatial == 0 { ObjectClass::KeyFrame } else { ObjectClass::Plain };
         Received {
             kind: StreamKind::Video,
+            description: None,
             seq: ObjectSeq(picture * 2 + u64::from(spatial)),
             layer: Layer { spatial, ..Layer::BASE },
             class,

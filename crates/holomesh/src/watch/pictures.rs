@@ -1,0 +1,105 @@
+//! The pictures of a session, in one stream or in several descriptions.
+
+use super::described::DescribedPlayer;
+use super::receive::Received;
+use super::sink::Sink;
+use super::video::{VideoPlayer, VideoStats};
+use crate::{Error, descriptions};
+use av_wire::{Media, StreamAnnounce};
+use codec_mdc::Description;
+use std::time::{Duration, Instant};
+
+/// Plays them.
+pub(super) enum Pictures {
+    Plain(Box<VideoPlayer>),
+    Described(Box<DescribedPlayer>),
+}
+
+impl Pictures {
+    /// A stream of pictures is there: one description more of what is played, or something new. What is no video changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Codec`] for a description whose label names none.
+    pub(super) fn announced(
+        current: Option<Self>,
+        announce: &StreamAnnounce,
+        delay: Duration,
+    ) -> Result<Option<Self>, Error> {
+        let Media::Video { size, rate } = announce.media else { return Ok(current) };
+        let description = descriptions::of_stream(announce).map_err(|why| Error::codec("stream", why))?;
+        let Some(description) = description else {
+            return Ok(Some(Self::Plain(Box::new(VideoPlayer::new(size, rate, delay)))));
+        };
+        if let Some(Self::Described(mut player)) = current
+            && player.announce(description, size)
+        {
+            return Ok(Some(Self::Described(player)));
+        }
+        Ok(Some(Self::Described(Box::new(DescribedPlayer::new(description, size, rate, delay)))))
+    }
+
+    pub(super) fn push(&mut self, object: Received) {
+        match self {
+            Self::Plain(player) => player.push(object),
+            Self::Described(player) => player.push(object),
+        }
+    }
+
+    /// Decodes what can be decoded, and says of each key frame that is needed of which description it is to be.
+    pub(super) fn decode(
+        &mut self,
+        now: Instant,
+        sinks: &mut [Box<dyn Sink>],
+    ) -> Result<Vec<Option<Description>>, Error> {
+        Ok(match self {
+            Self::Plain(player) => player.decode(now, sinks)?.then_some(None).into_iter().collect(),
+            Self::Described(player) => player.decode(now, sinks)?.into_iter().map(Some).collect(),
+        })
+    }
+
+    /// Shows what is due.
+    pub(super) fn show(&mut self, now: Instant, sinks: &mut [Box<dyn Sink>]) -> Result<(), Error> {
+        match self {
+            Self::Plain(player) => player.show(now, sinks),
+            Self::Described(player) => player.show(now, sinks),
+        }
+    }
+
+    pub(super) fn stats(&self) -> VideoStats {
+        match self {
+            Self::Plain(player) => player.stats,
+            Self::Described(player) => player.stats,
+        }
+    }
+
+    /// When pictures of media time 0 are to be shown, as far as pictures alone tell.
+    pub(super) fn zero(&self) -> Option<Instant> {
+        match self {
+            Self::Plain(player) => player.zero(),
+            Self::Described(player) => player.zero(),
+        }
+    }
+
+    /// Sound of media time 0 is heard then.
+    pub(super) fn follow(&mut self, sound: Option<Instant>) {
+        match self {
+            Self::Plain(player) => player.follow(sound),
+            Self::Described(player) => player.follow(sound),
+        }
+    }
+
+    /// When there is something to do next.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        match self {
+            Self::Plain(player) => player.next_due(),
+            Self::Described(player) => player.next_due(),
+        }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        match self {
+            Self::Plain(player) => player.is_idle(),
+            Self::Described(player) => player.is_idle(),
+        }
+    }
+}
