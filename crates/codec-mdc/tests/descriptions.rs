@@ -3,7 +3,8 @@
 
 mod support;
 
-use codec_mdc::{Descriptions, Error, MdcReceiver, Payload, Scheme};
+use codec_av1::{Rav1dDecoder, VideoDecoder};
+use codec_mdc::{Descriptions, Error, MdcReceiver, Payload, Scheme, coded_picture};
 use core_types::{BitRate, ObjectClass};
 use support::{COUNTS, SCHEMES, config, encode, encoder, number, payloads, psnr, size};
 
@@ -187,4 +188,28 @@ fn the_rate_is_kept_where_low_pictures_take_more_than_their_share() {
     }
     let kbit = [bytes[0] * 8 / 6_000, bytes[1] * 8 / 4_000];
     assert!((150..=225).contains(&kbit[1]), "{kbit:?} of 200");
+}
+
+#[test]
+fn the_pictures_of_one_description_are_a_stream_that_any_decoder_shows() {
+    for of in COUNTS {
+        for wanted in of.all() {
+            let mut decoder = Rav1dDecoder::new(size()).unwrap();
+            let mut kept = None;
+            for payload in payloads(of, Scheme::Alternating, FRAMES).into_iter().flatten() {
+                if payload.description != wanted {
+                    continue;
+                }
+                let coded = coded_picture(wanted, payload.frame, &payload.data).unwrap().unwrap();
+                assert_eq!(coded.refers_to, kept, "{wanted}, frame {}", payload.frame);
+                if coded.is_kept {
+                    kept = Some(payload.frame);
+                }
+                assert_eq!(decoder.decode(&coded.unit, payload.pts).unwrap().len(), 1);
+            }
+        }
+    }
+    let shared = payloads(Descriptions::Two, SCHEMES[2], 1).remove(0).remove(0);
+    assert_eq!(coded_picture(shared.description, shared.frame, &shared.data), Ok(None));
+    assert!(coded_picture(shared.description, shared.frame, &[]).is_err());
 }

@@ -35,10 +35,44 @@ pub(crate) fn of_stream(announce: &StreamAnnounce) -> Result<Option<Description>
     }
 }
 
+/// Whether two streams are descriptions of one source: what they give the same number is one picture.
+pub(crate) fn are_together(a: &StreamAnnounce, b: &StreamAnnounce) -> bool {
+    let of_one = |a: (&str, Description), b: (&str, Description)| {
+        a.0 == b.0 && a.1.of() == b.1.of() && a.1.index() != b.1.index()
+    };
+    (a.codec, b.codec) == (CodecId::Mdc, CodecId::Mdc)
+        && (a.session, a.publisher, a.random, a.media) == (b.session, b.publisher, b.random, b.media)
+        && read(&a.label).zip(read(&b.label)).is_some_and(|(a, b)| of_one(a, b))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::publish::{StreamKind, announce};
     use codec_mdc::Descriptions;
+    use core_types::KeyId;
+
+    #[test]
+    fn descriptions_of_one_source_share_all_but_their_place() {
+        let first = StreamAnnounce {
+            codec: CodecId::Mdc,
+            label: "camera/0".into(),
+            ..announce(StreamKind::Video, KeyId([1; 32]), 1)
+        };
+        let named = |label: &str| StreamAnnounce { label: label.into(), ..first.clone() };
+        assert!(are_together(&first, &named("camera/1")));
+        for label in ["camera/0", "camera/0/1", "screen/1", "camera", "camera/2"] {
+            assert!(!are_together(&first, &named(label)), "{label}");
+        }
+        let second = named("camera/1");
+        let others = [
+            StreamAnnounce { random: [3; 16], ..second.clone() },
+            StreamAnnounce { publisher: KeyId([2; 32]), ..second.clone() },
+            StreamAnnounce { codec: CodecId::Av1, ..second.clone() },
+        ];
+        assert!(others.iter().all(|other| !are_together(&first, other)));
+        assert!(of_stream(&StreamAnnounce { label: "camera".into(), ..first }).is_err());
+    }
 
     #[test]
     fn labels_name_a_source_and_a_description() {

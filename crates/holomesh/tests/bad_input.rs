@@ -126,3 +126,20 @@ fn layers_that_an_encoder_has_not_are_refused_before_there_is_a_ticket() {
         assert!(said.contains("--layers L1T3") && said.contains("--encoder libaom"), "{args:?}: {said}");
     }
 }
+
+#[test]
+fn descriptions_that_can_not_be_are_refused_before_there_is_a_ticket() {
+    let clip = concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/clip.ivf");
+    for args in [&["host", clip][..], &["demo"]] {
+        let with = |more: &[&str]| complaint(&[args, &["--mdc"], more].concat());
+        let said = with(&["4", "--encoder", "rav1e"]);
+        assert!(said.contains("--mdc 4") && said.contains("--encoder libaom"), "{args:?}: {said}");
+        let said = with(&["4", "--bit-rate", "25"]);
+        assert!(said.contains("--mdc 4") && said.contains("take 32"), "{args:?}: {said}");
+        for wrong in [&["3"][..], &["2", "--layers", "L1T2"]] {
+            let output = run(&[args, &["--mdc"], wrong].concat());
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert!(!output.status.success() && said.contains("--mdc") && said.contains("2|4"), "{said}");
+        }
+    }
+}

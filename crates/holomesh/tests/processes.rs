@@ -98,6 +98,27 @@ fn a_whole_clip_goes_through_a_relay_in_another_process() {
 }
 
 #[test]
+fn of_several_descriptions_a_file_gets_the_first_and_standard_output_the_best_of_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("described.mkv");
+    let mut host = host(&["--loop", "--mdc", "2"]);
+    let ticket = host.first_line();
+    let mut watch = holomesh();
+    watch.args(["watch", &ticket, "--seconds", "4", "-o", "-", "-o"]).arg(&file);
+    let output = watch.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && said.contains("described.mkv: of pictures in several descriptions"),
+        "{said}"
+    );
+    let frames = output.stdout.len() / (480 * 270 * 3 / 2);
+    assert!(frames >= 20, "{frames} frames: {said}");
+    if let Some(probed) = probe(&file) {
+        assert!(packets(&probed, "av1") >= 20 && packets(&probed, "opus") >= 50, "{probed}");
+    }
+}
+
+#[test]
 fn decoded_pictures_come_out_of_standard_output_as_y4m() {
     let mut host = host(&["--loop"]);
     let ticket = host.first_line();

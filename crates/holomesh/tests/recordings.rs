@@ -185,6 +185,27 @@ fn what_was_recorded_is_played_fetched_and_gone_when_consent_is_taken_back() {
     assert!(refused(place.with_store("other", &["store", "show", pictures])).contains("taken back"));
 }
 
+/// Each description is a content of its own, and any of them is played with the others that are there.
+#[test]
+fn what_was_recorded_in_several_descriptions_is_played_from_all_of_them() {
+    let place = Place::new();
+    let mut host = place.host(&["--consent", "temporary", "--mdc", "2"]);
+    let ticket = host.first_line();
+    let recorded = good(place.with_store("member", &["record", &ticket, "--seconds", "5"]));
+    let listed = good(place.with_store("member", &["store", "ls"]));
+    assert_eq!(listed.matches("pictures 480x270").count(), 2, "{recorded}{listed}");
+    let y4m = place.text("out.y4m");
+    for content in recorded.lines().take(2) {
+        let played = place.with_store("member", &["play", content, "-o", &y4m]);
+        let report = said(&played);
+        good(played);
+        assert!(number_before(&report, "pictures (") > 80, "{report}");
+        assert!(number_before(&report, "in fewer layers") < 10, "{report}");
+    }
+    let (count, psnr) = compared(Path::new(&y4m));
+    assert!(count > 80 && psnr > 33.0, "{count} pictures, {psnr} dB");
+}
+
 /// Nothing is to be copied: keys are sealed under their owner's own key.
 fn copy_keys(place: &Place, from: &str, to: &str) {
     let [from, to] = [from, to].map(|who| place.path(&format!("{who}.store")).join("epochs"));

@@ -45,3 +45,23 @@ fn three_seconds_with_a_death_a_join_and_a_removal_keep_every_promise() {
         assert!(std::fs::metadata(dir.path().join(file)).unwrap().len() > 10_000, "{file}");
     }
 }
+
+/// Of three relays two carry a description each to every watcher; the busiest dies, and there is nothing sent in place of what it carried.
+#[test]
+fn pictures_in_two_descriptions_go_on_through_the_death_of_a_relay() {
+    let dir = tempfile::tempdir().unwrap();
+    let json = dir.path().join("figures.json");
+    let mut command = holomesh();
+    command.args(["demo", "--mdc", "2", "--relays", "3", "--watchers", "2", "--seconds", "4", "--seed", "3"]);
+    command.args(["--kill-relay-at", "1.5", "--join-at", "1e9", "--leave-at", "1e9", "--out"]);
+    command.arg(dir.path()).arg("--json").arg(&json);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let figures: Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
+    for watcher in figures["watchers"].as_array().unwrap() {
+        let figure = |name: &str| watcher[name].as_u64().unwrap();
+        // A busy machine shows some late, and leaves few out.
+        assert!(figure("frames_shown") * 100 >= figure("frames_expected") * 95, "{said}");
+        assert_eq!(figure("undecryptable_chunks"), 0, "{said}");
+    }
+}

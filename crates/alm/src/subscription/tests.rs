@@ -272,3 +272,27 @@ fn a_parent_that_did_well_for_long_is_trusted_as_if_it_had_never_failed() {
         );
     }
 }
+
+#[test]
+fn who_is_preferred_takes_over_and_others_have_it_only_while_that_one_can_not() {
+    let all = StripeSet::new(1, 1).unwrap();
+    let none = StripeSet::new(1, 0).unwrap();
+    let mut subscription = Subscription::new(Config { stripes: 1, ..Config::default() }).unwrap();
+    for link in [1, 2, 3] {
+        subscription.add_parent_for(at(0), LinkId(link), none);
+    }
+    let carrying =
+        |subscription: &Subscription| subscription.carrying().map(|link| link.0).collect::<Vec<_>>();
+    assert_eq!(carrying(&subscription), [1]);
+    subscription.prefer(at(0), LinkId(2), all);
+    assert_eq!(carrying(&subscription), [2]);
+    // Also from one that was preferred before.
+    subscription.prefer(at(0), LinkId(3), all);
+    assert_eq!(carrying(&subscription), [3]);
+    subscription.suspect_parent(at(1), LinkId(3));
+    assert_eq!(carrying(&subscription), [1]);
+    assert_eq!(subscription.ready().map(|link| link.0).collect::<Vec<_>>(), [1, 2]);
+    subscription.handle_timeout(at(3_000));
+    assert_eq!(carrying(&subscription), [3], "it is back");
+    assert_eq!(subscription.ready().count(), 3);
+}

@@ -55,6 +55,11 @@ pub(super) struct Repair {
 }
 
 impl Repair {
+    /// For `k` source symbols of what can be done without.
+    pub(super) fn for_spare(&self, k: u32) -> u32 {
+        self.share.nearest(k)
+    }
+
     /// For `k` source symbols of a layer.
     pub(super) fn symbols(&self, k: u32, layer: Layer) -> u32 {
         let is_detail = (layer.spatial > 0 || layer.quality > 0) && layer.temporal > 0;

@@ -259,7 +259,9 @@ impl OutStream {
                     u32::try_from(bytes.len()).map_err(|e| Error::codec("fountain encoder", e))?;
                 let size = self.announce.symbol_size;
                 let k = BlockShape::new(bytes.len(), size).map_err(fountain)?.source_symbols();
-                let repair = self.repair.symbols(k, layer);
+                // What nothing refers to is there in the other descriptions as well.
+                let is_spare = self.description.is_some() && class == ObjectClass::Discardable;
+                let repair = if is_spare { self.repair.for_spare(k) } else { self.repair.symbols(k, layer) };
                 let made = u16::try_from(repair).map_err(|e| Error::codec("fountain encoder", e))?;
                 let mut chunks = Vec::with_capacity((k + repair) as usize);
                 for (id, data) in self.fountain.encode_block(bytes, repair).map_err(fountain)?.symbols() {

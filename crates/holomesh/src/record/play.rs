@@ -1,12 +1,12 @@
 //! Reading a recording back.
 
 use super::Vault;
-use crate::Error;
 use crate::watch::{Replay, Replayed, Sink};
+use crate::{Error, descriptions};
 use av_wire::{ChunkHeader, Media, StreamAnnounce};
 use bytes::Bytes;
 use consent_decay::{ConsentRecord, ContentId, Tier};
-use core_types::{ChunkSeq, Epoch, MediaTime, ObjectSeq, StreamId, WallTime};
+use core_types::{ChunkSeq, CodecId, Epoch, MediaTime, ObjectSeq, StreamId, WallTime};
 use identity::PublicIdentity;
 use std::collections::VecDeque;
 use symbol_store::{Manifest, Position, Reader};
@@ -14,7 +14,7 @@ use symbol_store::{Manifest, Position, Reader};
 /// What was played, and of what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Played {
-    /// The contents: what was asked for, and sound of the same session.
+    /// The contents: what was asked for, and sound and other descriptions of the same session.
     pub contents: Vec<ContentId>,
     /// The lowest tier among them.
     pub tier: Tier,
@@ -63,28 +63,33 @@ pub(crate) fn what_is(reader: &Reader, content: ContentId, now: WallTime) -> Opt
     Some(format!("{media} of {}", publisher.key_id().short()))
 }
 
-/// The sound that goes with pictures: of the same publisher, in the same session.
-fn sound_of(reader: &Reader, pictures: &Stored, now: WallTime) -> Result<Option<Stored>, Error> {
-    let mut after = None;
+/// What goes with pictures, of the same publisher in the same session: sound, and the other descriptions where there are several.
+fn beside(reader: &Reader, pictures: &Stored, now: WallTime) -> Result<Vec<Stored>, Error> {
+    let (mut after, mut found, mut has_sound) = (None, Vec::new(), false);
     loop {
         let page = reader.contents(now, after, 256)?;
-        let Some(last) = page.last() else { return Ok(None) };
+        let Some(last) = page.last() else { return Ok(found) };
         after = Some(last.content);
         for described in page {
             let Ok(stored) = find(reader, described.content, now) else { continue };
-            let is_sound = matches!(stored.announce.media, Media::Audio { .. });
-            if is_sound
+            let is_sound = !has_sound && matches!(stored.announce.media, Media::Audio { .. });
+            let is_beside = is_sound || descriptions::are_together(&pictures.announce, &stored.announce);
+            if is_beside
                 && stored.announce.session == pictures.announce.session
                 && stored.announce.publisher == pictures.announce.publisher
                 && reader.frame_groups(now, stored.content, None, 1).is_ok_and(|groups| !groups.is_empty())
             {
-                return Ok(Some(stored));
+                has_sound |= is_sound;
+                found.push(stored);
+            }
+            if has_sound && pictures.announce.codec != CodecId::Mdc {
+                return Ok(found);
             }
         }
     }
 }
 
-/// Plays a content into sinks, with the sound of its session if it has pictures.
+/// Plays a content into sinks; if it has pictures, with the sound of its session and all descriptions of the same.
 ///
 /// # Errors
 /// [`Error::Store`] if it is not there, has faded or was taken back; [`Error::Input`] if there is no key to it here.
@@ -96,14 +101,14 @@ pub(crate) fn play(
     sinks: Vec<Box<dyn Sink>>,
 ) -> Result<Played, Error> {
     let first = find(reader, content, now)?;
-    let sound = match first.announce.media {
-        Media::Video { .. } => sound_of(reader, &first, now)?,
-        _ => None,
+    let beside = match first.announce.media {
+        Media::Video { .. } => beside(reader, &first, now)?,
+        _ => Vec::new(),
     };
     let mut replay = Replay::new(sinks);
     let mut feeds = Vec::new();
     let (mut contents, mut tier) = (Vec::new(), Tier::Full);
-    for stored in [Some(first), sound].into_iter().flatten() {
+    for stored in std::iter::once(first).chain(beside) {
         let stream = stored.announce.stream_id()?;
         let keys = vault.load(stored.content)?;
         if keys.is_empty() && stored.content == content {

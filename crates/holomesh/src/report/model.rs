@@ -80,7 +80,7 @@ pub struct WatcherReport {
     pub frames_expected: u64,
     /// Frames decoded and shown.
     pub frames_shown: u64,
-    /// Of these, shown in fewer layers than the publisher made.
+    /// Of these, shown in fewer layers, or from fewer descriptions, than the publisher made.
     pub frames_reduced: u64,
     /// Frames that were ready only after their time to be shown.
     pub frames_late: u64,

@@ -46,15 +46,15 @@ pub(super) struct DescribedPlayer {
 }
 
 impl DescribedPlayer {
-    /// For the source whose description that is.
-    pub(super) fn new(description: Description, size: FrameSize, rate: FrameRate, delay: Duration) -> Self {
+    /// For a source of so many descriptions, of which there are no streams yet.
+    pub(super) fn new(of: Descriptions, size: FrameSize, rate: FrameRate, delay: Duration) -> Self {
         let interval = rate.frame_interval();
         Self {
-            of: description.of(),
+            of,
             size,
             interval,
-            announced: vec![description],
-            receiver: MdcReceiver::new(description.of(), size),
+            announced: Vec::new(),
+            receiver: MdcReceiver::new(of, size),
             schedule: Schedule::new(delay),
             waiting: BTreeMap::new(),
             waiting_bytes: 0,
@@ -68,15 +68,12 @@ impl DescribedPlayer {
         }
     }
 
-    /// Takes a further description of the source. False if it is of another one.
-    pub(super) fn announce(&mut self, description: Description, size: FrameSize) -> bool {
-        let is_ours =
-            description.of() == self.of && size == self.size && !self.announced.contains(&description);
-        if is_ours {
+    /// There is a stream of that description.
+    pub(super) fn announce(&mut self, description: Description) {
+        if description.of() == self.of && !self.announced.contains(&description) {
             self.announced.push(description);
             self.announced.sort_by_key(|description| description.index());
         }
-        is_ours
     }
 
     pub(super) fn push(&mut self, object: Received) {

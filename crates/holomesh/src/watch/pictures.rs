@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 /// Plays them.
 pub(super) enum Pictures {
     Plain(Box<VideoPlayer>),
-    Described(Box<DescribedPlayer>),
+    /// With the announcement that came last.
+    Described(Box<DescribedPlayer>, Box<StreamAnnounce>),
 }
 
 impl Pictures {
@@ -30,18 +31,18 @@ impl Pictures {
         let Some(description) = description else {
             return Ok(Some(Self::Plain(Box::new(VideoPlayer::new(size, rate, delay)))));
         };
-        if let Some(Self::Described(mut player)) = current
-            && player.announce(description, size)
-        {
-            return Ok(Some(Self::Described(player)));
-        }
-        Ok(Some(Self::Described(Box::new(DescribedPlayer::new(description, size, rate, delay)))))
+        let mut player = match current {
+            Some(Self::Described(player, before)) if descriptions::are_together(&before, announce) => player,
+            _ => Box::new(DescribedPlayer::new(description.of(), size, rate, delay)),
+        };
+        player.announce(description);
+        Ok(Some(Self::Described(player, Box::new(announce.clone()))))
     }
 
     pub(super) fn push(&mut self, object: Received) {
         match self {
             Self::Plain(player) => player.push(object),
-            Self::Described(player) => player.push(object),
+            Self::Described(player, _) => player.push(object),
         }
     }
 
@@ -53,7 +54,7 @@ impl Pictures {
     ) -> Result<Vec<Option<Description>>, Error> {
         Ok(match self {
             Self::Plain(player) => player.decode(now, sinks)?.then_some(None).into_iter().collect(),
-            Self::Described(player) => player.decode(now, sinks)?.into_iter().map(Some).collect(),
+            Self::Described(player, _) => player.decode(now, sinks)?.into_iter().map(Some).collect(),
         })
     }
 
@@ -61,14 +62,14 @@ impl Pictures {
     pub(super) fn show(&mut self, now: Instant, sinks: &mut [Box<dyn Sink>]) -> Result<(), Error> {
         match self {
             Self::Plain(player) => player.show(now, sinks),
-            Self::Described(player) => player.show(now, sinks),
+            Self::Described(player, _) => player.show(now, sinks),
         }
     }
 
     pub(super) fn stats(&self) -> VideoStats {
         match self {
             Self::Plain(player) => player.stats,
-            Self::Described(player) => player.stats,
+            Self::Described(player, _) => player.stats,
         }
     }
 
@@ -76,7 +77,7 @@ impl Pictures {
     pub(super) fn zero(&self) -> Option<Instant> {
         match self {
             Self::Plain(player) => player.zero(),
-            Self::Described(player) => player.zero(),
+            Self::Described(player, _) => player.zero(),
         }
     }
 
@@ -84,7 +85,7 @@ impl Pictures {
     pub(super) fn follow(&mut self, sound: Option<Instant>) {
         match self {
             Self::Plain(player) => player.follow(sound),
-            Self::Described(player) => player.follow(sound),
+            Self::Described(player, _) => player.follow(sound),
         }
     }
 
@@ -92,14 +93,14 @@ impl Pictures {
     pub(super) fn next_due(&self) -> Option<Instant> {
         match self {
             Self::Plain(player) => player.next_due(),
-            Self::Described(player) => player.next_due(),
+            Self::Described(player, _) => player.next_due(),
         }
     }
 
     pub(super) fn is_idle(&self) -> bool {
         match self {
             Self::Plain(player) => player.is_idle(),
-            Self::Described(player) => player.is_idle(),
+            Self::Described(player, _) => player.is_idle(),
         }
     }
 }

@@ -196,7 +196,7 @@ pub(super) fn watchers(report: &DemoReport, colours: &HashMap<&NodeName, String>
          <tr><th>shown</th><th>%</th><th>reduced</th><th>late</th><th>played</th><th>%</th><th>rebuilt</th>\
          <th>unopened</th><th>p50</th><th>p95</th><th>p99</th></tr></thead>\n<tbody>\n{rows}</tbody>\n</table></div>\n\
          <p class=\"note\">Downlink ratio: bytes received per byte of the source symbols published while it was a member. \
-         Reduced: shown in fewer layers than the publisher made. PSNR: mean over the luma of the frames compared. Rebuilt: source symbols lost on the way and recovered from repair symbols.</p>\n</section>\n"
+         Reduced: shown in fewer layers, or from fewer descriptions, than the publisher made. PSNR: mean over the luma of the frames compared. Rebuilt: source symbols lost on the way and recovered from repair symbols.</p>\n</section>\n"
     )
 }
 

@@ -45,11 +45,13 @@ impl Common {
             let media = Media::Video { size: source.size(), rate: source.rate() };
             match video.descriptions {
                 Some(of) => {
+                    // Where a parent fails the other descriptions go on, so there is no repair for that. That they belong together shows
+                    // by what was drawn for them.
+                    let announce = self.announce("camera".into(), CodecId::Mdc, media)?;
+                    let announce = StreamAnnounce { parents: 1, ..announce };
                     for (index, description) in (0..).zip(of.all()) {
-                        let label = descriptions::label("camera", description);
-                        let announce = self.announce(label, CodecId::Mdc, media)?;
-                        // Where a parent fails the other descriptions go on, so there is no repair for that.
-                        all.push(((StreamKind::Video, index), StreamAnnounce { parents: 1, ..announce }));
+                        let label = descriptions::label(&announce.label, description);
+                        all.push(((StreamKind::Video, index), StreamAnnounce { label, ..announce.clone() }));
                     }
                 }
                 None => {

@@ -72,22 +72,22 @@ fn choose(ways: &[Ways]) -> Vec<Option<LinkId>> {
     chosen
 }
 
-/// Finds a parent for one description, if need be by giving others another one.
-fn find(ways: &[Ways], chosen: &mut Vec<Option<LinkId>>, at: usize, tried: &mut BTreeSet<LinkId>) -> bool {
+/// Finds a parent for one description: one that nobody has, or one whose description can have another.
+fn find(ways: &[Ways], chosen: &mut [Option<LinkId>], at: usize, tried: &mut BTreeSet<LinkId>) -> bool {
     let Some(way) = ways.get(at) else { return false };
+    let holder = |chosen: &[Option<LinkId>], link| chosen.iter().position(|other| *other == Some(link));
+    let mut found = way.ready.iter().copied().find(|link| holder(chosen, *link).is_none());
     for link in &way.ready {
-        if !tried.insert(*link) {
+        if found.is_some() || !tried.insert(*link) {
             continue;
         }
-        let holder = chosen.iter().position(|other| *other == Some(*link));
-        if holder.is_none_or(|holder| find(ways, chosen, holder, tried)) {
-            if let Some(slot) = chosen.get_mut(at) {
-                *slot = Some(*link);
-            }
-            return true;
-        }
+        let gives_way = holder(chosen, *link).is_some_and(|holder| find(ways, chosen, holder, tried));
+        found = gives_way.then_some(*link);
     }
-    false
+    if let (Some(link), Some(slot)) = (found, chosen.get_mut(at)) {
+        *slot = Some(link);
+    }
+    found.is_some()
 }
 
 impl Watcher {

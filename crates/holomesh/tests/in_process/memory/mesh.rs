@@ -11,7 +11,7 @@ use identity::{Identity, Seed};
 fn lending(relays: u8, watchers: u8) -> Cast {
     let uplink = Some(BitRate::from_kbit(20_000));
     let (shares, symbol_size) = (Shares::default(), SymbolSize::DEFAULT);
-    Cast { relays, watchers, parents: 4, uplink, shares, symbol_size }
+    Cast { relays, watchers, parents: 4, uplink, shares, symbol_size, descriptions: None }
 }
 
 /// Waits until so many links between watchers carry something.

@@ -1,6 +1,7 @@
 //! Host, relays and watchers over a network in this process, with faults that follow from a seed.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod descriptions;
 mod mesh;
 mod stage;
 

@@ -2,12 +2,16 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use crate::kit::{PATIENCE, Pictures, encoder, on_thread};
-use core_types::{BitRate, KeyId, SymbolSize};
+use av_relay::Stats;
+use av_wire::ChunkHeader;
+use codec_mdc::Descriptions;
+use core_types::{BitRate, CodecId, KeyId, SymbolSize};
 use holomesh::Error;
 use holomesh::keyfile::random_seed;
 use holomesh::net::memory::{Counters, MemoryNet};
 use holomesh::net::{LossConfig, Underlay};
-use holomesh::publish::{Observer, Published, StreamKind};
+use holomesh::publish::{Observer, Published, StreamKind, VideoConfig};
+use holomesh::relay::Tap;
 use holomesh::session::{self, Command, Shares};
 use holomesh::ticket::Ticket;
 use holomesh::watch::{self, Snapshot, WatchState};
@@ -53,6 +57,23 @@ impl Observer for Count {
     }
 }
 
+/// Counts the repair symbols that relays get.
+#[derive(Debug, Default)]
+struct Repair(AtomicU64);
+
+impl Tap for Repair {
+    fn received(&self, bytes: &[u8]) {
+        // Control messages are shown as well, and hardly read as a chunk of pictures.
+        let header = ChunkHeader::parse(bytes).ok();
+        let is_video = |header: &ChunkHeader| matches!(header.codec, CodecId::Av1 | CodecId::Mdc);
+        if header.is_some_and(|header| is_video(&header) && header.marks.repair) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn stats(&self, _: Stats) {}
+}
+
 pub(crate) struct Watcher {
     pub(crate) key: KeyId,
     state: Arc<WatchState>,
@@ -96,6 +117,8 @@ pub(crate) struct Cast {
     pub(crate) shares: Shares,
     /// Of the pictures' symbols: small ones make many chunks of a picture.
     pub(crate) symbol_size: SymbolSize,
+    /// In which pictures go out.
+    pub(crate) descriptions: Option<Descriptions>,
 }
 
 /// The host of a session with small pictures, relays and watchers, all linked up.
@@ -107,6 +130,7 @@ pub(crate) struct Stage {
     uplink: Option<BitRate>,
     commands: mpsc::Sender<Command>,
     published: Arc<Count>,
+    repair: Arc<Repair>,
 }
 
 impl Stage {
@@ -124,16 +148,17 @@ impl Stage {
         shares: Shares,
     ) -> Self {
         let symbol_size = SymbolSize::DEFAULT;
-        let cast = Cast { relays, watchers, parents: relays, uplink: None, shares, symbol_size };
+        let cast =
+            Cast { relays, watchers, parents: relays, uplink: None, shares, symbol_size, descriptions: None };
         Self::of(network, pictures, cast).await
     }
 
     pub(crate) async fn of(network: MemoryNet, pictures: u64, cast: Cast) -> Self {
-        let Cast { relays, watchers, parents, uplink, shares, symbol_size } = cast;
+        let Cast { relays, watchers, parents, uplink, shares, symbol_size, descriptions } = cast;
         let published = Arc::<Count>::default();
         let config = session::Config {
             underlay: Underlay::Memory(network.clone()),
-            video: Some((Box::new(Pictures::new(pictures)), encoder())),
+            video: Some((Box::new(Pictures::new(pictures)), VideoConfig { descriptions, ..encoder() })),
             parents,
             shares,
             symbol_size,
@@ -146,7 +171,9 @@ impl Stage {
         on_thread(move || session::run(config, inbox, |ticket| drop(ready.send(ticket))));
         let ticket = ticket.await.unwrap();
         let watching = Vec::new();
-        let mut stage = Self { network, ticket, watchers: watching, relays, uplink, commands, published };
+        let repair = Arc::default();
+        let mut stage =
+            Self { network, ticket, watchers: watching, relays, uplink, commands, published, repair };
         for number in 1..=relays {
             stage.add_relay(number, LossConfig::NONE).await;
         }
@@ -154,7 +181,8 @@ impl Stage {
             stage.add_watcher(number);
         }
         for watcher in &stage.watchers {
-            let fewest = u32::from(if uplink.is_some() { 1 } else { relays });
+            let most = descriptions.map_or(relays, |of| relays.min(of.count() as u8));
+            let fewest = u32::from(if uplink.is_some() { 1 } else { most });
             watcher.is(|now| now.epoch.is_some() && now.parents >= fewest).await;
         }
         stage
@@ -165,6 +193,7 @@ impl Stage {
         let config = relay::Config {
             loss,
             underlay: Underlay::Memory(self.network.clone()),
+            tap: Some(self.repair.clone()),
             ..relay::Config::new(random_seed().unwrap(), self.ticket.clone(), relay_at(number))
         };
         let (ready, serves) = oneshot::channel();
@@ -221,6 +250,11 @@ impl Stage {
     /// How often the host has said so.
     pub(crate) fn events(&self, kind: &str) -> usize {
         self.published.1.lock().unwrap().iter().filter(|event| *event == kind).count()
+    }
+
+    /// Repair symbols that came to relays.
+    pub(crate) fn repair_symbols(&self) -> u64 {
+        self.repair.0.load(Ordering::Relaxed)
     }
 
     /// What the paths have done that media took.
