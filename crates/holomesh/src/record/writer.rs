@@ -381,7 +381,9 @@ impl Writer {
     fn tend(&mut self) {
         if self.store.is_none() {
             match self.config.open(&mut self.rng) {
-                Ok(store) => {
+                Ok(mut store) => {
+                    // A full disk is what fails most: what may go makes room first, while nobody reads.
+                    make_room(&mut store, &self.config.dir, &mut self.pressure);
                     self.shared.set_reader(Some(store.reader()));
                     self.store = Some(store);
                 }
@@ -456,6 +458,24 @@ pub(super) fn symbols(objects: &[Settled]) -> Vec<Symbol<'_>> {
         }
     }
     symbols
+}
+
+/// After a failure: lets go of what is due and of what pressure takes, and gives its room back to the disk.
+fn make_room(store: &mut Store, dir: &std::path::Path, pressure: &mut Pressure) {
+    let now = wall_now();
+    let mut room = || -> Result<(), symbol_store::Error> {
+        while store.fade(now)?.more {}
+        if let Some(disk) = disk(dir)
+            && pressure.observe(disk) > Level::Calm
+        {
+            store.relieve(now, pressure.level(), pressure.need(disk))?;
+        }
+        while store.reclaim(RECLAIM)?.more {}
+        store.compact()
+    };
+    if let Err(error) = room() {
+        tracing::warn!(%error, "no room could be made in the store");
+    }
 }
 
 /// How full the disk is that a folder is on.
