@@ -86,8 +86,9 @@ impl Chain {
             }
             let Some((_, (header, unit))) = self.waiting.pop_first() else { break };
             self.waiting_bytes -= unit.len();
-            // A low picture may come after the next good one: then it is of no use.
-            if header.back.is_none() || refers_to == self.last_kept {
+            // A low picture is shown at its own time or never, and may come after the next good one: then it is of no use.
+            let is_past = frame < to && !header.is_kept;
+            if !is_past && (header.back.is_none() || refers_to == self.last_kept) {
                 self.decode(frame, header, &unit)?;
             }
         }
@@ -160,6 +161,18 @@ mod tests {
         // There is nothing to begin with: nothing is kept of it.
         assert!(chain.advance(FrameNumber(9_000)).unwrap().is_none());
         assert_eq!((chain.waiting.len(), chain.waiting_bytes), (0, 0));
+    }
+
+    #[test]
+    fn a_low_picture_whose_time_is_past_is_not_decoded() {
+        let low = Header { is_kept: false, ..header(1) };
+        for (to, fails) in [(1, true), (2, false)] {
+            let mut chain = chain();
+            chain.last_kept = Some(FrameNumber(0));
+            chain.take(FrameNumber(1), low, vec![0x12, 0, 0xff]);
+            assert_eq!(chain.advance(FrameNumber(to)).is_err(), fails, "{to}");
+            assert!(chain.waiting.is_empty());
+        }
     }
 
     #[test]

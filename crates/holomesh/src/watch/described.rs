@@ -34,6 +34,8 @@ pub(super) struct DescribedPlayer {
     waiting_bytes: usize,
     /// The last frame that was made a picture of, or could not be.
     made: Option<FrameNumber>,
+    /// It was made from all descriptions. Otherwise one waits for something that is late, and time helps.
+    made_whole: bool,
     /// How long making one takes at the most, lately.
     make_time: Duration,
     ready: Ready,
@@ -59,6 +61,7 @@ impl DescribedPlayer {
             waiting: BTreeMap::new(),
             waiting_bytes: 0,
             made: None,
+            made_whole: false,
             make_time: Duration::ZERO,
             ready: Ready::new(size, interval),
             first_at: None,
@@ -137,10 +140,11 @@ impl DescribedPlayer {
     /// Until when more of a picture, or of those before it, is waited for: as long as there is time to show it.
     fn waits_until(&self, frame: FrameNumber, slot: &Slot) -> Option<Instant> {
         let is_next = self.made.is_some_and(|made| made.0 + 1 == frame.0);
-        if is_next && slot.payloads.len() == self.announced.len() {
+        if is_next && self.made_whole && slot.payloads.len() == self.announced.len() {
             return None;
         }
-        let lead = (self.make_time * 2).min(self.interval / 2);
+        // Making one takes several decoders, and what is missing now hardly comes in the last moment.
+        let lead = (self.make_time * 2).max(self.interval / 4).min(self.interval);
         self.schedule.due(slot.pts)?.checked_sub(lead)
     }
 
@@ -156,6 +160,7 @@ impl DescribedPlayer {
         }
         let started = Instant::now();
         let made = self.receiver.show(frame);
+        self.made_whole = made.from.len() >= self.announced.len();
         for (description, error) in made.faults {
             tracing::debug!(%error, %description, %frame, "a picture could not be decoded");
         }

@@ -101,9 +101,9 @@ fn received(payload: codec_mdc::Payload, assembled_at: Instant) -> Received {
 fn every_picture_is_shown_from_all_descriptions_however_they_are_shuffled_within_the_delay() {
     for of in [Descriptions::Two, Descriptions::Four] {
         let shuffled =
-            |number: u64, index: usize| Some([0, 75, 20, 60, 5][(number as usize + index * 3) % 5]);
+            |number: u64, index: usize| Some([0, 55, 20, 40, 5][(number as usize + index * 3) % 5]);
         // Whole pictures are overtaken by the one after them.
-        let overtaken = |number: u64, _: usize| Some(if number % 5 == 2 { 75 } else { 0 });
+        let overtaken = |number: u64, _: usize| Some(if number % 5 == 2 { 55 } else { 0 });
         for played in [play(of, shuffled, &mut []), play(of, overtaken, &mut [])] {
             assert_eq!(played.stats, VideoStats { shown: PICTURES, ..VideoStats::default() }, "{of:?}");
             assert_eq!(played.asked, []);
@@ -132,7 +132,7 @@ fn what_comes_too_late_to_be_shown_is_used_for_what_refers_to_it() {
     let Played { stats, asked } = play(Descriptions::Two, comes, &mut []);
     assert_eq!((stats.shown, stats.late, stats.lost, asked.len()), (PICTURES, 0, 0, 0));
     // The late one, and what should have been shown before it came.
-    assert!((1..=3).contains(&stats.reduced), "{stats:?}");
+    assert!((2..=3).contains(&stats.reduced), "{stats:?}");
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn on_ways_that_lose_much_the_picture_stands_still_for_single_pictures_only() {
     // A third of all, by no rule that goes with the pictures'.
     let comes = |number: u64, index: usize| {
         let drawn = (number * 4 + index as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 60;
-        (number == 0 || drawn >= 5).then_some(drawn * 5)
+        (number == 0 || drawn >= 5).then_some(drawn * 3)
     };
     let Played { stats, .. } = play(Descriptions::Four, comes, &mut []);
     assert!(stats.shown >= PICTURES * 8 / 10 && stats.late == 0, "{stats:?}");
