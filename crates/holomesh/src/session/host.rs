@@ -17,13 +17,12 @@ use crate::clock::wall_now;
 use crate::mesh::Mesh;
 use crate::net::{Control, Inbox, LossConfig, Net, NetConfig, PeerAddress, Role, Underlay};
 use crate::publish::{
-    AudioConfig, BlockSource, Capture, EncoderControl, FrameSource, Observer, OutStream, StreamKind,
-    VideoConfig,
+    AudioConfig, BlockSource, Capture, EncoderControl, FrameSource, Observer, OutStream, VideoConfig,
 };
 use crate::relay::RelayCore;
 use crate::ticket::Ticket;
 use crate::{Clock, Error};
-use announcing::Common;
+use announcing::{Common, Key};
 use consent_decay::{ClassName, ConsentRecord, Terms};
 use core_types::{KeyId, LinkId, MediaTime, SymbolSize};
 use identity::Seed;
@@ -201,8 +200,7 @@ struct Host {
     /// Absent where the encoder's bit rate is fixed.
     rate: Option<EncoderRate>,
     relays: Relays,
-    /// With pictures in several descriptions there is one for each, by its index.
-    streams: BTreeMap<(StreamKind, u8), OutStream>,
+    streams: BTreeMap<Key, OutStream>,
     /// That they may be recorded, signed.
     consents: Vec<Vec<u8>>,
     sources: Option<Sources>,
@@ -215,7 +213,7 @@ struct Host {
     stop_wanted: bool,
     awaiting_key_frame: bool,
     /// When key frames were asked for last, of each stream.
-    key_frames_asked: BTreeMap<(StreamKind, u8), Instant>,
+    key_frames_asked: BTreeMap<Key, Instant>,
     last_pts: MediaTime,
     ending: Option<Instant>,
 }

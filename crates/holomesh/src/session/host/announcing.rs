@@ -5,6 +5,9 @@ use crate::{Error, descriptions, keyfile};
 use av_wire::{FrameDuration, Media, StreamAnnounce};
 use core_types::{CodecId, KeyId, Layer, SessionId, SymbolSize};
 
+/// How a host keeps its streams apart: what they carry, and of several descriptions which.
+pub(super) type Key = (StreamKind, u8);
+
 /// What all streams have in common.
 pub(super) struct Common {
     pub(super) session: SessionId,
@@ -39,7 +42,7 @@ impl Common {
         &self,
         video: Option<&(Box<dyn FrameSource>, VideoConfig)>,
         audio: Option<&(Box<dyn BlockSource>, AudioConfig)>,
-    ) -> Result<Vec<((StreamKind, u8), StreamAnnounce)>, Error> {
+    ) -> Result<Vec<(Key, StreamAnnounce)>, Error> {
         let mut all = Vec::new();
         if let Some((source, video)) = video {
             let media = Media::Video { size: source.size(), rate: source.rate() };

@@ -155,7 +155,10 @@ fn where_each_picture_loses_one_description_at_most_all_are_shown() {
 
 /// Keeps what is stored as it was coded, and counts pictures.
 #[derive(Default, Clone)]
-struct Kept(Arc<Mutex<(Vec<(bool, Vec<u8>)>, u64)>>);
+struct Kept(Arc<Mutex<(Vec<Stored>, u64)>>);
+
+/// Whether it is a key frame, and the temporal unit.
+type Stored = (bool, Vec<u8>);
 
 impl Sink for Kept {
     fn video_packet(&mut self, _: MediaTime, key_frame: bool, data: &[u8]) -> Result<(), Error> {
