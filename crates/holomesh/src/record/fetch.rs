@@ -1,6 +1,6 @@
 //! Asking another node for what it has stored, and telling it that consent was taken back.
 
-use super::writer::disk;
+use super::upkeep::disk;
 use super::{Config, Place};
 use crate::clock::wall_now;
 use crate::net::{Control, Inbox, Link, LinkEvent, Net, NetConfig, Role};
@@ -235,8 +235,9 @@ pub async fn tell(
 ) -> Result<(), Error> {
     let mut counter = Counter::reach(seed, listen, place).await?;
     let deadline = Instant::now() + PATIENCE;
-    counter.link.send(&message);
     let outcome = loop {
+        // Again, until it is taken: where many strangers speak, not everything is looked at.
+        counter.link.send(&message);
         let answer = counter.ask(content, None, &[]).await;
         let is_there = match (&message, &answer) {
             (Control::Tombstone { .. }, Ok(Control::Tombstone { .. })) => true,

@@ -14,6 +14,7 @@ mod place;
 mod play;
 mod serve;
 mod settle;
+mod upkeep;
 mod vault;
 mod writer;
 
@@ -146,14 +147,17 @@ impl Recorder {
         self.order(Order::Stream { signed: signed.to_vec(), announce, publisher });
     }
 
-    /// A publisher's signed consent, from the host.
-    pub(crate) fn consent(&self, signed: Vec<u8>) {
-        self.order(Order::Consent { signed, is_hosts: true });
-    }
-
-    /// A publisher has taken consent back.
-    pub(crate) fn tombstone(&self, signed: Vec<u8>) {
-        self.order(Order::Tombstone(signed));
+    /// What the session's host says of consent to its streams.
+    pub(crate) fn hear_host(&self, message: Control) {
+        match message {
+            Control::Consent { consents } => consents.into_iter().for_each(|signed| {
+                self.order(Order::Consent { signed, is_hosts: true });
+            }),
+            Control::Tombstone { tombstone } => {
+                self.order(Order::Tombstone { signed: tombstone, is_hosts: true });
+            }
+            _ => {}
+        }
     }
 
     /// What opens a stream in an epoch.
@@ -203,7 +207,9 @@ impl Recorder {
             Control::Fetch { content, from, grant } => {
                 self.desk.ask(Ask { who: link.speaker(), content: ContentId(content), from, grant });
             }
-            Control::Tombstone { tombstone } => self.tombstone(tombstone),
+            Control::Tombstone { tombstone } => {
+                self.order(Order::Tombstone { signed: tombstone, is_hosts: false });
+            }
             Control::Consent { consents } => consents.into_iter().for_each(|signed| {
                 self.order(Order::Consent { signed, is_hosts: false });
             }),

@@ -2,13 +2,14 @@
 
 use super::groups::Groups;
 use super::settle::{ByMark, ByObject, Piece, Settled};
+use super::upkeep::{RECLAIM, Strangers, disk, make_room};
 use super::vault::Vault;
 use super::{Config, ORDER, RecordStats};
 use crate::clock::wall_now;
 use crate::{Clock, Error};
 use av_wire::{ChunkHeader, Media, StreamAnnounce, StreamSecret};
 use bytes::Bytes;
-use consent_decay::{ConsentRecord, ContentId, Disk, Level, Pressure, Tombstone};
+use consent_decay::{ConsentRecord, ContentId, Level, Pressure, Tombstone};
 use core_types::{Epoch, StreamId, SymbolId};
 use identity::{Identity, PublicIdentity};
 use rand::rngs::StdRng;
@@ -31,8 +32,6 @@ const RETRY: Duration = Duration::from_secs(2);
 const STREAMS: usize = 64;
 /// Epochs of a stream whose keys wait for consent at most.
 const SECRETS: usize = 64;
-/// Blocks whose room is given back in one step.
-const RECLAIM: usize = 1_024;
 
 /// What the thread is told.
 #[derive(Debug)]
@@ -47,7 +46,10 @@ pub(super) enum Order {
         signed: Vec<u8>,
         is_hosts: bool,
     },
-    Tombstone(Vec<u8>),
+    Tombstone {
+        signed: Vec<u8>,
+        is_hosts: bool,
+    },
     Keys {
         stream: StreamId,
         epoch: Epoch,
@@ -114,6 +116,7 @@ pub(super) struct Writer {
     pressure: Pressure,
     streams: BTreeMap<StreamId, Recording>,
     shared: Arc<Shared>,
+    strangers: Strangers,
     write_at: Instant,
     tend_at: Instant,
     describe_at: Instant,
@@ -138,6 +141,7 @@ impl Writer {
             pressure,
             streams: BTreeMap::new(),
             shared,
+            strangers: Strangers::default(),
             write_at: now + WRITE,
             tend_at: now,
             describe_at: now + DESCRIBE,
@@ -159,10 +163,15 @@ impl Writer {
     }
 
     fn take(&mut self, order: Order) {
+        if let Order::Consent { is_hosts: false, .. } | Order::Tombstone { is_hosts: false, .. } = order
+            && !self.strangers.allows(Instant::now())
+        {
+            return tracing::debug!("more from strangers than is looked at");
+        }
         let outcome = match order {
             Order::Stream { signed, announce, publisher } => self.begin(signed, &announce, &publisher),
             Order::Consent { signed, is_hosts } => self.admit(&signed, is_hosts),
-            Order::Tombstone(signed) => self.revoke(&signed),
+            Order::Tombstone { signed, .. } => self.revoke(&signed),
             Order::Keys { stream, epoch, secret } => self.keep_key(stream, epoch, secret),
             Order::Opened { stream, pieces } => {
                 let (now, bytes) =
@@ -458,31 +467,4 @@ pub(super) fn symbols(objects: &[Settled]) -> Vec<Symbol<'_>> {
         }
     }
     symbols
-}
-
-/// After a failure: lets go of what is due and of what pressure takes, and gives its room back to the disk.
-fn make_room(store: &mut Store, dir: &std::path::Path, pressure: &mut Pressure) {
-    let now = wall_now();
-    let mut room = || -> Result<(), symbol_store::Error> {
-        while store.fade(now)?.more {}
-        if let Some(disk) = disk(dir)
-            && pressure.observe(disk) > Level::Calm
-        {
-            store.relieve(now, pressure.level(), pressure.need(disk))?;
-        }
-        while store.reclaim(RECLAIM)?.more {}
-        store.compact()
-    };
-    if let Err(error) = room() {
-        tracing::warn!(%error, "no room could be made in the store");
-    }
-}
-
-/// How full the disk is that a folder is on.
-pub(super) fn disk(dir: &std::path::Path) -> Option<Disk> {
-    let stat = rustix::fs::statvfs(dir).ok()?;
-    Some(Disk {
-        free: stat.f_bavail.saturating_mul(stat.f_frsize),
-        total: stat.f_blocks.saturating_mul(stat.f_frsize),
-    })
 }

@@ -272,14 +272,9 @@ impl RelayNode {
                 }
             }
             Control::Carry { announces } => self.carry(link, announces)?,
-            Control::Consent { consents } => {
+            message @ (Control::Consent { .. } | Control::Tombstone { .. }) => {
                 if let Some(recorder) = &self.recorder {
-                    consents.into_iter().for_each(|signed| recorder.consent(signed));
-                }
-            }
-            Control::Tombstone { tombstone } => {
-                if let Some(recorder) = &self.recorder {
-                    recorder.tombstone(tombstone);
+                    recorder.hear_host(message);
                 }
             }
             Control::End => return Ok(false),

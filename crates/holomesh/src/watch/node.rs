@@ -285,14 +285,9 @@ impl Watcher {
                 }
             }
             Control::Sheds { stream } => self.excuse(self.host, StreamId(stream)),
-            Control::Consent { consents } => {
+            message @ (Control::Consent { .. } | Control::Tombstone { .. }) => {
                 if let Some(recorder) = &self.recorder {
-                    consents.into_iter().for_each(|signed| recorder.consent(signed));
-                }
-            }
-            Control::Tombstone { tombstone } => {
-                if let Some(recorder) = &self.recorder {
-                    recorder.tombstone(tombstone);
+                    recorder.hear_host(message);
                 }
             }
             Control::Refused { why } => return self.refused_by_host(why).map(|()| true),
