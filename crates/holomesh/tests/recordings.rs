@@ -134,6 +134,7 @@ fn what_was_recorded_is_played_fetched_and_gone_when_consent_is_taken_back() {
     // The relay has it too, can't read it, and hands it to whom the publisher names.
     let shown = good(place.with_store("member", &["consent", "show", pictures]));
     let stream = shown.lines().find_map(|line| line.strip_prefix("stream")).unwrap().trim();
+    assert!(host.said().contains(&format!("temporary, to recordings of stream {stream}")), "{}", host.said());
     let fetch = ["store", "fetch", pictures, "--from", &at];
     assert!(refused(place.with_store("other", &fetch)).contains("nothing is held"));
     let grant = place.text("grant");

@@ -261,6 +261,9 @@ impl Host {
                 let terms = Terms { class: class.clone(), from, serial: from.0 };
                 let record = ConsentRecord { subject: net.identity().public().clone(), source, terms };
                 consents.push(record.sign(net.identity()).map_err(symbol_store::Error::from)?);
+                // To take it back takes the stream's name, also when nobody who recorded can be asked any more.
+                let detail = format!("{class}, to recordings of stream {}", stream.id());
+                config.observer.event("consent", detail);
             }
             streams.insert(key, stream);
         }
