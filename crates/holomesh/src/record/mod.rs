@@ -43,7 +43,7 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use symbol_store::{Options, Reader, Store, StoreKey};
-use writer::{Order, Shared, Writer};
+use writer::{Order, Said, Shared, Writer};
 use zeroize::Zeroizing;
 
 /// Orders that wait for the recorder at most.
@@ -151,10 +151,10 @@ impl Recorder {
     pub(crate) fn hear_host(&self, message: Control) {
         match message {
             Control::Consent { consents } => consents.into_iter().for_each(|signed| {
-                self.order(Order::Consent { signed, is_hosts: true });
+                self.order(Order::Said(Said::Consent { signed, is_hosts: true }));
             }),
             Control::Tombstone { tombstone } => {
-                self.order(Order::Tombstone { signed: tombstone, is_hosts: true });
+                self.order(Order::Said(Said::Tombstone { signed: tombstone, is_hosts: true }));
             }
             _ => {}
         }
@@ -208,10 +208,10 @@ impl Recorder {
                 self.desk.ask(Ask { who: link.speaker(), content: ContentId(content), from, grant });
             }
             Control::Tombstone { tombstone } => {
-                self.order(Order::Tombstone { signed: tombstone, is_hosts: false });
+                self.order(Order::Said(Said::Tombstone { signed: tombstone, is_hosts: false }));
             }
             Control::Consent { consents } => consents.into_iter().for_each(|signed| {
-                self.order(Order::Consent { signed, is_hosts: false });
+                self.order(Order::Said(Said::Consent { signed, is_hosts: false }));
             }),
             _ => {}
         }

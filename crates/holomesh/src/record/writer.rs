@@ -30,18 +30,26 @@ const DESCRIBE: Duration = Duration::from_secs(30);
 const RETRY: Duration = Duration::from_secs(2);
 /// Streams that are recorded at once at most.
 const STREAMS: usize = 64;
+/// What was said while there is no store, at most.
+const PUT_OFF: usize = 256;
 /// Epochs of a stream whose keys wait for consent at most.
 const SECRETS: usize = 64;
 
 /// What the thread is told.
 #[derive(Debug)]
 pub(super) enum Order {
-    Stream {
-        signed: Vec<u8>,
-        announce: Box<StreamAnnounce>,
-        publisher: Box<PublicIdentity>,
-    },
-    /// A consent; from who is not the host, to what is held already.
+    Stream { signed: Vec<u8>, announce: Box<StreamAnnounce>, publisher: Box<PublicIdentity> },
+    Said(Said),
+    Keys { stream: StreamId, epoch: Epoch, secret: StreamSecret },
+    Opened { stream: StreamId, pieces: Vec<Piece> },
+    Sealed { stream: StreamId, chunks: Vec<(ChunkHeader, Bytes)> },
+    End,
+}
+
+/// What a person concerned has signed, from the session's host or from anybody.
+#[derive(Debug)]
+pub(super) enum Said {
+    /// From who is not the host it counts for what is held already.
     Consent {
         signed: Vec<u8>,
         is_hosts: bool,
@@ -50,20 +58,14 @@ pub(super) enum Order {
         signed: Vec<u8>,
         is_hosts: bool,
     },
-    Keys {
-        stream: StreamId,
-        epoch: Epoch,
-        secret: StreamSecret,
-    },
-    Opened {
-        stream: StreamId,
-        pieces: Vec<Piece>,
-    },
-    Sealed {
-        stream: StreamId,
-        chunks: Vec<(ChunkHeader, Bytes)>,
-    },
-    End,
+}
+
+impl Said {
+    const fn is_hosts(&self) -> bool {
+        match self {
+            Self::Consent { is_hosts, .. } | Self::Tombstone { is_hosts, .. } => *is_hosts,
+        }
+    }
 }
 
 /// What the thread shares with those who ask.
@@ -117,6 +119,8 @@ pub(super) struct Writer {
     streams: BTreeMap<StreamId, Recording>,
     shared: Arc<Shared>,
     strangers: Strangers,
+    /// What was said while the store could not be written to.
+    put_off: Vec<Said>,
     write_at: Instant,
     tend_at: Instant,
     describe_at: Instant,
@@ -142,6 +146,7 @@ impl Writer {
             streams: BTreeMap::new(),
             shared,
             strangers: Strangers::default(),
+            put_off: Vec::new(),
             write_at: now + WRITE,
             tend_at: now,
             describe_at: now + DESCRIBE,
@@ -163,15 +168,13 @@ impl Writer {
     }
 
     fn take(&mut self, order: Order) {
-        if let Order::Consent { is_hosts: false, .. } | Order::Tombstone { is_hosts: false, .. } = order
-            && !self.strangers.allows(Instant::now())
-        {
-            return tracing::debug!("more from strangers than is looked at");
-        }
         let outcome = match order {
             Order::Stream { signed, announce, publisher } => self.begin(signed, &announce, &publisher),
-            Order::Consent { signed, is_hosts } => self.admit(&signed, is_hosts),
-            Order::Tombstone { signed, .. } => self.revoke(&signed),
+            Order::Said(said) if !said.is_hosts() && !self.strangers.allows(Instant::now()) => {
+                tracing::debug!("more from strangers than is looked at");
+                Ok(())
+            }
+            Order::Said(said) => self.hear(said),
             Order::Keys { stream, epoch, secret } => self.keep_key(stream, epoch, secret),
             Order::Opened { stream, pieces } => {
                 let (now, bytes) =
@@ -214,9 +217,23 @@ impl Writer {
         }
     }
 
-    fn store(&mut self) -> Result<&mut Store, Error> {
-        let lost = || Error::input("store", "it could not be written to, and is opened anew in a moment");
-        self.store.as_mut().ok_or_else(lost)
+    /// A store that fails loses nothing of what was signed: it is heard again when that is open.
+    fn hear(&mut self, said: Said) -> Result<(), Error> {
+        let outcome = match &said {
+            Said::Consent { signed, is_hosts } => self.admit(signed, *is_hosts),
+            Said::Tombstone { signed, .. } => self.revoke(signed),
+        };
+        match outcome {
+            Err(Error::Store(
+                error @ (symbol_store::Error::Database(_) | symbol_store::Error::KeyFile { .. }),
+            )) => self.failed(error),
+            Ok(()) if self.store.is_none() => {}
+            outcome => return outcome,
+        }
+        if self.put_off.len() < PUT_OFF {
+            self.put_off.push(said);
+        }
+        Ok(())
     }
 
     fn begin(
@@ -253,7 +270,7 @@ impl Writer {
 
     fn admit(&mut self, signed: &[u8], is_hosts: bool) -> Result<(), Error> {
         let record = ConsentRecord::verify(signed).map_err(symbol_store::Error::from)?;
-        let Self { store: Some(store), rng, .. } = self else { return self.store().map(drop) };
+        let Self { store: Some(store), rng, .. } = self else { return Ok(()) };
         if !is_hosts {
             // Anybody can consent to content of its own: that opens none here.
             store.reader().describe(wall_now(), record.content())?;
@@ -275,8 +292,10 @@ impl Writer {
 
     fn revoke(&mut self, signed: &[u8]) -> Result<(), Error> {
         let content = Tombstone::verify(signed).map_err(symbol_store::Error::from)?.content();
-        let was_held = self.store()?.revoke(wall_now(), signed)?;
+        // Whatever becomes of the store, nobody here reads it any more.
         self.vault.destroy(content)?;
+        let Some(store) = &mut self.store else { return Ok(()) };
+        let was_held = store.revoke(wall_now(), signed)?;
         self.streams.retain(|_, recording| recording.content != content);
         tracing::info!(%content, was_held, "consent was taken back");
         Ok(())
@@ -386,6 +405,18 @@ impl Writer {
         self.tend_at = Instant::now() + RETRY;
     }
 
+    /// Hears what was said meanwhile.
+    fn catch_up(&mut self) {
+        for said in std::mem::take(&mut self.put_off) {
+            if let Err(error) = self.hear(said) {
+                tracing::warn!(%error, "not taken into the store");
+            }
+        }
+        if let Err(error) = self.keep_keys() {
+            tracing::warn!(%error, "keys of a recording are not kept");
+        }
+    }
+
     /// Lets go of what is due, and of what the disk has no room for.
     fn tend(&mut self) {
         if self.store.is_none() {
@@ -395,6 +426,7 @@ impl Writer {
                     make_room(&mut store, &self.config.dir, &mut self.pressure);
                     self.shared.set_reader(Some(store.reader()));
                     self.store = Some(store);
+                    self.catch_up();
                 }
                 Err(error) => return tracing::warn!(%error, "the store can't be opened"),
             }
@@ -468,3 +500,6 @@ pub(super) fn symbols(objects: &[Settled]) -> Vec<Symbol<'_>> {
     }
     symbols
 }
+
+#[cfg(test)]
+mod tests;
