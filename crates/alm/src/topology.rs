@@ -165,17 +165,14 @@ impl Topology {
     /// The parent of a peer in each stripe, by number of the stripe. Empty for the publisher and for who is not served.
     /// They differ from each other, but for the publisher and where room is short.
     pub fn parents(&self, peer: KeyId) -> Parents {
-        let place = self.node(peer).and_then(|node| node.checked_sub(1));
-        let start = place.map_or(usize::MAX, |place| place.saturating_mul(self.stripes));
-        let nodes = self.grown.parents.get(start..start.saturating_add(self.stripes)).unwrap_or_default();
-        Parents::of(nodes.iter().map(|node| key_at(&self.keys, *node)))
+        let nodes = self.node(peer).into_iter().flat_map(|node| self.grown.parents(node));
+        Parents::of(nodes.map(|node| key_at(&self.keys, node)))
     }
 
     /// Whom a peer feeds in one stripe.
     pub fn children(&self, peer: KeyId, stripe: usize) -> impl Iterator<Item = KeyId> {
-        let children =
-            self.node(peer).map_or(&[][..], |node| self.grown.children(node, stripe, self.stripes));
-        children.iter().map(|node| key_at(&self.keys, *node))
+        let children = self.node(peer).into_iter().flat_map(move |node| self.grown.children(node, stripe));
+        children.map(|node| key_at(&self.keys, node))
     }
 
     /// Hops from the publisher in the stripe where they are most; 0 for the publisher, `None` for who is not served.
@@ -184,8 +181,8 @@ impl Topology {
     }
 
     /// The most hops that anybody has.
-    pub const fn max_depth(&self) -> u32 {
-        self.grown.max_depth
+    pub fn max_depth(&self) -> u32 {
+        self.grown.max_depth()
     }
 
     /// Who is served, best places first.

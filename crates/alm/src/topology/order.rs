@@ -33,12 +33,11 @@ pub(super) fn rank(shape: &Shape, offers: &[Offer]) -> Result<Ranked, Error> {
     let seed = tie::mix(tie::mix_id(0, shape.stream.as_bytes()), shape.epoch.0);
     let mut source = None;
     let mut places = Vec::with_capacity(offers.len());
-    let mut ties = Vec::with_capacity(offers.len());
     for (offer, number) in offers.iter().zip(0_u32..) {
         let slots = room::slots(offer.uplink, each, offer.max_subscribers);
         if offer.peer == shape.publisher {
             // Trust and reach of the source are no question: there is no other.
-            if source.replace(slots).is_some() {
+            if source.replace((number, slots)).is_some() {
                 return Err(TWICE);
             }
             places.push(Place { slots: 0, score: 0 });
@@ -46,19 +45,20 @@ pub(super) fn rank(shape: &Shape, offers: &[Offer]) -> Result<Ranked, Error> {
         }
         let slots = usable_slots(offer, slots);
         places.push(Place { slots, score: score(offer, slots, stripes) });
-        ties.push((tie::mix_id(seed, offer.peer.as_bytes()), number));
     }
-    let Some(source) = source else {
+    let Some((publisher, source)) = source else {
         return Err(Error::Input { what: "offers", why: "the publisher's is not there" });
     };
 
     let peer = |number: u32| offers.get(number as usize).map(|offer| offer.peer);
     let place = |number: u32| places.get(number as usize).copied().unwrap_or(Place { slots: 0, score: 0 });
     // By tie, and what goes before that afterwards, in sorts that leave what is equal as it is: of that there is much.
-    let mut order: Vec<(Place, u32)> = by_word(ties, |a, b| peer(a).cmp(&peer(b)))
-        .into_iter()
-        .map(|(_, number)| (place(number), number))
-        .collect();
+    let ties: Vec<u64> = offers.iter().map(|offer| tie::mix_id(seed, offer.peer.as_bytes())).collect();
+    let tie = |number: u32| ties.get(number as usize);
+    let sorted = by_word(&ties, |a, b| tie(a).cmp(&tie(b)).then_with(|| peer(a).cmp(&peer(b))));
+    let others = sorted.numbers().filter(|number| *number != publisher);
+    let mut order: Vec<(Place, u32)> = others.map(|number| (place(number), number)).collect();
+    drop((sorted, ties));
     drop(places);
     let unserved = if all_served(source, &order, stripes) {
         Vec::new()
@@ -79,10 +79,10 @@ const TWICE: Error = Error::Input { what: "offers", why: "a peer is there twice;
 /// Node numbers by key.
 fn by_key(keys: &[KeyId]) -> Result<Vec<u32>, Error> {
     let key = |node: u32| keys.get(node as usize);
-    let starts: Vec<(u64, u32)> = keys.iter().map(tie::key_start).zip(0..).collect();
-    let sorted = by_word(starts, |a, b| key(a).cmp(&key(b)));
-    let twice = sorted.windows(2).any(|pair| matches!(pair, [a, b] if a.0 == b.0 && key(a.1) == key(b.1)));
-    if twice { Err(TWICE) } else { Ok(sorted.into_iter().map(|(_, node)| node).collect()) }
+    let starts: Vec<u64> = keys.iter().map(tie::key_start).collect();
+    let sorted = by_word(&starts, |a, b| key(a).cmp(&key(b)));
+    let twice = sorted.alike().any(|(a, b)| key(a) == key(b));
+    if twice { Err(TWICE) } else { Ok(sorted.numbers().collect()) }
 }
 
 /// Who is not trusted or can't be reached feeds nobody.
