@@ -4,8 +4,11 @@
 //! toolchain. Only `gf256` and the `*-backends` hold unsafe code, so what there is to find are panics, overflows, hangs and memory use.
 
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use anyhow::{Context, Result, bail};
 
@@ -60,10 +63,8 @@ pub(crate) fn run(target: Option<&str>, seconds: u32) -> Result<()> {
     let fuzz = shell::root()?.join("fuzz");
     let host = host()?;
     build(&fuzz, &host, &names)?;
-    for name in &names {
-        let program = fuzz.join("target").join(&host).join("release").join(name);
-        fuzz_one(&fuzz, &program, name, seconds)?;
-    }
+    let programs = fuzz.join("target").join(&host).join("release");
+    run_all(&names, |name| fuzz_one(&fuzz, &programs.join(name), name, seconds))?;
     println!("fuzz: {} targets ran {seconds} s each and found nothing", names.len());
     Ok(())
 }
@@ -99,6 +100,23 @@ fn build(fuzz: &Path, host: &str, names: &[&str]) -> Result<()> {
     // The encoded form wins over flags from elsewhere, which could lack what libFuzzer needs.
     command.env("CARGO_ENCODED_RUSTFLAGS", COVERAGE.join("\x1f"));
     shell::run(&mut command)
+}
+
+/// One on each core: a target is a single thread.
+fn run_all(names: &[&str], one: impl Fn(&str) -> Result<()> + Sync) -> Result<()> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
+            one(name)?;
+        }
+        Ok(())
+    };
+    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..cores.min(names.len())).map(|_| scope.spawn(work)).collect();
+        let joined = workers.into_iter().map(|worker| worker.join());
+        joined.map(|done| done.unwrap_or_else(|_| bail!("a thread that ran fuzz targets panicked"))).collect()
+    })
 }
 
 /// New finds go to a folder of their own below `target`, so that the committed seeds stay as they are.
@@ -155,6 +173,21 @@ mod tests {
         assert_eq!(chosen(Some("chunk")).unwrap(), ["chunk"]);
         let error = chosen(Some("chnk")).unwrap_err().to_string();
         assert!(error.contains("`chnk`") && error.contains("fountain: "), "{error}");
+    }
+
+    #[test]
+    fn each_target_runs_once_and_what_one_finds_is_told() {
+        let names: Vec<String> = (0..9).map(|number| number.to_string()).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let ran = std::sync::Mutex::new(Vec::new());
+        let note = |name: &str| {
+            ran.lock().unwrap().push(name.to_owned());
+            if name == "8" { bail!("8 found something") } else { Ok(()) }
+        };
+        assert_eq!(run_all(&names, note).unwrap_err().to_string(), "8 found something");
+        let mut ran = ran.into_inner().unwrap();
+        ran.sort();
+        assert_eq!(ran, names);
     }
 
     #[test]
