@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// The command under test.
@@ -23,6 +24,7 @@ pub(crate) fn asset(name: &str) -> PathBuf {
 pub(crate) struct Node {
     pub(crate) child: Child,
     said: Arc<Mutex<String>>,
+    listener: Option<JoinHandle<()>>,
 }
 
 impl Node {
@@ -30,14 +32,14 @@ impl Node {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let said = Arc::<Mutex<String>>::default();
         let (sink, err) = (said.clone(), BufReader::new(child.stderr.take().unwrap()));
-        std::thread::spawn(move || {
+        let listener = std::thread::spawn(move || {
             for line in err.lines().map_while(Result::ok) {
                 let mut said = sink.lock().unwrap();
                 said.push_str(&line);
                 said.push('\n');
             }
         });
-        Self { child, said }
+        Self { child, said, listener: Some(listener) }
     }
 
     /// The first line on standard output.
@@ -76,6 +78,8 @@ impl Node {
             std::thread::sleep(Duration::from_millis(20));
         };
         let _ = self.child.kill();
+        // Its last words may still be in the pipe.
+        let _ = self.listener.take().map(JoinHandle::join);
         let said = self.said.lock().unwrap().clone();
         let status = status.unwrap_or_else(|| panic!("did not end within {limit:?}; it said: {said}"));
         (status.success(), said)
