@@ -9,9 +9,6 @@ use libaom_sys as aom;
 use crate::Error;
 use crate::aom_settings::{EncoderSettings, FrameOrder, LayerRate};
 
-/// libaom's speed preset; 10 is its fast end for pictures that come from a camera.
-const SPEED: c_int = 10;
-
 /// An AV1 encoder without delay: what was put in comes out of the same call.
 ///
 /// Of a layered stream each layer of a picture is a call of its own, from the lowest spatial layer up, with the whole picture:
@@ -216,7 +213,7 @@ impl Encoder {
     fn set_tools(&mut self) -> Result<(), Error> {
         let threads = self.settings.used_threads();
         let tools: &[(aom::aome_enc_control_id, c_int)] = &[
-            (aom::AOME_SET_CPUUSED, SPEED),
+            (aom::AOME_SET_CPUUSED, self.settings.speed()),
             (aom::AV1E_SET_ENABLE_CDEF, 1),
             (aom::AV1E_SET_ENABLE_TPL_MODEL, 0),
             (aom::AV1E_SET_DELTAQ_MODE, 0),

@@ -1,5 +1,7 @@
 //! What the encoder is told, and what of it makes sense.
 
+use core::ffi::c_int;
+
 use crate::Error;
 
 /// What an encoder is opened with. A stream of one spatial and one temporal layer is not layered: libaom then chooses its references.
@@ -62,6 +64,22 @@ impl EncoderSettings {
         const MAX_TILE_AREA: usize = 4096 * 2304;
         let one_tile = usize::from(self.width) * usize::from(self.height) <= MAX_TILE_AREA;
         if self.spatial.len() > 1 && !one_tile { 1 } else { self.threads }
+    }
+
+    /// libaom's speed preset: the fastest that looks on when its first try at a block seems good enough.
+    ///
+    /// Whether it does libaom tells by sums over the whole block (`set_early_term_based_on_uv_plane` in 3.11), and where light and dark have
+    /// changed places, as when a bar moves on in a menu, they say that nothing has: the block stays as it was. With speed 10 below 1080
+    /// lines, and with 9 below 360, it stops there (`nonrd_aggressive_skip`); with those below it other tries follow, and a block is
+    /// hardly ever left so. Not so in pictures that nothing refers to. Streams in several resolutions keep to 10: they are coded by other
+    /// rules, by which it is rare in what is not small, and the time counts once for each.
+    pub(crate) fn speed(&self) -> c_int {
+        match self.width.min(self.height) {
+            _ if self.spatial.len() > 1 => 10,
+            ..360 => 8,
+            360..1080 => 9,
+            1080.. => 10,
+        }
     }
 
     /// Bytes of a picture.

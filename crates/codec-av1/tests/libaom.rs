@@ -5,10 +5,10 @@
 mod support;
 
 use codec_av1::{
-    EncoderConfig, Error, LibaomEncoder, Packet, Rav1dDecoder, Structure, VideoDecoder, VideoEncoder,
+    EncoderConfig, Error, Frame, LibaomEncoder, Packet, Rav1dDecoder, Structure, VideoDecoder, VideoEncoder,
     configuration_record, join_layers,
 };
-use core_types::{BitRate, FrameRate, Layer, MediaTime, ObjectClass};
+use core_types::{BitRate, FrameRate, FrameSize, Layer, MediaTime, ObjectClass};
 use proptest::prelude::*;
 use support::{config, pattern, size, steady};
 
@@ -35,10 +35,65 @@ fn every_picture_comes_out_of_its_own_call_as_the_encoder_has_it() {
     }
 }
 
+/// Slopes that drift, and blocks of light and dark above them, of which one and the one below it change places from each picture to the
+/// next: the sum of all that changes there is zero.
+fn counting(size: FrameSize, index: usize) -> Frame {
+    let (width, side) = (size.width(), size.width() / 20);
+    let mut data = pattern(size, index).into_i420();
+    let code = index ^ index >> 1;
+    for (y, row) in data.chunks_exact_mut(width).take(2 * side).enumerate() {
+        for (bit, block) in row.chunks_exact_mut(side).take(16).enumerate() {
+            block.fill(if (code >> bit & 1 == 1) == (y < side) { 220 } else { 30 });
+        }
+    }
+    Frame::from_i420(size, data).unwrap()
+}
+
+/// Squares of 16 by 16 samples that are far from what was filmed.
+fn stale(filmed: &Frame, shown: &Frame) -> usize {
+    let width = filmed.size().width();
+    let band = 16 * width;
+    let mut stale = 0;
+    for (filmed, shown) in filmed.y().chunks_exact(band).zip(shown.y().chunks_exact(band)) {
+        for left in (0..width - 15).step_by(16) {
+            let rows = (0..16).map(|row| row * width + left..row * width + left + 16);
+            let errors = rows.flat_map(|row| filmed[row.clone()].iter().zip(&shown[row]));
+            let squares: u32 = errors.map(|(a, b)| u32::from(a.abs_diff(*b)).pow(2)).sum();
+            stale += usize::from(squares > 256 * 30 * 30);
+        }
+    }
+    stale
+}
+
+#[test]
+fn what_changed_is_coded_even_if_light_and_dark_change_places() {
+    for (width, height, kbit) in [(320, 180, 400), (640, 360, 800)] {
+        let config = EncoderConfig { bit_rate: BitRate::from_kbit(kbit), ..config(size(width, height)) };
+        let mut encoder = LibaomEncoder::new(config).unwrap();
+        let mut count = 0;
+        for (index, pts) in steady(120).into_iter().enumerate() {
+            let frame = counting(config.size, index);
+            encoder.encode(&frame, pts, false).unwrap();
+            count += stale(&frame, &encoder.reconstruction().unwrap());
+        }
+        assert_eq!(count, 0, "{}", config.size);
+    }
+}
+
 /// Bits a second over the packets, at 25 frames a second.
 fn rate(packets: &[Vec<Packet>]) -> f64 {
     let bytes: usize = packets.iter().flatten().map(|packet| packet.data.len()).sum();
     (8 * 25 * bytes) as f64 / packets.len() as f64
+}
+
+/// With noise of up to four steps in the luma.
+fn grained(frame: Frame, index: usize) -> Frame {
+    let (size, mut data) = (frame.size(), frame.into_i420());
+    for (at, sample) in data.iter_mut().take(size.width() * size.height()).enumerate() {
+        let random = (at + 1_000_003 * index).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        *sample = sample.wrapping_add((random >> 61) as u8).wrapping_sub(4);
+    }
+    Frame::from_i420(size, data).unwrap()
 }
 
 #[test]
@@ -51,8 +106,8 @@ fn the_bytes_follow_the_rate_down_and_up_without_a_key_frame() {
         for (index, pts) in steady(4 * PHASE).into_iter().enumerate() {
             let kbit = [200, 200, 60, 400][index / PHASE];
             encoder.set_bit_rate(BitRate::from_kbit(kbit)).unwrap();
-            // A picture that moves all over, so that there is something to spend bits on.
-            let frame = pattern(config.size, 7 * index);
+            // A picture that moves all over, with grain that is another one each time, so that there is something to spend bits on.
+            let frame = grained(pattern(config.size, 7 * index), index);
             let coded = encoder.encode(&frame, pts, false).unwrap();
             assert!(coded.iter().all(|packet| packet.bit_rate == BitRate::from_kbit(kbit)));
             packets.push(coded);
