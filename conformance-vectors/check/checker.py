@@ -9,6 +9,7 @@ import chunks
 import codec
 import common
 import consent
+import descriptions
 import estimator
 import fountain
 import hop
@@ -21,7 +22,7 @@ import records
 import sign
 import topology
 
-PARTS = (alm, chunks, codec, consent, estimator, fountain, hop, lane, link, mls, planner, proof, records, sign, topology)
+PARTS = (alm, chunks, codec, consent, descriptions, estimator, fountain, hop, lane, link, mls, planner, proof, records, sign, topology)
 CHECKS = {name: check for part in PARTS for name, check in part.CHECKS.items()}
 
 

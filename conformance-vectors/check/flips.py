@@ -69,6 +69,7 @@ STEPS = {
     "codec/object.json": {"frame_duration_us", "object_seq"},
     "consent/tiers.json": {"admitted_ms", "now_ms", "class", "day", "held", "frozen_since_day", "pressure_level", "pressure_to"},
     "delivery/evidence.json": {"times"},
+    "descriptions/payload.json": {"frame"},
     "fountain/symbols.json": {"ids"},
     "gossip/gossip.json": {"times", "now_ms"},
     "permit/permit.json": {"checks"},

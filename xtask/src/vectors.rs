@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 use crate::shell::{self, cargo};
 
 /// The examples that write vectors into the folder that they are given, and their crates.
-const GENERATORS: [(&str, &str); 12] = [
+const GENERATORS: [(&str, &str); 13] = [
     ("alm", "alm_vectors"),
     ("alm", "alm_mesh_vectors"),
     ("av-lane", "av_lane_vectors"),
@@ -21,6 +21,7 @@ const GENERATORS: [(&str, &str); 12] = [
     ("av-wire", "av_wire_vectors"),
     ("av-wire", "av_wire_proof_vectors"),
     ("codec-fountain", "codec_fountain_vectors"),
+    ("codec-mdc", "codec_mdc_vectors"),
     ("consent-decay", "consent_decay_vectors"),
     ("identity", "identity_vectors"),
     ("peer-gossip", "peer_gossip_vectors"),

@@ -2,10 +2,14 @@
 
 mod blend;
 mod chain;
+#[cfg(feature = "libaom")]
 mod encoder;
 mod header;
 mod receiver;
 
+#[cfg(feature = "libaom")]
 pub use encoder::AlternatingEncoder;
+#[cfg(test)]
+pub(crate) use header::ErrorLevel;
 pub(crate) use header::Header;
 pub(crate) use receiver::AlternatingReceiver;

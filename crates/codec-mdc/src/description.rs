@@ -113,6 +113,7 @@ impl Description {
 
     /// The runs of pictures that it has well are those with this number, modulo the count. The quadrants of a half are as far from one
     /// another as can be, so that a half alone has every second run well.
+    #[cfg(any(feature = "libaom", test))]
     pub(crate) const fn phase(self) -> u64 {
         match (self.of, self.index) {
             (Descriptions::Four, 1) => 2,

@@ -10,6 +10,7 @@ pub(crate) enum Head {
 }
 
 impl Head {
+    #[cfg(any(feature = "libaom", test))]
     pub(crate) const fn byte(self, description: Description) -> u8 {
         let scheme = match self {
             Self::Alternating => 1,

@@ -8,14 +8,17 @@
 //! | [`Descriptions`], [`Description`] | two or four, and which; [`Description::path`] is its sub-stream path |
 //! | [`MdcEncoder`] | a frame to one [`Payload`] for each description |
 //! | [`MdcReceiver`] | payloads, as they come, to the best picture of each frame when it is due: [`Shown`] |
-//! | [`coded_picture`] | what a payload holds as plain AV1, for whoever stores one description |
+//! | [`coded_picture`], [`coded_layers`] | what payloads hold as plain AV1, for whoever stores it |
 //! | [`Scheme::Alternating`] | every description has every frame, well or with few bits in turn; versions are blended |
 //! | [`Scheme::Priority`] | layers, the lowest one in every description, the others in shares of which all but one do |
+//!
+//! The encoders are there with the feature `libaom`, which is on by default; receivers take it all without.
 //!
 //! Neither adds a delay. Payloads are spec 68. They are carried as objects of codec 0x03; a frame's payloads may come in any order, late or
 //! not at all, and no input panics.
 //!
 //! ```
+//! # #[cfg(feature = "libaom")] {
 //! use codec_av1::{EncoderConfig, Frame};
 //! use codec_mdc::{Descriptions, MdcEncoder, MdcReceiver, Scheme};
 //! use core_types::{BitRate, FrameRate, FrameSize, MediaTime};
@@ -44,22 +47,29 @@
 //!         encoder.request_key_frame(description);
 //!     }
 //! }
+//! # }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod alternating;
 mod coded;
 mod description;
+#[cfg(feature = "libaom")]
 mod encoder;
 mod error;
 mod head;
 mod priority;
 mod receiver;
+#[cfg(test)]
+mod vectors;
 
+#[cfg(feature = "libaom")]
 pub use alternating::AlternatingEncoder;
-pub use coded::{CodedPicture, coded_picture};
+pub use coded::{CodedLayer, CodedPicture, coded_layers, coded_picture};
 pub use description::{Description, Descriptions, FrameNumber};
+#[cfg(feature = "libaom")]
 pub use encoder::{MdcEncoder, Payload, Scheme};
 pub use error::Error;
+#[cfg(feature = "libaom")]
 pub use priority::PriorityEncoder;
 pub use receiver::{MdcReceiver, Shown};

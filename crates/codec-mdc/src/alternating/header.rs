@@ -1,17 +1,20 @@
 //! What comes before the pictures of an alternating description (spec 68 section 3).
 
-use crate::head::Head;
-use crate::{Description, FrameNumber};
+use crate::FrameNumber;
+#[cfg(any(feature = "libaom", test))]
+use crate::{Description, head::Head};
 
 /// How far a picture is from what was filmed: `(2^(level / 8) - 1) / 16` is the mean squared error of its luma samples. 0 to 127.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct ErrorLevel(u8);
+pub(crate) struct ErrorLevel(pub(crate) u8);
 
 impl ErrorLevel {
     /// The highest.
+    #[cfg(any(feature = "libaom", test))]
     pub(crate) const MAX: Self = Self(127);
 
     /// The level of a mean of squares over so many samples, rounded.
+    #[cfg(any(feature = "libaom", test))]
     pub(crate) fn of(squares: u64, samples: usize) -> Self {
         let sixteenths = 16.0 * squares as f64 / samples.max(1) as f64;
         Self((8.0 * (1.0 + sixteenths).log2()).round().min(127.0) as u8)
@@ -37,12 +40,15 @@ pub(crate) struct Header {
 const DELIMITER: [u8; 2] = [0x12, 0x00];
 
 impl Header {
+    #[cfg(any(feature = "libaom", test))]
     pub(crate) const LEN: usize = 3;
 
     /// The farthest that a reference may be.
+    #[cfg(feature = "libaom")]
     pub(crate) const MAX_BACK: u64 = 255;
 
     /// The payload of a picture, given as a temporal unit.
+    #[cfg(any(feature = "libaom", test))]
     pub(crate) fn write(self, description: Description, unit: &[u8]) -> Vec<u8> {
         let bytes = unit.strip_prefix(&DELIMITER).unwrap_or(unit);
         let mut payload = Vec::with_capacity(Self::LEN + bytes.len());

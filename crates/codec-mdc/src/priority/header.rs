@@ -19,7 +19,16 @@ pub(crate) struct LayerHead {
 }
 
 impl LayerHead {
+    /// Why a payload is refused that another one of its frame does not agree with: one of them is wrong, and it can't be known which.
+    pub(crate) const NOT_ALIKE: &str = "it says another thing of the layers than another description";
+
+    /// Both payloads say the same of the layers.
+    pub(crate) fn alike(one: &[(Self, &[u8])], other: &[(Self, &[u8])]) -> bool {
+        one.iter().map(|(head, _)| head).eq(other.iter().map(|(head, _)| head))
+    }
+
     /// layer u8 ‖ class and needed u8 ‖ length u24.
+    #[cfg(any(feature = "libaom", test))]
     pub(crate) fn write(&self, to: &mut Vec<u8>) {
         let Layer { spatial, temporal, quality } = self.layer;
         to.push(spatial << 6 | temporal << 4 | quality);

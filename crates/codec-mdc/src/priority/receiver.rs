@@ -6,7 +6,7 @@ use codec_av1::{LayerPacket, LayeredDecoder};
 use core_types::{FrameSize, Layer, MediaTime};
 
 use super::header::LayerHead;
-use super::shares::join;
+use super::shares::join_layers;
 use crate::{Description, Descriptions, Error, FrameNumber, Shown};
 
 /// Frames that wait for their time.
@@ -51,12 +51,10 @@ impl PriorityReceiver {
         if waiting.payloads.iter().any(|(own, _)| *own == description) {
             return Ok(());
         }
-        // All descriptions say the same of the layers; otherwise one of them is wrong, and it can't be known which.
         if let Some((_, first)) = waiting.payloads.first() {
             let said = LayerHead::read_all(first, self.of.count()).unwrap_or_default();
-            if !said.iter().map(|(head, _)| head).eq(layers.iter().map(|(head, _)| head)) {
-                let why = "it says another thing of the layers than another description";
-                return Err(Error::Payload { description, frame, why });
+            if !LayerHead::alike(&said, &layers) {
+                return Err(Error::Payload { description, frame, why: LayerHead::NOT_ALIKE });
             }
         }
         waiting.payloads.push((description, body.to_vec()));
@@ -96,16 +94,8 @@ impl PriorityReceiver {
             let layers = LayerHead::read_all(body, self.of.count()).unwrap_or_default();
             (description.index(), layers)
         });
-        let parts: Vec<_> = parts.collect();
-        let Some((_, heads)) = parts.first() else { return Ok(None) };
-        let mut packets: Vec<(LayerHead, Vec<u8>)> = Vec::new();
-        for (step, (head, _)) in heads.iter().enumerate() {
-            let shares = parts.iter().filter_map(|(index, layers)| Some((*index, layers.get(step)?.1)));
-            let shares: Vec<(usize, &[u8])> = shares.collect();
-            let Some(data) = join(&shares, head.needed.into(), head.len as usize)? else { break };
-            packets.push((*head, data));
-        }
-        let packets: Vec<LayerPacket<'_>> = packets
+        let layers = join_layers(&parts.collect::<Vec<_>>())?;
+        let packets: Vec<LayerPacket<'_>> = layers
             .iter()
             .map(|(head, data)| LayerPacket { layer: head.layer, class: head.class, data })
             .collect();

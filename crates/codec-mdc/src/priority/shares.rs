@@ -1,8 +1,9 @@
 //! Bytes to one share for each description, any so many of which give them back (spec 68 section 4).
 
-use codec_fountain::{BlockShape, Encoder, ObjectDecoder};
+use codec_fountain::{BlockShape, ObjectDecoder};
 use core_types::{SymbolId, SymbolSize};
 
+use super::header::LayerHead;
 use crate::Error;
 
 /// The longest piece of a share: what a symbol can hold.
@@ -16,6 +17,7 @@ pub(crate) const fn share_len(len: usize, needed: usize) -> usize {
 }
 
 /// A share for each of `count` descriptions.
+#[cfg(any(feature = "libaom", test))]
 pub(crate) fn cut(bytes: &[u8], needed: usize, count: usize) -> Result<Vec<Vec<u8>>, Error> {
     if bytes.is_empty() || bytes.len() > MAX_LEN {
         return Err(Error::Config("a layer of a picture: 1 byte to 1 MiB"));
@@ -34,7 +36,7 @@ pub(crate) fn cut(bytes: &[u8], needed: usize, count: usize) -> Result<Vec<Vec<u
             object.extend_from_slice(from);
             object.resize((index + 1) * size.bytes(), 0);
         }
-        let mut encoder = Encoder::new(size);
+        let mut encoder = codec_fountain::Encoder::new(size);
         let symbols = encoder.encode_block(&object, (count - needed) as u32)?;
         for (share, (_, symbol)) in shares.iter_mut().zip(symbols.symbols()) {
             share.extend_from_slice(symbol.get(..piece).unwrap_or(symbol));
@@ -70,6 +72,23 @@ pub(crate) fn join(shares: &[(usize, &[u8])], needed: usize, len: usize) -> Resu
         bytes.truncate(bytes.len() - (needed * piece - block));
     }
     Ok(Some(bytes))
+}
+
+/// What one payload says of the layers of its frame, with its index and its share of each.
+pub(crate) type Part<'a> = (usize, Vec<(LayerHead, &'a [u8])>);
+
+/// The layers that payloads of one frame give back, the lowest first, up to the first of which there are too few shares. All say the same
+/// of them.
+pub(crate) fn join_layers(parts: &[Part<'_>]) -> Result<Vec<(LayerHead, Vec<u8>)>, Error> {
+    let mut layers = Vec::new();
+    let Some((_, heads)) = parts.first() else { return Ok(layers) };
+    for (step, (head, _)) in heads.iter().enumerate() {
+        let shares = parts.iter().filter_map(|(index, layers)| Some((*index, layers.get(step)?.1)));
+        let shares: Vec<(usize, &[u8])> = shares.collect();
+        let Some(data) = join(&shares, head.needed.into(), head.len as usize)? else { break };
+        layers.push((*head, data));
+    }
+    Ok(layers)
 }
 
 /// The least that holds a piece.
