@@ -69,7 +69,7 @@ fn kind(
 
 /// Smaller is better: the mean error of a sample, squared, and not the PSNR.
 fn error(seen: &Seen) -> f64 {
-    255.0 * 255.0 / 10f64.powf(seen.mean() / 10.0)
+    255.0 * 255.0 / 10f64.powf(seen.mean_psnr() / 10.0)
 }
 
 fn cpu_time(work: &mut dyn FnMut()) -> Duration {

@@ -10,6 +10,7 @@ mod file;
 mod losses;
 mod measure;
 mod plot;
+mod quality;
 mod rates;
 mod time;
 
@@ -60,6 +61,20 @@ pub(crate) fn wall(work: &mut dyn FnMut()) -> Duration {
     let start = Instant::now();
     work();
     start.elapsed()
+}
+
+/// Does the same with each of them, each on a thread of its own.
+pub(crate) fn together<T: Send, R: Send>(
+    each: impl IntoIterator<Item = T>,
+    work: impl Fn(T) -> Outcome<R> + Sync,
+) -> Outcome<Vec<R>> {
+    let work = &work;
+    std::thread::scope(|scope| {
+        let run = |one| scope.spawn(move || work(one).map_err(|error| error.to_string()));
+        let started: Vec<_> = each.into_iter().map(run).collect();
+        let ended = started.into_iter().map(|one| one.join().map_err(|_| "a run ended early")?);
+        ended.map(|one| one.map_err(Into::into)).collect()
+    })
 }
 
 fn run() -> Outcome<()> {

@@ -7,6 +7,9 @@ use codec_av1::{EncoderConfig, Frame, LibaomEncoder, Rav1dDecoder, VideoDecoder,
 use codec_mdc::{Description, Descriptions, FrameNumber, MdcEncoder, MdcReceiver, Payload, Scheme};
 use core_types::{BitRate, FrameRate, FrameSize, MediaTime};
 
+#[path = "ssim.rs"]
+mod ssim;
+
 pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// Frames a second.
@@ -14,10 +17,13 @@ pub(crate) const FPS: u32 = 25;
 /// Frames from a wish for a key frame to the first frame that can be one.
 const ROUND_TRIP: usize = 4;
 
-/// What was seen of each frame, in decibels of luma.
+/// What was seen of each frame, of its luma.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seen {
+    /// In decibels.
     pub(crate) psnr: Vec<f64>,
+    /// 1 for what was filmed.
+    pub(crate) ssim: Vec<f64>,
     /// Frames of which nothing was there: the one before was shown on.
     pub(crate) frozen: usize,
     pub(crate) bytes: usize,
@@ -29,20 +35,21 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    pub(crate) fn mean(&self) -> f64 {
-        self.psnr.iter().sum::<f64>() / self.psnr.len().max(1) as f64
+    pub(crate) fn mean_psnr(&self) -> f64 {
+        mean(&self.psnr)
     }
 
-    /// What one frame in twenty stays below.
-    pub(crate) fn low(&self) -> f64 {
-        let mut sorted = self.psnr.clone();
-        sorted.sort_by(f64::total_cmp);
-        sorted.get(sorted.len() / 20).copied().unwrap_or_default()
+    pub(crate) fn mean_ssim(&self) -> f64 {
+        mean(&self.ssim)
     }
 
     pub(crate) fn kbit(&self) -> f64 {
         8.0 * self.bytes as f64 * f64::from(FPS) / self.psnr.len().max(1) as f64 / 1e3
     }
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
 pub(crate) fn config(size: FrameSize, kbit: u64) -> Outcome<EncoderConfig> {
@@ -104,6 +111,7 @@ impl Seen {
             None => self.frozen += 1,
         }
         self.psnr.push(frame.psnr_y(shown)?);
+        self.ssim.push(ssim::ssim(frame, shown));
         Ok(())
     }
 }
@@ -200,6 +208,7 @@ pub(crate) fn received_any(
         mean.decoding += seen.decoding / sets.len() as u32;
         // All frames of all sets: the mean is theirs, and so are those at the low end.
         mean.psnr.extend(seen.psnr);
+        mean.ssim.extend(seen.ssim);
     }
     mean.bytes *= sets.len();
     Ok(mean)

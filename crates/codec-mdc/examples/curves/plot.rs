@@ -22,8 +22,35 @@ pub(crate) struct Plot {
     pub(crate) across: String,
     pub(crate) up: String,
     pub(crate) ticks: Vec<f64>,
+    /// What lines of the grid are whole multiples of.
+    pub(crate) unit: Unit,
     /// Dots at the points: for few of them.
     pub(crate) has_dots: bool,
+}
+
+/// Of what goes up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Unit {
+    /// 1.
+    One,
+    /// 1/100.
+    Hundredth,
+}
+
+impl Unit {
+    const fn size(self) -> f64 {
+        match self {
+            Self::One => 1.0,
+            Self::Hundredth => 0.01,
+        }
+    }
+
+    const fn decimals(self) -> usize {
+        match self {
+            Self::One => 0,
+            Self::Hundredth => 2,
+        }
+    }
 }
 
 const COLORS: [&str; 6] = ["#444444", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b"];
@@ -37,9 +64,11 @@ impl Plot {
             every().map(pick).fold((f64::MAX, f64::MIN), |(low, high), x| (low.min(x), high.max(x)))
         };
         let ((left, right), (low, high)) = (bounds(|point| point.0), bounds(|point| point.1));
-        let (low, high) = ((low - 0.3).floor(), (high + 0.3).ceil());
+        // In units.
+        let unit = self.unit.size();
+        let (low, high) = ((low / unit - 0.3).floor(), (high / unit + 0.3).ceil());
         let x = |value: f64| 56.0 + (WIDTH - 72.0) * (value - left) / (right - left).max(1e-9);
-        let y = |value: f64| HEIGHT - 48.0 - (HEIGHT - 80.0) * (value - low) / (high - low).max(1e-9);
+        let y = |value: f64| HEIGHT - 48.0 - (HEIGHT - 80.0) * (value / unit - low) / (high - low).max(1e-9);
         let legend = 16.0 * lines.len() as f64 + 8.0;
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {}\" font-family=\"sans-serif\" font-size=\"12\">\n\
@@ -53,10 +82,12 @@ impl Plot {
         while level <= high {
             let _ = writeln!(
                 svg,
-                "<path d=\"M56 {0:.1}H{1}\" stroke=\"#ddd\"/><text x=\"50\" y=\"{2:.1}\" text-anchor=\"end\">{level}</text>",
-                y(level),
+                "<path d=\"M56 {0:.1}H{1}\" stroke=\"#ddd\"/><text x=\"50\" y=\"{2:.1}\" text-anchor=\"end\">{3:.4$}</text>",
+                y(level * unit),
                 WIDTH - 16.0,
-                y(level) + 4.0
+                y(level * unit) + 4.0,
+                level * unit,
+                self.unit.decimals()
             );
             level += step;
         }

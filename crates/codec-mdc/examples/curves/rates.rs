@@ -7,7 +7,8 @@ use codec_mdc::{Descriptions, Scheme};
 
 use crate::measure::{Outcome, Seen, described, received, received_any, single};
 use crate::plot::{Line, Plot, crops};
-use crate::{Clip, wall};
+use crate::quality::Quality;
+use crate::{Clip, together, wall};
 
 /// All descriptions together, in kbit/s.
 const RATES: [u64; 4] = [150, 300, 500, 800];
@@ -25,72 +26,104 @@ pub(crate) fn kinds() -> Outcome<[(&'static str, Descriptions, Scheme); 4]> {
     ])
 }
 
+/// What came of one kind at one rate.
+#[derive(Clone)]
+struct Row {
+    asked: u64,
+    name: &'static str,
+    of: Option<Descriptions>,
+    /// With one description, with two, and so on.
+    seen: Vec<Seen>,
+}
+
+impl Row {
+    fn all(&self) -> &Seen {
+        &self.seen[self.seen.len() - 1]
+    }
+}
+
 pub(crate) fn measure(clip: &Clip, out: Option<&Path>) -> Outcome<()> {
-    let Clip { name, frames } = clip;
-    let name_of_clip = name;
-    println!("\n{name}: PSNR of the luma in dB, in brackets what one frame in twenty is below\n");
-    println!(
-        "| asked, kbit/s | | k = 1 | k = 2 | k = 3 | k = 4 | below one stream that sends as much | sent, kbit/s | coding, decoding, ms |"
-    );
-    println!("|---:|---|---:|---:|---:|---:|---:|---:|---:|");
-    let mut curves = vec![line("one stream", false)];
+    let frames = &clip.frames;
     // Encoders miss their rate by some, so what counts is one stream that sends as much.
-    let mut baseline = Vec::new();
-    for kbit in [100].into_iter().chain(RATES).chain([1_200]) {
+    let rates = [100].into_iter().chain(RATES).chain([1_200]);
+    let baseline = together(rates, |kbit| single(frames, kbit, |_| false, wall))?;
+    let rows = together(RATES, |kbit| {
         let one = single(frames, kbit, |_| false, wall)?;
-        baseline.push((one.kbit(), one.mean()));
-    }
-    for (name, of, _) in kinds()? {
-        curves.extend([
-            line(&format!("{name}: one of them"), true),
-            line(&format!("{name}: all {}", of.count()), false),
-        ]);
-    }
-    for kbit in RATES {
-        let one = single(frames, kbit, |_| false, wall)?;
-        println!(
-            "| {kbit} | one stream | {} | | | | | {:.0} | {} |",
-            cell(&one),
-            one.kbit(),
-            times(&one, frames.len())
-        );
-        curves[0].points.push((one.kbit(), one.mean()));
+        let mut rows = vec![Row { asked: kbit, name: "one stream", of: None, seen: vec![one] }];
         for (index, (name, of, scheme)) in kinds()?.into_iter().enumerate() {
-            let (payloads, coding) = described(frames, kbit, of, scheme, wall)?;
-            let mut cells = vec![String::new(); 4];
-            let mut all = Seen::default();
-            for count in 1..=of.count() {
-                let seen = received_any(frames, &payloads, of, count, wall)?;
-                cells[count - 1] = cell(&seen);
-                if count == 1 {
-                    curves[2 * index + 1].points.push((seen.kbit(), seen.mean()));
-                }
-                all = Seen { coding, ..seen };
-            }
-            curves[2 * index + 2].points.push((all.kbit(), all.mean()));
-            println!(
-                "| | {name} | {} | {:.2} | {:.0} | {} |",
-                cells.join(" | "),
-                at(&baseline, all.kbit()) - all.mean(),
-                all.kbit(),
-                times(&all, frames.len())
-            );
-            if let Some(out) = out.filter(|_| kbit == SHOWN && index == 0 && name_of_clip == "bundled") {
+            let (payloads, _) = described(frames, kbit, of, scheme, wall)?;
+            let seen = (1..=of.count()).map(|count| received_any(frames, &payloads, of, count, wall));
+            rows.push(Row { asked: kbit, name, of: Some(of), seen: seen.collect::<Outcome<Vec<Seen>>>()? });
+            if let Some(out) = out.filter(|_| kbit == SHOWN && index == 0 && clip.name == "bundled") {
                 pictures(clip, &payloads, out)?;
             }
         }
+        Ok(rows)
+    })?;
+    let rows = rows.concat();
+    for quality in Quality::ALL {
+        table(clip, quality, &rows, &baseline);
+        if let Some(out) = out {
+            plots(clip, quality, &rows, out)?;
+        }
     }
-    let Some(out) = out else { return Ok(()) };
-    for (count, lines) in [(2, [0, 1, 2, 5, 6]), (4, [0, 3, 4, 7, 8])] {
+    Ok(())
+}
+
+fn table(clip: &Clip, quality: Quality, rows: &[Row], baseline: &[Seen]) {
+    println!("\n{}: {}, in brackets what one frame in twenty is below\n", clip.name, quality.name());
+    println!(
+        "| asked, kbit/s | | k = 1 | k = 2 | k = 3 | k = 4 | below one stream that sends as much | sent, kbit/s |"
+    );
+    println!("|---:|---|---:|---:|---:|---:|---:|---:|");
+    let baseline: Vec<(f64, f64)> = baseline.iter().map(|one| (one.kbit(), quality.mean(one))).collect();
+    for row in rows {
+        let (all, name) = (row.all(), row.name);
+        let mut cells: Vec<String> = row.seen.iter().map(|seen| quality.cell(seen)).collect();
+        cells.resize(4, String::new());
+        let asked = if row.of.is_none() { row.asked.to_string() } else { String::new() };
+        let below = at(&baseline, all.kbit()) - quality.mean(all);
+        let below = match (row.of, quality) {
+            (None, _) => String::new(),
+            (_, Quality::Psnr) => format!("{below:.2}"),
+            (_, Quality::Ssim) => format!("{below:.4}"),
+        };
+        println!("| {asked} | {name} | {} | {below} | {:.0} |", cells.join(" | "), all.kbit());
+    }
+}
+
+fn plots(clip: &Clip, quality: Quality, rows: &[Row], out: &Path) -> Outcome<()> {
+    let name = &clip.name;
+    for of in [Descriptions::Two, Descriptions::Four] {
+        let mut lines = vec![line("one stream", false)];
+        for row in rows {
+            let place = |seen: &Seen| (seen.kbit(), quality.mean(seen));
+            let mut add = |name: &str, is_dashed: bool, seen: &Seen| match lines
+                .iter_mut()
+                .find(|line| line.name == name)
+            {
+                Some(line) => line.points.push(place(seen)),
+                None => lines.push(Line { points: vec![place(seen)], ..line(name, is_dashed) }),
+            };
+            match row.of {
+                None => add(row.name, false, row.all()),
+                Some(own) if own == of => {
+                    add(&format!("{}: one of them", row.name), true, &row.seen[0]);
+                    add(&format!("{}: all {}", row.name, of.count()), false, row.all());
+                }
+                Some(_) => {}
+            }
+        }
         let plot = Plot {
-            title: format!("{name}, {count} descriptions"),
+            title: format!("{name}, {} descriptions", of.count()),
             across: "kbit/s sent, all descriptions together".to_owned(),
-            up: "PSNR of the luma, dB".to_owned(),
+            up: quality.name().to_owned(),
             ticks: RATES.map(|kbit| kbit as f64).to_vec(),
+            unit: quality.unit(),
             has_dots: true,
         };
-        let lines: Vec<Line> = lines.into_iter().filter_map(|index| curves.get(index).cloned()).collect();
-        std::fs::write(out.join(format!("rates-{name}-{count}.svg")), plot.svg(&lines))?;
+        let file = format!("rates-{}{name}-{}.svg", quality.mark(), of.count());
+        std::fs::write(out.join(file), plot.svg(&lines))?;
     }
     Ok(())
 }
@@ -107,15 +140,6 @@ fn at(curve: &[(f64, f64)], kbit: f64) -> f64 {
 
 fn line(name: &str, is_dashed: bool) -> Line {
     Line { name: name.to_owned(), points: Vec::new(), is_dashed }
-}
-
-fn cell(seen: &Seen) -> String {
-    format!("{:.2} ({:.1})", seen.mean(), seen.low())
-}
-
-fn times(seen: &Seen, frames: usize) -> String {
-    let ms = |time: std::time::Duration| time.as_secs_f64() * 1e3 / frames as f64;
-    format!("{:.1}, {:.1}", ms(seen.coding), ms(seen.decoding))
 }
 
 /// Filmed, one stream, one description where it has a good picture and where it has a low one, both.

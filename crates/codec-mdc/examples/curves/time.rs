@@ -6,9 +6,10 @@ use codec_av1::Structure;
 use codec_mdc::{Descriptions, Scheme};
 
 use crate::losses::Path;
-use crate::measure::{Outcome, Seen, lossy, single};
+use crate::measure::{FPS, Outcome, Seen, lossy, single};
 use crate::plot::{Line, Plot};
-use crate::{Clip, wall};
+use crate::quality::Quality;
+use crate::{Clip, together, wall};
 
 /// All descriptions together, in kbit/s.
 const RATE: u64 = 300;
@@ -40,67 +41,102 @@ fn kinds() -> Outcome<[(&'static str, Kind); 6]> {
     ])
 }
 
+/// What came of one kind, with each share of losses.
+struct Row {
+    name: &'static str,
+    kind: Kind,
+    seen: Vec<Seen>,
+    /// The first run with 5 % lost.
+    one_run: Seen,
+}
+
 pub(crate) fn measure(clip: &Clip, out: Option<&FilePath>) -> Outcome<()> {
-    let Clip { name, frames } = clip;
-    println!(
-        "\n{name}, {RATE} kbit/s, losses in bursts of {BURST} frames on each path, {SEEDS} runs: PSNR in dB (one frame in twenty is below), frames shown on\n"
-    );
-    println!(
-        "| | sent, kbit/s | {} |",
-        LOSSES.map(|lost| format!("{} % lost", lost as f64 / 10.0)).join(" | ")
-    );
-    println!("|---|---:|{}", "---:|".repeat(LOSSES.len()));
-    let mut curves = Vec::new();
-    let mut over_time = Vec::new();
-    for (what, kind) in kinds()? {
+    let rows = together(kinds()?, |(name, kind)| {
         // Encoders miss their rate by some: asked for so that as much is sent.
         let mut asked = RATE;
         for _ in 0..2 {
             let sent = run(clip, kind, (asked, 0, 0))?.kbit();
             asked = (asked as f64 * RATE as f64 / sent).round() as u64;
         }
-        let mut sent = 0.0;
-        let mut cells = Vec::new();
-        let mut points = Vec::new();
+        let mut row = Row { name, kind, seen: Vec::new(), one_run: Seen::default() };
         for lost in LOSSES {
             let mut all = Seen::default();
             for seed in 0..if lost == 0 { 1 } else { SEEDS } {
                 let seen = run(clip, kind, (asked, lost, seed))?;
                 if lost == 50 && seed == 0 {
-                    let psnr = seen.psnr.iter().enumerate().map(|(at, psnr)| (at as f64 / 25.0, *psnr));
-                    over_time.push(Line { name: what.to_owned(), points: psnr.collect(), is_dashed: false });
+                    row.one_run = seen.clone();
                 }
                 all.psnr.extend(seen.psnr);
+                all.ssim.extend(seen.ssim);
                 all.frozen += seen.frozen;
                 all.bytes += seen.bytes;
             }
-            sent += all.kbit() / LOSSES.len() as f64;
-            let frozen = 100.0 * all.frozen as f64 / all.psnr.len() as f64;
-            cells.push(format!("{:.2} ({:.1}), {frozen:.1} %", all.mean(), all.low()));
-            points.push((lost as f64 / 10.0, all.mean()));
+            row.seen.push(all);
         }
-        println!("| {what} | {sent:.0} | {} |", cells.join(" | "));
-        curves.push(Line {
-            name: what.to_owned(),
-            points,
-            is_dashed: matches!(kind, Kind::One | Kind::Striped(_)),
-        });
+        Ok(row)
+    })?;
+    for quality in Quality::ALL {
+        table(clip, quality, &rows);
+        if let Some(out) = out {
+            plots(clip, quality, &rows, out)?;
+        }
     }
-    let Some(out) = out else { return Ok(()) };
+    Ok(())
+}
+
+fn table(clip: &Clip, quality: Quality, rows: &[Row]) {
+    println!(
+        "\n{}, {RATE} kbit/s, losses in bursts of {BURST} frames on each path, {SEEDS} runs: {} (one frame in twenty is below), frames shown on\n",
+        clip.name,
+        quality.name()
+    );
+    println!(
+        "| | sent, kbit/s | {} |",
+        LOSSES.map(|lost| format!("{} % lost", lost as f64 / 10.0)).join(" | ")
+    );
+    println!("|---|---:|{}", "---:|".repeat(LOSSES.len()));
+    for row in rows {
+        let sent = row.seen.iter().map(Seen::kbit).sum::<f64>() / row.seen.len() as f64;
+        let cell = |seen: &Seen| {
+            let frozen = 100.0 * seen.frozen as f64 / seen.psnr.len() as f64;
+            format!("{}, {frozen:.1} %", quality.cell(seen))
+        };
+        let cells: Vec<String> = row.seen.iter().map(cell).collect();
+        println!("| {} | {sent:.0} | {} |", row.name, cells.join(" | "));
+    }
+}
+
+fn plots(clip: &Clip, quality: Quality, rows: &[Row], out: &FilePath) -> Outcome<()> {
+    let name = &clip.name;
+    let line = |row: &Row, is_dashed: bool, points: Vec<(f64, f64)>| Line {
+        name: row.name.to_owned(),
+        points,
+        is_dashed,
+    };
+    let curves = rows.iter().map(|row| {
+        let points =
+            LOSSES.iter().zip(&row.seen).map(|(lost, seen)| (*lost as f64 / 10.0, quality.mean(seen)));
+        line(row, matches!(row.kind, Kind::One | Kind::Striped(_)), points.collect())
+    });
     let mut plot = Plot {
         title: format!("{name}, {RATE} kbit/s, bursts of {BURST} frames"),
         across: "% lost on each path".to_owned(),
-        up: "PSNR of the luma, dB".to_owned(),
+        up: quality.name().to_owned(),
         ticks: LOSSES.map(|lost| lost as f64 / 10.0).to_vec(),
+        unit: quality.unit(),
         has_dots: true,
     };
-    std::fs::write(out.join(format!("losses-{name}.svg")), plot.svg(&curves))?;
+    let file = |what: &str| out.join(format!("{what}-{}{name}.svg", quality.mark()));
+    std::fs::write(file("losses"), plot.svg(&curves.collect::<Vec<_>>()))?;
     plot.title = format!("{name}, {RATE} kbit/s, 5 % lost on each path");
     plot.across = "seconds".to_owned();
-    plot.ticks = (0..=frames.len() / 50).map(|tick| 2.0 * tick as f64).collect();
+    plot.ticks = (0..=clip.frames.len() / 50).map(|tick| 2.0 * tick as f64).collect();
     plot.has_dots = false;
-    let shown = [0, 3, 5].into_iter().filter_map(|index| over_time.get(index).cloned()).collect::<Vec<_>>();
-    std::fs::write(out.join(format!("time-{name}.svg")), plot.svg(&shown))?;
+    let over_time = [0, 3, 5].into_iter().filter_map(|index| rows.get(index)).map(|row| {
+        let values = quality.of(&row.one_run).iter().enumerate();
+        line(row, false, values.map(|(at, value)| (at as f64 / f64::from(FPS), *value)).collect())
+    });
+    std::fs::write(file("time"), plot.svg(&over_time.collect::<Vec<_>>()))?;
     Ok(())
 }
 
