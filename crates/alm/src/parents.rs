@@ -16,6 +16,9 @@ pub(crate) struct Parent {
     /// Stripes that it would not send, and until when it is not told to again.
     pub(crate) refused: u16,
     pub(crate) refused_until: MonoTime,
+    /// It has no place for this receiver, not even as a spare; and how often it had none in a row.
+    pub(crate) full: bool,
+    pub(crate) refusals: u32,
     /// Stripes that it will stop sending: it goes on until others have taken them over, and is not given them again.
     pub(crate) retired: u16,
     /// Anything came from it, be it a sign of life.
@@ -59,6 +62,8 @@ impl Parent {
             best,
             refused: 0,
             refused_until: now,
+            full: false,
+            refusals: 0,
             retired: 0,
             heard: now,
             quiet: false,
@@ -83,13 +88,18 @@ impl Parent {
         self.suspect_until.is_none()
     }
 
+    /// It answers requests, as far as is known: who is full does not.
+    pub(crate) const fn answers(&self) -> bool {
+        self.is_live() && !self.full
+    }
+
     /// It can be given one of these stripes.
     pub(crate) const fn takes(&self, stripes: u16) -> bool {
         self.is_live() && stripes & !(self.retired | self.refused) != 0
     }
 
     pub(crate) const fn is_doubtful(&self) -> bool {
-        self.quiet || self.owed >= DOUBTFUL
+        self.quiet || self.full || self.owed >= DOUBTFUL
     }
 
     /// It owes one more object, or one more chunk.

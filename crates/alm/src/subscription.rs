@@ -149,6 +149,18 @@ impl Subscription {
         self.refused(now, parent, stripes.mask());
     }
 
+    /// Reports that a parent has no place for this receiver: it sends nothing and answers no requests. Others are told to send what it
+    /// was to, and it is asked for a place as a spare after [`Config::refused_for`], then after twice as long each time, up to
+    /// [`Config::refused_most`]. Until then it is given nothing, and asked for nothing as long as there is anybody else.
+    pub fn handle_full(&mut self, now: MonoTime, parent: LinkId) {
+        self.full(now, parent);
+    }
+
+    /// Whether a parent is thought to have a place for this receiver; `None` if it is none.
+    pub fn has_place(&self, parent: LinkId) -> Option<bool> {
+        self.parent(parent).map(|p| !p.full)
+    }
+
     /// The stripes that nobody carries. Without parents that is all of them; with some, those that all of them refused.
     pub fn uncarried(&self) -> StripeSet {
         let whole = (1_u32 << self.config.stripes).wrapping_sub(1) as u16;
@@ -365,6 +377,7 @@ impl Subscription {
             if now.since(*p.well_since.get_or_insert(now)) >= forget_after {
                 p.failures = 0;
             }
+            p.refusals = 0;
             let before = p.own.replace((epoch, seq, now));
             if let Some((_, _, at)) = before {
                 p.own_interval = learned(p.own_interval, now.since(at));

@@ -94,6 +94,77 @@ fn what_all_refuse_nobody_carries_until_somebody_comes_or_it_is_time_to_ask_agai
     assert_eq!((subscription.uncarried(), told.of(9)), (set(0), 4), "better it than nobody");
 }
 
+/// What one that had no place is told, and when, in milliseconds after `from`.
+fn told_again(subscription: &mut Subscription, from: u64, parent: u64) -> (u64, u16) {
+    for millis in from.. {
+        subscription.handle_timeout(at(millis));
+        let told = std::iter::from_fn(|| subscription.poll_action()).find_map(|action| match action {
+            Action::Assign { parent: link, stripes } if link == LinkId(parent) => Some(stripes.mask()),
+            _ => None,
+        });
+        if let Some(told) = told {
+            return (millis - from, told);
+        }
+    }
+    unreachable!()
+}
+
+#[test]
+fn a_parent_without_a_place_is_asked_for_nothing_until_it_is_asked_for_a_place_again() {
+    let (mut subscription, mut told) = four();
+    assert_eq!((subscription.has_place(LinkId(2)), subscription.has_place(LinkId(9))), (Some(true), None));
+    subscription.handle_full(at(10), LinkId(2));
+    told.shares.remove(&2);
+    told.drain(&mut subscription);
+    assert_eq!(told.shares.get(&2), None, "it knows");
+    assert_eq!([0, 1, 3].map(|link| told.of(link) & 4).iter().sum::<u16>(), 4, "{:?}", told.shares);
+    assert_eq!((subscription.uncarried().mask(), told.rebuilds), (0, 0));
+    assert_eq!(subscription.has_place(LinkId(2)), Some(false));
+    // It says so to each thing that was under way; that makes it no longer.
+    subscription.handle_full(at(11), LinkId(2));
+
+    // What is missing is asked of the others.
+    (0..4).for_each(|n| subscription.handle_chunk(at(20), LinkId(n % 2), EPOCH, ChunkSeq(n)));
+    subscription.handle_chunk(at(20), LinkId(0), EPOCH, ChunkSeq(40));
+    let mut asked = Vec::new();
+    for millis in 20..600 {
+        subscription.handle_timeout(at(millis));
+        while let Some(action) = subscription.poll_action() {
+            if let Action::Request { parent, chunks, .. } = action {
+                asked.extend(chunks.iter().map(|_| parent.0));
+            }
+        }
+    }
+    assert!(asked.len() >= 36 && !asked.contains(&2), "{asked:?}");
+
+    // It is asked for a place as a spare, ever less often.
+    assert_eq!(told_again(&mut subscription, 600, 2), (1_410, 0));
+    assert_eq!(subscription.has_place(LinkId(2)), Some(true));
+    let mut now = 2_010;
+    for wait in [4_000, 8_000, 16_000, 30_000, 30_000] {
+        subscription.handle_full(at(now), LinkId(2));
+        assert_eq!(told_again(&mut subscription, now, 2), (wait, 0));
+        now += wait;
+    }
+    // Until it has sent something.
+    subscription.prefer(at(now), LinkId(2), set(4));
+    subscription.handle_chunk(at(now), LinkId(2), EPOCH, ChunkSeq(42));
+    told.drain(&mut subscription);
+    subscription.handle_full(at(now), LinkId(2));
+    assert_eq!(told_again(&mut subscription, now, 2).0, 2_000);
+}
+
+#[test]
+fn where_nobody_has_a_place_others_are_called_for_and_all_are_asked_again() {
+    let (mut subscription, mut told) = four();
+    (0..4).for_each(|link| subscription.handle_full(at(10), LinkId(link)));
+    told.drain(&mut subscription);
+    assert_eq!((subscription.uncarried(), told.rebuilds), (set(15), 1));
+    subscription.handle_timeout(at(2_010));
+    told.drain(&mut subscription);
+    assert_eq!((0..4).map(|link| told.of(link)).collect::<Vec<_>>(), [1, 2, 4, 8]);
+}
+
 #[test]
 fn a_refusal_of_what_was_about_to_move_leaves_it_where_it_was() {
     let (mut subscription, mut told) = (Subscription::new(Config::default()).unwrap(), Told::default());

@@ -35,4 +35,4 @@ pub use frame::{
 };
 pub use lane::{LANE_EXPORTED_LEN, LANE_EXPORTER_LABEL, lane_context};
 pub use message::{Control, DirectPort, PeerAddress, REMOVED, Start, StoredAt, StoredSymbol};
-pub use quota::OverQuota;
+pub use quota::{NoRoom, OverQuota};

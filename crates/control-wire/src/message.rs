@@ -1,11 +1,11 @@
 //! The messages.
 
-use crate::OverQuota;
 use crate::bounded::{
     MAX_CONSENT_LEN, MAX_CONSENTS, MAX_EVIDENCE_LEN, MAX_GOSSIP_ENTRIES, MAX_GOSSIP_ENTRY_LEN,
     MAX_IDENTITY_LEN, MAX_LANE_ADDRESSES, MAX_MANIFEST_LEN, MAX_PERMIT_LEN, MAX_STORED_SYMBOL_LEN,
     MAX_STORED_SYMBOLS, MAX_WHY_LEN, read, write,
 };
+use crate::{NoRoom, OverQuota};
 use core_types::{ChunkSeq, Epoch, LayerPolicy, SessionId, StreamId, StripeSet};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -366,6 +366,13 @@ pub enum Control {
         #[serde(serialize_with = "crate::bounded::write_text::<MAX_WHY_LEN, _>")]
         #[serde(deserialize_with = "crate::bounded::read_text::<MAX_WHY_LEN, _>")]
         why: String,
+    },
+    /// From a parent: I have no place for you in that stream, not even as a spare; the link stays.
+    SubscribeRefused {
+        /// The stream.
+        stream: [u8; 32],
+        /// What there is no room of.
+        why: NoRoom,
     },
 }
 

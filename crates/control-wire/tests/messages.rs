@@ -4,7 +4,7 @@
 use control_wire::{
     Control, Error, MAX_CONSENT_LEN, MAX_CONSENTS, MAX_EVIDENCE_LEN, MAX_GOSSIP_ENTRIES,
     MAX_GOSSIP_ENTRY_LEN, MAX_IDENTITY_LEN, MAX_LANE_ADDRESSES, MAX_MANIFEST_LEN, MAX_PERMIT_LEN,
-    MAX_STORED_SYMBOL_LEN, MAX_STORED_SYMBOLS, MAX_WHY_LEN, OverQuota, PREFIX_LEN, Start, StoredAt,
+    MAX_STORED_SYMBOL_LEN, MAX_STORED_SYMBOLS, MAX_WHY_LEN, NoRoom, OverQuota, PREFIX_LEN, Start, StoredAt,
     StoredSymbol, decode, encode, lane_context,
 };
 use proptest::prelude::*;
@@ -61,6 +61,8 @@ fn recent() -> impl Strategy<Value = Control> {
             evidence
         }),
         any::<[u8; 32]>().prop_map(|stream| Control::Sheds { stream }),
+        (any::<[u8; 32]>(), any::<u8>())
+            .prop_map(|(stream, why)| Control::SubscribeRefused { stream, why: why.into() }),
         prop::collection::vec(bytes(200), 0..=MAX_CONSENTS)
             .prop_map(|consents| Control::Consent { consents }),
         (any::<[u8; 32]>(), any::<Option<[u32; 3]>>(), bytes(200)).prop_map(|(content, from, grant)| {
@@ -189,6 +191,11 @@ fn message_numbers_and_field_order_are_the_wire() {
     assert_eq!(hex(&found(2, 1)), [33, 2, 7, 7, 5, 1, 8]);
     assert_eq!(hex(&Control::Sheds { stream: holder }), [&[34][..], &holder].concat());
     assert!(decode::<Control>(&[32]).is_err());
+    let full = |why| Control::SubscribeRefused { stream: holder, why };
+    let known = [NoRoom::Subscribers, NoRoom::Quota, NoRoom::Uplink, NoRoom::Other(3), NoRoom::Other(255)];
+    for (why, byte) in known.into_iter().zip([0, 1, 2, 3, 255]) {
+        assert_eq!(hex(&full(why)), [&[41][..], &holder, &[byte]].concat());
+    }
 }
 
 #[test]

@@ -62,7 +62,7 @@ impl Subscription {
         let parent = self.whom_to_ask(seq, attempts).and_then(|link| self.parent(link));
         // A single parent knows what is on its way, and sends nothing twice: to ask it too early costs a message, to ask it too
         // late costs what was lost. Another one would send it once more.
-        let live = self.parents.iter().filter(|p| p.is_live()).count();
+        let live = self.parents.iter().filter(|p| p.answers()).count();
         let answer = parent.filter(|_| live > 1).map_or(Default::default(), |p| p.answer);
         // Each of the others is asked once before anybody is given more time.
         let others = u8::try_from(live).unwrap_or(u8::MAX).saturating_sub(1).max(1);
@@ -145,7 +145,7 @@ impl Subscription {
     /// 1 when it has taken as long as a chunk is waited for, and one more for each half of that on top; 0 while there is but one
     /// parent to ask: that one answers all requests or none.
     fn late_by(&self, now: MonoTime, object: &super::Object) -> u64 {
-        let live = self.parents.iter().filter(|p| p.is_live()).count();
+        let live = self.parents.iter().filter(|p| p.answers()).count();
         let half = self.config.request_within.max(LEAST) / 2;
         let halves = now.since(object.first_at).as_micros().checked_div(half.as_micros()).unwrap_or(0);
         if live > 1 { u64::try_from(halves).unwrap_or(u64::MAX).saturating_sub(1) } else { 0 }
@@ -189,7 +189,8 @@ impl Subscription {
             able.get(at).copied()
         };
         choose(&|p| p.is_live() && !p.is_doubtful())
-            .or_else(|| choose(&|p| p.is_live()))
+            .or_else(|| choose(&|p| p.answers()))
+            .or_else(|| choose(&|p| !p.full))
             .or_else(|| choose(&|_| true))
     }
 }

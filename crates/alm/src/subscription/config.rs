@@ -41,8 +41,11 @@ pub struct Config {
     /// [`handle_sign`](super::Subscription::handle_sign) on.
     pub quiet_after: Duration,
 
-    /// How long a parent is not told to send again what it refused.
+    /// How long a parent is not told to send again what it refused, nor asked again for a place that it had not; the latter twice as
+    /// long each further time.
     pub refused_for: Duration,
+    /// The longest that becomes.
+    pub refused_most: Duration,
     /// How long a parent that fell silent is given no stripes; twice as long each further time.
     pub suspect_for: Duration,
     /// The longest that becomes.
@@ -76,6 +79,7 @@ impl Default for Config {
             grace: Duration::from_millis(300),
             quiet_after: Duration::from_secs(3),
             refused_for: Duration::from_secs(2),
+            refused_most: Duration::from_secs(30),
             suspect_for: Duration::from_secs(2),
             suspect_most: Duration::from_secs(30),
             forget_after: Duration::from_secs(30),
@@ -91,6 +95,12 @@ impl Config {
     pub(crate) fn back_off(&self, failures: u32) -> Duration {
         let doubled = self.suspect_for.saturating_mul(1 << failures.saturating_sub(1).min(16));
         doubled.min(self.suspect_most)
+    }
+
+    /// How long a parent is not asked for a place that had none so often in a row.
+    pub(crate) fn full_for(&self, refusals: u32) -> Duration {
+        let doubled = self.refused_for.saturating_mul(1 << refusals.saturating_sub(1).min(16));
+        doubled.min(self.refused_most).max(LEAST)
     }
 
     /// How long to wait for a chunk of a parent that is late by so much.

@@ -26,14 +26,20 @@ impl Subscription {
             });
             self.deal(now);
         }
-        let mut is_over = false;
+        let (mut is_over, mut again) = (false, Vec::new());
         for parent in self.parents.iter_mut().filter(|p| p.refused != 0 && now >= p.refused_until) {
             parent.refused = 0;
             is_over = true;
+            if core::mem::take(&mut parent.full) {
+                again.push(parent.link);
+            }
         }
         if is_over {
             self.deal(now);
         }
+        // Who is given nothing now may at least be a spare, if there is a place.
+        again.retain(|link| self.parent(*link).is_some_and(|p| p.mask == 0));
+        again.into_iter().for_each(|link| self.assign(link));
         for link in self.links(|_, p| p.move_at.is_some_and(|at| now >= at)) {
             self.move_back(now, link);
         }
@@ -148,16 +154,35 @@ impl Subscription {
     /// A parent sends less than it was told to.
     pub(super) fn refused(&mut self, now: MonoTime, link: LinkId, stripes: u16) {
         let until = now.plus(self.config.refused_for.max(super::config::LEAST));
+        self.refused_until(now, link, stripes, until);
+    }
+
+    /// A parent has no place for this receiver. What was sent to it before it said so may have it say so again.
+    pub(super) fn full(&mut self, now: MonoTime, link: LinkId) {
+        let config = self.config;
+        let Some(parent) = self.parents.iter_mut().find(|p| p.link == link && !p.full) else { return };
+        if now.since(parent.refused_until) >= config.forget_after {
+            parent.refusals = 0;
+        }
+        parent.full = true;
+        parent.refusals = parent.refusals.saturating_add(1);
+        let until = now.plus(config.full_for(parent.refusals));
+        self.refused_until(now, link, u16::MAX, until);
+    }
+
+    fn refused_until(&mut self, now: MonoTime, link: LinkId, stripes: u16, until: MonoTime) {
         let Some(parent) = self.parents.iter_mut().find(|p| p.link == link) else { return };
         parent.refused |= stripes;
         parent.refused_until = until;
+        let is_full = parent.full;
         let lost = parent.mask & stripes;
         parent.mask &= !stripes;
         let (ended, going_on) = std::mem::take(&mut self.handovers)
             .into_iter()
             .partition::<Vec<_>, _>(|h| h.stripe & stripes != 0 && (h.to == link || h.from == link));
         self.handovers = going_on;
-        let mut told = vec![link];
+        // Who has no place for us has nothing to be told.
+        let mut told = if is_full { Vec::new() } else { vec![link] };
         for handover in ended.iter().filter(|h| h.to == link) {
             // Who carried the stripe before goes on: it was not told to stop.
             let goes_on = |p: &Parent| p.is_live() && p.refused & handover.stripe == 0;

@@ -344,6 +344,11 @@ impl RelayCore {
         self.codecs.keys().copied()
     }
 
+    /// Whether anything is taken over that link, or may be asked for.
+    pub(crate) fn is_child(&self, link: LinkId) -> bool {
+        self.relay.subscriptions(link) > 0
+    }
+
     /// Links over which a stream is taken, in whole or in part.
     pub(crate) fn children(&self) -> usize {
         self.links.keys().filter(|link| self.relay.subscriptions(**link) > 0).count()

@@ -288,6 +288,11 @@ impl RelayNode {
             Control::OverQuota { what, limit, .. } => {
                 tracing::warn!(?what, limit, "the host leaves out what is over a quota");
             }
+            Control::SubscribeRefused { .. } => {
+                // There is nobody else to carry it from.
+                let why = "it feeds as many relays as it can".into();
+                return Err(Error::Refused { peer: self.ticket.host, why });
+            }
             _ => {
                 let peer = self.ticket.host.to_string();
                 return Err(Error::Peer { peer, why: "an unexpected message".into() });

@@ -3,7 +3,7 @@
 use super::core::RelayCore;
 use crate::net::Control;
 use av_relay::{Error, Measure, StartAt};
-use control_wire::Start;
+use control_wire::{NoRoom, Start};
 use core_types::{ChunkSeq, Epoch, LayerPolicy, LinkId, MonoTime, StreamId, StripeSet};
 use std::time::Duration;
 
@@ -182,6 +182,10 @@ impl RelayCore {
         };
         let Err(error) = self.relay.subscribe(now, link, stream, policy, stripes, start) else { return };
         self.requests_refused.count(&error);
+        if let Some(why) = no_room(&error) {
+            // It goes elsewhere now, and may ask again. The link has other uses: other streams, what peers tell of one another.
+            return self.send(link, &Control::SubscribeRefused { stream: stream.0, why });
+        }
         // Who asks for nothing lacks nothing. Anybody else has to go elsewhere, and is not to wait for what never comes.
         if !stripes.is_empty() {
             self.refuse(link, error.to_string());
@@ -202,6 +206,15 @@ impl RelayCore {
             let message = Control::OverQuota { stream: None, what: on_wire(what), limit: limit as u64 };
             self.send(link, &message);
         }
+    }
+}
+
+/// What there is no room of, as a peer is told, if that is why a subscription is refused.
+const fn no_room(error: &Error) -> Option<NoRoom> {
+    match error {
+        Error::Full { .. } | Error::OverQuota { what: Measure::Subscribers, .. } => Some(NoRoom::Subscribers),
+        Error::OverQuota { .. } => Some(NoRoom::Quota),
+        _ => None,
     }
 }
 

@@ -110,6 +110,8 @@ pub struct Snapshot {
     pub rejoins: u64,
     /// Parents that fell silent.
     pub suspected: u64,
+    /// Times that a parent had no place for this watcher in a stream.
+    pub refused: u64,
     /// Times that a parent was left because less than half of its share came.
     pub left: u64,
     /// Watchers that were said not to deliver what they claim.

@@ -6,6 +6,7 @@ mod host_link;
 mod membership;
 mod neighbours;
 mod parents;
+mod refusal;
 mod serving;
 mod spread;
 
@@ -285,6 +286,7 @@ impl Watcher {
                 }
             }
             Control::Sheds { stream } => self.excuse(self.host, StreamId(stream)),
+            Control::SubscribeRefused { stream, why } => self.no_place(self.host, StreamId(stream), why),
             message @ (Control::Consent { .. } | Control::Tombstone { .. }) => {
                 if let Some(recorder) = &self.recorder {
                     recorder.hear_host(message);

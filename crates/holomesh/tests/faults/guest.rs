@@ -5,13 +5,14 @@ use crate::viewer::PATIENCE;
 use av_mls::Member;
 use av_wire::StreamAnnounce;
 use control_wire::Start;
-use core_types::SessionId;
+use core_types::{SessionId, WallTime};
 use holomesh::keyfile;
 use holomesh::net::{Control, Link, LinkEvent, Net, NetConfig, PeerAddress, Role};
 use holomesh::ticket::Ticket;
+use peer_gossip::{Card, VerifiedCard};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
-use std::time::Instant;
+use std::time::{Instant, UNIX_EPOCH};
 use tokio::sync::mpsc;
 use tokio::time::{timeout, timeout_at};
 
@@ -64,7 +65,12 @@ impl Guest {
 
     /// Links up with a relay and shows the permit. Nothing is subscribed to yet.
     pub(crate) async fn link(&self, relay: usize) -> Link {
-        let mut link = self.net.connect(&self.relays[relay]).await.unwrap();
+        self.link_to(&self.relays[relay]).await
+    }
+
+    /// Likewise, with whoever is there.
+    pub(crate) async fn link_to(&self, address: &PeerAddress) -> Link {
+        let mut link = self.net.connect(address).await.unwrap();
         link.begin();
         link.send(&Control::Permit { permit: self.permit.clone() });
         link
@@ -104,6 +110,21 @@ impl Guest {
                 return event;
             }
             assert!(!matches!(event, LinkEvent::Down(..)), "{event:?}");
+        }
+    }
+}
+
+/// The card of the only watcher that says that it feeds others.
+pub(crate) async fn card(guest: &mut Guest, ticket: &Ticket) -> VerifiedCard {
+    let host = guest.host.peer.identity.clone();
+    let mut heard = std::mem::take(&mut guest.heard);
+    loop {
+        if let Some(card) = heard.iter().find(|entry| entry.first() == Some(&0)) {
+            let now = UNIX_EPOCH.elapsed().unwrap().as_millis() as u64;
+            return Card::verify(&card[1..], ticket.session, &host, WallTime(now)).unwrap();
+        }
+        if let LinkEvent::Control(_, Control::Gossip { entries }) = guest.event().await {
+            heard.extend(entries);
         }
     }
 }

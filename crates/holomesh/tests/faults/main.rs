@@ -4,6 +4,7 @@
 
 mod churn;
 mod floods;
+mod full;
 mod guest;
 mod joining;
 mod memberships;

@@ -1,16 +1,13 @@
 //! Watchers that feed one another, in processes of their own over real sockets.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use crate::guest::Guest;
+use crate::guest::{Guest, card};
 use crate::stage::{Relay, Stage};
 use crate::support::holomesh;
 use crate::viewer::{PATIENCE, Viewer, figure, signal, wait_until};
-use core_types::WallTime;
-use holomesh::net::{Control, Link, LinkEvent};
+use holomesh::net::{Control, LinkEvent};
 use holomesh::ticket::Ticket;
-use peer_gossip::{Card, VerifiedCard};
 use rustix::process::Signal;
-use std::time::UNIX_EPOCH;
 
 fn lending(ticket: &str) -> Viewer {
     Viewer::spawn(holomesh().args(["watch", ticket, "--log", "info", "--uplink", "20000"]))
@@ -55,28 +52,6 @@ fn when_the_only_relay_dies_the_host_and_watchers_go_on() {
     feed_one_another(&viewers, 3);
 }
 
-/// The card of the only watcher that says that it feeds others.
-async fn card(guest: &mut Guest, ticket: &Ticket) -> VerifiedCard {
-    let host = guest.host.peer.identity.clone();
-    let mut heard = std::mem::take(&mut guest.heard);
-    loop {
-        if let Some(card) = heard.iter().find(|entry| entry.first() == Some(&0)) {
-            let now = UNIX_EPOCH.elapsed().unwrap().as_millis() as u64;
-            return Card::verify(&card[1..], ticket.session, &host, WallTime(now)).unwrap();
-        }
-        if let LinkEvent::Control(_, Control::Gossip { entries }) = guest.event().await {
-            heard.extend(entries);
-        }
-    }
-}
-
-async fn link(guest: &Guest, card: &VerifiedCard) -> Link {
-    let mut link = guest.net.connect(&card.address).await.unwrap();
-    link.begin();
-    link.send(&Control::Permit { permit: guest.permit.clone() });
-    link
-}
-
 /// Its permit is good for minutes yet.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_was_a_member_is_fed_by_no_watcher_whatever_permit_it_shows() {
@@ -87,7 +62,7 @@ async fn who_was_a_member_is_fed_by_no_watcher_whatever_permit_it_shows() {
     let ticket: Ticket = ticket.parse().unwrap();
     let mut guest = Guest::join(&ticket, 4_096).await;
     let card = card(&mut guest, &ticket).await;
-    let fed = link(&guest, &card).await;
+    let fed = guest.link_to(&card.address).await;
     guest.subscribe_to_all(&fed);
     guest.sees(&fed, |event| matches!(event, LinkEvent::Chunks(..))).await;
 
@@ -96,7 +71,7 @@ async fn who_was_a_member_is_fed_by_no_watcher_whatever_permit_it_shows() {
     guest.host.close("gone");
     host.wait_for("removed:", PATIENCE);
     wait_until(|| epoch() == Some(3), || viewer.node.said());
-    let again = link(&guest, &card).await;
+    let again = guest.link_to(&card.address).await;
     let refused =
         guest.sees(&again, |event| matches!(event, LinkEvent::Control(_, Control::Refused { .. }))).await;
     let LinkEvent::Control(_, Control::Refused { why }) = refused else { unreachable!() };
@@ -114,7 +89,7 @@ async fn who_makes_peers_up_loses_the_link() {
     let ticket: Ticket = ticket.parse().unwrap();
     let mut guest = Guest::join(&ticket, 4_096).await;
     let card = card(&mut guest, &ticket).await;
-    let fed = link(&guest, &card).await;
+    let fed = guest.link_to(&card.address).await;
     guest.subscribe_to_all(&fed);
     guest.sees(&fed, |event| matches!(event, LinkEvent::Chunks(..))).await;
     let forged = || Control::Gossip { entries: vec![vec![0; 3_000]] };

@@ -73,9 +73,10 @@ impl Watcher {
             // The host's relays do not wait for places that watchers have taken.
             let named = |endpoint: &[u8; 32]| self.relays.iter().any(|relay| relay.endpoint == *endpoint);
             let is_named = named(&relay.endpoint);
-            let active = self.reached.iter().filter(|(endpoint, reached)| {
-                !matches!(reached, Reached::Resting { .. }) && (!is_named || named(endpoint))
-            });
+            let active = self
+                .reached
+                .iter()
+                .filter(|(endpoint, reached)| self.is_of_use(reached) && (!is_named || named(endpoint)));
             if active.count() >= wanted {
                 continue;
             }
@@ -158,7 +159,7 @@ impl Watcher {
     }
 
     /// Leaves a relay alone for a while.
-    fn rest(&mut self, endpoint: [u8; 32], pause: Duration, failures: u32) {
+    pub(super) fn rest(&mut self, endpoint: [u8; 32], pause: Duration, failures: u32) {
         let until = Instant::now() + pause;
         self.reached.insert(endpoint, Reached::Resting { until, failures });
         self.redial_at = Some(self.redial_at.map_or(until, |at| at.min(until)));
@@ -178,6 +179,7 @@ impl Watcher {
             }
             Control::End => self.drop_parent(link),
             Control::Sheds { stream } => self.excuse(link, StreamId(stream)),
+            Control::SubscribeRefused { stream, why } => self.no_place(link, StreamId(stream), why),
             Control::Draining { seconds } => self.move_away(link, Duration::from_secs(seconds.into())),
             Control::OverQuota { what, limit, .. } => {
                 tracing::warn!(%link, ?what, limit, "a relay leaves out what is over a quota");
@@ -299,7 +301,7 @@ impl Watcher {
         self.act();
     }
 
-    fn forget(&mut self, link: LinkId) {
+    pub(super) fn forget(&mut self, link: LinkId) {
         self.mesh.remove_link(link);
         self.links.remove(&link);
         self.lanes.remove(link);
@@ -323,7 +325,7 @@ impl Watcher {
     pub(super) fn has_steady_relay(&self, now: Instant, long: Duration) -> bool {
         self.reached.values().any(|reached| match reached {
             Reached::Linked { link, since, .. } => {
-                now.duration_since(*since) >= long && self.feeder_of(*link).is_none()
+                now.duration_since(*since) >= long && self.feeder_of(*link).is_none() && !self.is_full(*link)
             }
             _ => false,
         })

@@ -9,6 +9,7 @@ use crate::{Clock, Error};
 use alm::estimator::Estimator;
 use av_mls::Member;
 use av_relay::{Limits, Quota};
+use control_wire::NoRoom;
 use core_types::{BitRate, CodecId, KeyId, LinkId, MonoTime, SessionId, StreamId, StripeSet};
 use identity::PublicIdentity;
 use std::collections::BTreeSet;
@@ -59,7 +60,7 @@ impl Serving {
     /// Whether there is a place for another child, with streams of that rate in all.
     pub(super) fn has_place(&self, rate: BitRate) -> bool {
         let children = self.uplink.0.saturating_mul(CHILDREN_FOR_EACH) / rate.0.max(1);
-        (self.children() as u64) < children.max(1) && self.core.links().count() < MAX_LINKS
+        (self.children() as u64) < children.max(1)
     }
 
     /// What it claims to others: what it has shown, or what children may try of it, and never more than it lends.
@@ -91,13 +92,22 @@ impl Serving {
         self.core.link(link).is_some()
     }
 
-    /// What a child asks for.
-    fn handle_control(&mut self, link: LinkId, message: Control, host: &PublicIdentity, members: &Member) {
+    /// What a child asks for, of streams of that rate in all.
+    fn handle_control(
+        &mut self,
+        link: LinkId,
+        message: Control,
+        rate: BitRate,
+        (host, members): (&PublicIdentity, &Member),
+    ) {
         if !self.core.may_ask(link, &message) {
             return;
         }
         match message {
             Control::Permit { permit } => self.take_permit(link, &permit, host, members),
+            Control::Subscribe { stream, .. } if !self.core.is_child(link) && !self.has_place(rate) => {
+                self.core.send(link, &Control::SubscribeRefused { stream, why: NoRoom::Uplink });
+            }
             other => self.core.handle_control(link, other),
         }
     }
@@ -123,18 +133,19 @@ impl Serving {
 impl Watcher {
     /// A peer has dialled us.
     pub(super) fn link_up(&mut self, link: Link) {
-        let rate = self.streams_rate();
         match &mut self.serving {
-            Some(serving) if serving.has_place(rate) => {
+            // Whether there is a place shows when it asks for one.
+            Some(serving) if serving.core.links().count() < MAX_LINKS => {
                 serving.core.add_link(link);
             }
-            Some(_) => link.refuse("this watcher feeds as many as it can"),
+            Some(_) => link.refuse("this watcher has as many links as it can"),
             None => link.refuse("this node serves nobody"),
         }
     }
 
     /// Takes an event of a link to a child, and gives back any other.
     pub(super) fn handle_child(&mut self, event: LinkEvent) -> Option<LinkEvent> {
+        let rate = self.streams_rate();
         let Some(serving) = &mut self.serving else { return Some(event) };
         match event {
             LinkEvent::Control(link, Control::Gossip { entries }) if serving.has(link) => {
@@ -144,7 +155,7 @@ impl Watcher {
             }
             LinkEvent::Control(link, message) if serving.has(link) => {
                 let shows = matches!(message, Control::Permit { .. });
-                serving.handle_control(link, message, &self.host_identity, &self.member);
+                serving.handle_control(link, message, rate, (&self.host_identity, &self.member));
                 if shows && serving.has(link) {
                     self.mesh.add_link(self.clock.now(), link);
                     self.tell();
