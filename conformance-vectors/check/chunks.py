@@ -3,6 +3,7 @@
 from common import Reader, Refused, be, must, refused, same, unique, varint
 from crypto import counted_nonce, expand, open_sealed, seal, sha256
 from faults import apart
+from fountain import read_body
 
 CODECS = {0x01, 0x02, 0x03, 0x04, 0xFF}
 OPAQUE = 0xFF
@@ -85,12 +86,17 @@ def read_content(data):
         return kind, number, (size, repair, symbol, body)
     if kind == 2:
         return kind, None, read.rest()
+    if kind == 3:
+        number, body = read.varint(), read.rest()
+        if not body:
+            raise Refused("malformed", "a number and nothing else")
+        return kind, number, body
     raise Refused("malformed", "no such kind of content")
 
 
 def write_content(kind, number, inner):
-    if kind == 0:
-        return b"\0" + varint(number) + inner
+    if kind in (0, 3):
+        return bytes([kind]) + varint(number) + inner
     if kind == 1:
         size, repair, symbol, body = inner
         return b"\1" + varint(number) + varint(size) + varint(repair) + be(symbol, 3) + body
@@ -169,6 +175,10 @@ def check_inner(file):
         same(open_chunk(key, salt, chunk), plain, f"chunk {number} opened")
         kind, object_number, inner = read_content(plain)
         same(write_content(kind, object_number, inner), plain, f"chunk {number} written")
+        if kind == 3:
+            # What it carries is framed by spec 62 section 2.
+            units, body = read_body(object_number, inner)
+            must(units and body, f"chunk {number}: no unit or no object")
     negative = unique(file["negative"], "negative")
     # All of them come from one chunk, of which one lacks nothing but its last byte.
     head = negative["cut-tag"].bytes("chunk")[:HEADER]

@@ -11,10 +11,13 @@ def check_objects(file):
         same(write_object(*fields, *at), case.bytes("bytes"), name)
         same(read_object(case.bytes("bytes"), *at), fields, f"{name} read")
     for name, case in unique(file["contents"], "contents").items():
-        inner, kind = case.bytes("object"), 0
-        if "symbol" in case:
-            inner, kind = (case["object_len"], case["repair"], case["symbol"], inner), 1
-        must(name.startswith(("object", "symbol")[kind]), f"{name}: content of another kind")
+        if "body" in case:
+            inner, kind = case.bytes("body"), 3
+        elif "symbol" in case:
+            inner, kind = (case["object_len"], case["repair"], case["symbol"], case.bytes("object")), 1
+        else:
+            inner, kind = case.bytes("object"), 0
+        must(name.startswith(("object", "symbol", "", "units")[kind]), f"{name}: content of another kind")
         same(write_content(kind, case.int("object_seq"), inner), case.bytes("bytes"), name)
         same(read_content(case.bytes("bytes")), (kind, case.int("object_seq"), inner), f"{name} read")
     for name, case in unique(file["negative"], "negative").items():

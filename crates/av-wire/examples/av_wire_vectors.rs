@@ -133,12 +133,14 @@ fn inner_seal() -> Result<Value, Box<dyn Error>> {
         },
         Inner::Object { seq: ObjectSeq((1 << 62) - 1), bytes: b"" },
         Inner::Proof { bytes: b"proof" },
+        // One unit over one object, and an object.
+        Inner::Window { seq: ObjectSeq(65), body: b"\x01\x01\x00\x0aa unit....object" },
     ];
     let mut sealer = Sealer::new(keys()?, stream, epoch, CodecId::Av1);
     let mut cases = Vec::new();
     for (number, inner) in contents.iter().enumerate() {
         let layer = Layer { spatial: number as u8, ..Layer::BASE };
-        let place = Place { layer, marks: Marks::from_bits([7, 9, 4, 0][number])? };
+        let place = Place { layer, marks: Marks::from_bits([7, 9, 4, 0, 7][number])? };
         let mut plaintext = Vec::new();
         inner.write(&mut plaintext)?;
         cases.push(json!({

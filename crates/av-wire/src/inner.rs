@@ -1,4 +1,4 @@
-//! What is inside the seal: a whole object, a fountain symbol of one, or a proof.
+//! What is inside the seal: a whole object, by itself or with units of repair, a fountain symbol of one, or a proof.
 
 use crate::head::Head;
 use crate::{Error, FrameDuration, Object, varint};
@@ -9,6 +9,8 @@ pub const MAX_REPAIR: u16 = 2_048;
 
 const TOO_MUCH_REPAIR: Error =
     Error::Malformed { what: "symbol", why: "more than 2048 repair symbols of an object" };
+
+const NO_BODY: Error = Error::Malformed { what: "object with units", why: "nothing follows its number" };
 
 /// The content of a chunk once it is open (spec 20 section 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,12 +41,20 @@ pub enum Inner<'a> {
         /// The proof's bytes.
         bytes: &'a [u8],
     },
+    /// Kind 3: an object with units of repair for those before it, or units alone (spec 62).
+    Window {
+        /// The object's number in the stream; of units alone that of the object that comes next.
+        seq: ObjectSeq,
+        /// Units and object as spec 62 section 2 frames them.
+        body: &'a [u8],
+    },
 }
 
 impl<'a> Inner<'a> {
     const OBJECT: u8 = 0;
     const SYMBOL: u8 = 1;
     const PROOF: u8 = 2;
+    const WINDOW: u8 = 3;
 
     /// Reads what was inside a seal.
     ///
@@ -75,9 +85,16 @@ impl<'a> Inner<'a> {
                 Ok(Self::Symbol { seq, object_len, repair, id, bytes })
             }
             Self::PROOF => Ok(Self::Proof { bytes: rest }),
+            Self::WINDOW => {
+                let seq = ObjectSeq(varint::read(&mut rest)?);
+                if rest.is_empty() {
+                    return Err(NO_BODY);
+                }
+                Ok(Self::Window { seq, body: rest })
+            }
             _ => Err(Error::Malformed {
                 what: "chunk content",
-                why: "kind is not 0 (object), 1 (symbol) or 2 (proof)",
+                why: "kind is not 0 (object), 1 (symbol), 2 (proof) or 3 (object with units)",
             }),
         }
     }
@@ -91,13 +108,14 @@ impl<'a> Inner<'a> {
                 varint::len(seq.0) + sizes + 3 + bytes.len()
             }
             Self::Proof { bytes } => bytes.len(),
+            Self::Window { seq, body } => varint::len(seq.0) + body.len(),
         }
     }
 
     /// Appends the content to `out`.
     ///
     /// # Errors
-    /// [`Error::Malformed`] for an object number above 62 bits, or more than [`MAX_REPAIR`] repair symbols.
+    /// [`Error::Malformed`] for an object number above 62 bits, more than [`MAX_REPAIR`] repair symbols, or an empty body.
     pub fn write(&self, out: &mut Vec<u8>) -> Result<(), Error> {
         let content = Content::new(self)?;
         out.extend_from_slice(content.head.bytes());
@@ -117,7 +135,7 @@ impl<'a> Content<'a> {
     /// Content as it is read after opening.
     ///
     /// # Errors
-    /// [`Error::Malformed`] for an object number above 62 bits, or more than [`MAX_REPAIR`] repair symbols.
+    /// [`Error::Malformed`] for an object number above 62 bits, more than [`MAX_REPAIR`] repair symbols, or an empty body.
     pub fn new(inner: &Inner<'a>) -> Result<Self, Error> {
         let mut head = Head::new();
         let payload = match inner {
@@ -140,6 +158,14 @@ impl<'a> Content<'a> {
             Inner::Proof { bytes } => {
                 head.push(Inner::PROOF);
                 bytes
+            }
+            Inner::Window { seq, body } => {
+                head.push(Inner::WINDOW);
+                head.varint(seq.0)?;
+                if body.is_empty() {
+                    return Err(NO_BODY);
+                }
+                body
             }
         };
         Ok(Self { head, payload })
@@ -180,6 +206,7 @@ mod tests {
                 Inner::Object { seq: ObjectSeq(seq), bytes: &bytes },
                 Inner::Symbol { seq: ObjectSeq(seq), object_len: len, repair, id, bytes: &bytes },
                 Inner::Proof { bytes: &bytes },
+                Inner::Window { seq: ObjectSeq(seq), body: &bytes },
             ] {
                 let mut out = Vec::new();
                 inner.write(&mut out).unwrap();
@@ -193,6 +220,16 @@ mod tests {
             let [high, low] = (0x4000 | repair).to_be_bytes();
             let content = [1, 0, 1, high, low, 0, 0, 0, 7];
             prop_assert_eq!(Inner::parse(&content), Err(TOO_MUCH_REPAIR));
+        }
+
+        #[test]
+        fn units_without_anything_are_refused_both_ways(seq in 0u64..1 << 62) {
+            let mut out = Vec::new();
+            let inner = Inner::Window { seq: ObjectSeq(seq), body: &[] };
+            prop_assert_eq!(inner.write(&mut out), Err(NO_BODY));
+            Inner::Object { seq: ObjectSeq(seq), bytes: &[] }.write(&mut out).unwrap();
+            out[0] = 3;
+            prop_assert_eq!(Inner::parse(&out), Err(NO_BODY));
         }
 
         #[test]

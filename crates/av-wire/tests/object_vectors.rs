@@ -42,8 +42,11 @@ fn objects_are_framed_as_in_the_vectors() {
 #[test]
 fn contents_are_framed_as_in_the_vectors() {
     for case in list(&load("codec/object.json"), "contents") {
-        let (object, bytes) = (hex(&case["object"]), hex(&case["bytes"]));
-        let inner = if case["symbol"].is_u64() {
+        let bytes = hex(&case["bytes"]);
+        let object = hex(if case["body"].is_string() { &case["body"] } else { &case["object"] });
+        let inner = if case["body"].is_string() {
+            Inner::Window { seq: seq(case), body: &object }
+        } else if case["symbol"].is_u64() {
             Inner::Symbol {
                 seq: seq(case),
                 object_len: number(&case["object_len"]) as u32,

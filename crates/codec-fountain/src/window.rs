@@ -60,6 +60,11 @@ impl Pace {
         Ok(Self { units, objects })
     }
 
+    /// Units for each object on average, in thousandths.
+    pub const fn permille(self) -> u32 {
+        self.units as u32 * 1_000 / self.objects as u32
+    }
+
     /// Units that come with object `number`.
     const fn units_of(self, number: u64) -> usize {
         let (units, objects) = (self.units as u64, self.objects as u64);
@@ -79,6 +84,7 @@ impl Default for Pace {
 pub struct WindowConfig {
     span: u8,
     pace: Pace,
+    most: usize,
 }
 
 impl WindowConfig {
@@ -97,14 +103,21 @@ impl WindowConfig {
             let (what, min, max) = ("objects that a unit covers", 1, Self::MAX_SPAN);
             return Err(Error::Window { what, value: span, min, max });
         }
-        Ok(Self { span: span as u8, pace })
+        Ok(Self { span: span as u8, pace, most: usize::MAX })
+    }
+
+    /// Units that would make a body longer than `most` bytes are left out, and the object goes with fewer or none: what does not fit a
+    /// datagram is carried worse than an object without repair.
+    #[must_use]
+    pub const fn within(self, most: usize) -> Self {
+        Self { most, ..self }
     }
 }
 
 impl Default for WindowConfig {
     /// Units over the last ten objects, one with each: of 20 ms each, bursts of up to 100 ms are repaired.
     fn default() -> Self {
-        Self { span: 10, pace: Pace::EACH }
+        Self { span: 10, pace: Pace::EACH, most: usize::MAX }
     }
 }
 

@@ -147,6 +147,75 @@ fn the_last_objects_are_protected_by_units_alone() {
     assert!(encoder.flush().is_none());
 }
 
+/// At the pace of speech, over as many places as a unit covers objects; then there is silence.
+#[test]
+fn in_a_silence_units_come_when_objects_would_have_and_then_none() {
+    for (pace, units) in [
+        (Pace::new(1, 3).unwrap(), [2, 5, 8].as_slice()),
+        (Pace::EACH, &[0, 1, 2, 3, 4, 5, 6, 7]),
+        (Pace::OFF, &[]),
+    ] {
+        let mut encoder = encoder(10, pace);
+        let mut decoder = WindowDecoder::new();
+        assert!(encoder.skip().is_none(), "there is nothing yet");
+        for number in 0..30 {
+            let body = encoder.push(ObjectSeq(number), &object(number)).unwrap();
+            if number != 29 {
+                decoder.push(ObjectSeq(number), body).unwrap();
+            }
+        }
+        let places: Vec<u64> = (0..100)
+            .filter(|_| match encoder.skip() {
+                Some((number, body)) => {
+                    assert_eq!((number, decoder.push(number, body).unwrap()), (ObjectSeq(30), None));
+                    true
+                }
+                None => false,
+            })
+            .collect();
+        assert_eq!(places, units, "{pace:?}");
+        let last = (pace != Pace::OFF).then(|| (ObjectSeq(29), object(29)));
+        assert_eq!(decoder.poll_recovered(), last);
+        // With the next object it begins anew.
+        encoder.push(ObjectSeq(30), &object(30)).unwrap();
+        assert_eq!((0..100).filter(|_| encoder.skip().is_some()).count(), units.len());
+    }
+}
+
+#[test]
+fn what_was_before_a_restart_is_in_no_unit() {
+    let mut encoder = encoder(10, Pace::EACH);
+    for number in 0..20 {
+        encoder.push(ObjectSeq(number), &object(number)).unwrap();
+    }
+    encoder.restart();
+    assert!(encoder.flush().is_none() && encoder.skip().is_none());
+    for number in 20..40 {
+        let body = encoder.push(ObjectSeq(number), &object(number)).unwrap();
+        let covers = if number == 20 { 0 } else { body[1] };
+        assert_eq!(u64::from(covers), (number - 20).min(10), "object {number}");
+        assert_eq!(body[0], u8::from(number > 20));
+    }
+}
+
+/// What does not fit goes with fewer units, or by itself.
+#[test]
+fn units_that_would_make_a_body_too_long_are_left_out() {
+    let config = WindowConfig::new(10, Pace::new(2, 1).unwrap()).unwrap().within(300);
+    let mut encoder = WindowEncoder::new(config);
+    for (number, (len, units)) in
+        [(90, 0), (90, 2), (110, 2), (111, 1), (400, 0), (90, 0)].into_iter().enumerate()
+    {
+        let body = encoder.push(ObjectSeq(number as u64), &vec![7; len]).unwrap();
+        assert_eq!(body[0], units, "object {number}");
+        assert!(body.len() <= 300.max(1 + len), "object {number}");
+    }
+    assert!(encoder.flush().is_none(), "nor alone");
+    encoder.restart();
+    encoder.push(ObjectSeq(6), &[7; 60]).unwrap();
+    assert_eq!(encoder.flush().unwrap().1.len(), 4 + 2 * 62);
+}
+
 #[test]
 fn a_gap_in_the_numbers_begins_anew() {
     let mut encoder = encoder(10, Pace::EACH);

@@ -79,6 +79,21 @@ fn bursts_raise_the_delay_until_they_can_be_repaired() {
     assert!(playout.delay() < ms(150), "{:?}", playout.delay());
 }
 
+/// Units give back what bursts of 60 ms take, the whole burst 60 ms after it: that is no jitter, and waited for all the same.
+#[test]
+fn what_units_give_back_late_is_waited_for() {
+    let lost = |seq: u64| seq % 50 >= 47;
+    let delay = |seq: u64| Some(if lost(seq) { 20 + (50 - seq % 50) * 20 + 40 } else { 20 });
+    let mut arrivals = arriving(spoken(plain(), 1_500), delay);
+    arrivals.iter_mut().for_each(|(_, packet)| packet.was_repaired = lost(packet.seq.0));
+    let mut playout = SoundPlayout::new(SoundConfig::default()).unwrap();
+    let pieces = play(&mut playout, arrivals, 31_000);
+    let late = |source| pieces.iter().filter(|(now, p)| now.0 > 11_000_000 && p.source == source).count();
+    let (guessed, repaired) = (late(SoundSource::Concealment), late(SoundSource::Repaired));
+    assert!(repaired > 110 && guessed == 0, "{repaired} pieces given back, {guessed} guessed");
+    assert!(playout.delay() < ms(150), "{:?}", playout.delay());
+}
+
 #[test]
 fn a_stall_is_caught_up_with() {
     // Half a second in which nothing comes, then all of it at once.

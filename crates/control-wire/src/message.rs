@@ -374,6 +374,11 @@ pub enum Control {
         /// What there is no room of.
         why: NoRoom,
     },
+    /// To the host, from who forwards: so much is lost of what goes out from here, on the worst way (spec 62 section 5).
+    Losses {
+        /// In thousandths; above 1,000 it counts as that.
+        permille: u16,
+    },
 }
 
 impl Control {

@@ -63,6 +63,7 @@ fn recent() -> impl Strategy<Value = Control> {
         any::<[u8; 32]>().prop_map(|stream| Control::Sheds { stream }),
         (any::<[u8; 32]>(), any::<u8>())
             .prop_map(|(stream, why)| Control::SubscribeRefused { stream, why: why.into() }),
+        any::<u16>().prop_map(|permille| Control::Losses { permille }),
         prop::collection::vec(bytes(200), 0..=MAX_CONSENTS)
             .prop_map(|consents| Control::Consent { consents }),
         (any::<[u8; 32]>(), any::<Option<[u32; 3]>>(), bytes(200)).prop_map(|(content, from, grant)| {
@@ -218,6 +219,7 @@ fn messages_of_what_is_stored_have_these_bytes() {
         hex(&Control::FetchRefused { content, why: "no".into() }),
         [&[40][..], &content, &[2, b'n', b'o']].concat()
     );
+    assert_eq!(hex(&Control::Losses { permille: 300 }), [42, 0xac, 2]);
 }
 
 #[test]

@@ -68,7 +68,8 @@ fn a_whole_clip_goes_through_a_relay_in_another_process() {
     let mut host = {
         let mut command = holomesh();
         command.arg("host").arg(asset("clip.ivf")).args(["--wait", "--parents", "2"]);
-        command.arg("--audio").arg(asset("speech.wav")).stdin(std::process::Stdio::piped());
+        command.arg("--audio").arg(asset("speech.wav")).args(["--dtx", "false"]);
+        command.stdin(std::process::Stdio::piped());
         Node::spawn(&mut command)
     };
     let ticket = host.first_line();

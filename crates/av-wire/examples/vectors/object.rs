@@ -85,6 +85,14 @@ fn contents() -> Result<Vec<Value>, Failed> {
             "object": hex(&object), "bytes": hex(&bytes),
         }));
     }
+    let body: [u8; 8] = counting(0x30);
+    for (id, seq) in [("units", 63), ("units-two-bytes", 64), ("units-latest", TOP)] {
+        let mut bytes = Vec::new();
+        Inner::Window { seq: ObjectSeq(seq), body: &body }.write(&mut bytes)?;
+        cases.push(
+            json!({ "id": id, "object_seq": seq.to_string(), "body": hex(&body), "bytes": hex(&bytes) }),
+        );
+    }
     Ok(cases)
 }
 
@@ -104,7 +112,7 @@ fn negative() -> Vec<Value> {
     ];
     let contents = [
         ("content-empty", ""),
-        ("content-of-no-kind", "030000"),
+        ("content-of-no-kind", "040000"),
         ("content-highest-kind", "ff0000"),
         ("content-cut-in-number", "0080"),
         ("content-number-longer-than-needed", "004001aa"),
@@ -113,6 +121,9 @@ fn negative() -> Vec<Value> {
         ("symbol-with-more-repair-than-any", "0100 01 4801 000000 aa"),
         ("symbol-empty", "0100 01 00 000000"),
         ("symbol-cut-in-id", "0100 01 00 0000"),
+        ("units-without-anything", "0300"),
+        ("units-cut-in-number", "0380"),
+        ("units-number-longer-than-needed", "034001aa"),
     ];
     let objects = objects.into_iter().map(|(id, seq, frame, bytes)| {
         let bytes = bytes_of(bytes);

@@ -4,6 +4,9 @@ use super::{LENGTH, MAX_INDEX, WindowConfig};
 use crate::Error;
 use core_types::ObjectSeq;
 
+/// Bytes of a body with units in front of them.
+pub(super) const UNITS_HEAD: usize = 4;
+
 /// An object with its units as it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Body<'a> {

@@ -1,6 +1,6 @@
 //! Objects to objects with units.
 
-use super::body::write_head;
+use super::body::{UNITS_HEAD, write_head};
 use super::{LENGTH, MAX_INDEX, Pace, WindowConfig, factor};
 use crate::Error;
 use core::fmt;
@@ -48,6 +48,8 @@ pub struct WindowEncoder {
     kept: usize,
     /// Units that object `next` has had so far.
     used: usize,
+    /// How often it was due and there was none.
+    waited: u8,
     out: Vec<u8>,
     factors: Vec<u8>,
 }
@@ -62,6 +64,7 @@ impl WindowEncoder {
             next: 0,
             kept: 0,
             used: 0,
+            waited: 0,
             out: Vec::new(),
             factors: Vec::new(),
         }
@@ -70,6 +73,11 @@ impl WindowEncoder {
     /// From the next object on, so much repair: as the loss on the way asks.
     pub const fn set_pace(&mut self, pace: Pace) {
         self.config.pace = pace;
+    }
+
+    /// Forgets the objects so far: no unit to come covers any of them. For who is to read what comes, and not what was.
+    pub const fn restart(&mut self) {
+        (self.kept, self.used, self.waited) = (0, 0, 0);
     }
 
     /// The object `number` with the units that come with it, as a chunk carries them. After a number that does not follow the last one
@@ -83,9 +91,10 @@ impl WindowEncoder {
             return Err(Error::ObjectLength { len: object.len(), max });
         }
         if number.0 != self.next {
-            (self.next, self.kept, self.used) = (number.0, 0, 0);
+            self.restart();
+            self.next = number.0;
         }
-        self.write_units(self.config.pace.units_of(number.0));
+        self.write_units(self.config.pace.units_of(number.0), object.len());
         self.out.extend_from_slice(object);
         self.keep(object);
         Ok(&self.out)
@@ -96,25 +105,39 @@ impl WindowEncoder {
     /// has too. `None` when there is nothing to protect, no pace, or that number has had all the units that it can have.
     pub fn flush(&mut self) -> Option<(ObjectSeq, &[u8])> {
         let Pace { units, objects } = self.config.pace;
-        let count = usize::from(units.div_ceil(objects)).min(MAX_INDEX - self.used);
-        if count == 0 || self.kept == 0 {
+        self.units_alone(usize::from(units.div_ceil(objects)))
+    }
+
+    /// The next object is due and there is none, since nothing is said: units alone, as [`flush`](Self::flush), at the pace at which they would have come
+    /// with objects, and for as many places as a unit covers objects. `None` where there are none for this place.
+    pub fn skip(&mut self) -> Option<(ObjectSeq, &[u8])> {
+        if self.waited >= self.config.span {
             return None;
         }
-        self.write_units(count);
+        let place = self.next.saturating_add(self.waited.into());
+        self.waited += 1;
+        self.units_alone(self.config.pace.units_of(place))
+    }
+
+    fn units_alone(&mut self, count: usize) -> Option<(ObjectSeq, &[u8])> {
+        if self.write_units(count, 0) == 0 {
+            return None;
+        }
         Some((ObjectSeq(self.next), &self.out))
     }
 
-    /// Begins the body of object `next` with up to `count` more units.
-    fn write_units(&mut self, count: usize) {
+    /// Begins the body of object `next`, which will have so many bytes, with up to `count` more units. Gives how many.
+    fn write_units(&mut self, count: usize, object_len: usize) -> usize {
         let span = usize::from(self.config.span).min(self.kept);
-        let count = if span == 0 { 0 } else { count.min(MAX_INDEX - self.used) };
         let covered = self.next - span as u64..self.next;
         let place = |number: u64| (number % WindowConfig::MAX_SPAN as u64) as usize;
         let longest = covered.clone().map(|number| self.lens[place(number)]).max().unwrap_or(0);
         let unit_len = LENGTH + longest;
+        let room = self.config.most.saturating_sub(UNITS_HEAD + object_len) / unit_len;
+        let count = if span == 0 { 0 } else { count.min(MAX_INDEX - self.used).min(room) };
         write_head(&mut self.out, self.used, count, span, unit_len);
         if count == 0 {
-            return;
+            return 0;
         }
         self.factors.clear();
         for index in self.used..self.used + count {
@@ -126,6 +149,7 @@ impl WindowEncoder {
         let factors = Coefficients::new(&self.factors, span);
         Backend::best().combine(factors, slots, &mut self.out[start..]);
         self.used += count;
+        count
     }
 
     /// Object `next` is `object`.
@@ -141,7 +165,7 @@ impl WindowEncoder {
         self.lens[place] = object.len();
         self.next = self.next.saturating_add(1);
         self.kept = (self.kept + 1).min(WindowConfig::MAX_SPAN);
-        self.used = 0;
+        (self.used, self.waited) = (0, 0);
     }
 }
 

@@ -67,8 +67,8 @@ pub struct SoundPiece {
 /// Plays one stream: a jitter buffer whose delay follows the network, the decoder, and what stands in for lost packets.
 ///
 /// - The delay is such that one packet in 50 comes too late, by what was measured over the last ten seconds; a late
-///   packet raises it at once, and it falls by at most 20 ms a second. Where bursts of packets are lost that later ones describe, it
-///   rises further, up to [`SoundConfig::repair_delay`], so that those have come when the lost ones are due.
+///   packet raises it at once, and it falls by at most 20 ms a second. Where bursts of packets are lost that later ones describe, or that
+///   the fountain code brings back, it rises further, up to [`SoundConfig::repair_delay`], so that those have come when the lost ones are due.
 /// - It is changed by whole periods of the sound's own pitch, put in or taken out, and never by a cut.
 /// - A gap is filled at the last moment, by the best there is: a packet that the fountain code brought back is a packet like others;
 ///   else the coarse copy of the packet after the gap; else the deep redundancy of one; else concealment.
@@ -182,7 +182,12 @@ impl SoundPlayout {
             return Ok(Arrival::Stray);
         }
         self.look_for_losses(&packet);
-        self.delay.arrived(self.now, packet.start, packet.length);
+        if packet.was_repaired {
+            // How late that is says nothing of the way, only how long repair is to be waited for, by a delay that is kept no closer than this.
+            self.delay.repairable(self.now + Self::SLACK, packet.start);
+        } else {
+            self.delay.arrived(self.now, packet.start, packet.length);
+        }
         if self.playing.is_some_and(|playing| packet.end() <= playing.head) {
             self.stats.late += 1;
             return Ok(Arrival::Late);

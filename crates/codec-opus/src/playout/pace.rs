@@ -7,7 +7,7 @@ use crate::time::duration;
 
 impl SoundPlayout {
     /// What the delay may be off by before anything is done, 10 ms.
-    const SLACK: i64 = 480;
+    pub(super) const SLACK: i64 = 480;
     /// From here on what is too much is dropped, not squeezed.
     const FAR: i64 = 24_000;
 

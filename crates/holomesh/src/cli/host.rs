@@ -23,6 +23,10 @@ pub(super) struct Options {
     /// Sound: WAV.
     #[arg(long, value_name = "FILE")]
     audio: Option<PathBuf>,
+    /// In silence send a packet of sound now and then, and none between (discontinuous transmission) [default: true for mono sound, false
+    /// for stereo].
+    #[arg(long, value_name = "true|false", requires = "audio")]
+    dtx: Option<bool>,
     /// Play the files round and round.
     #[arg(long = "loop")]
     repeat: bool,
@@ -104,7 +108,7 @@ pub(super) async fn run(options: Options) -> Result<(), Error> {
     video_config.check()?;
     let audio = match audio {
         Some(sound) => {
-            let opus = sound.encoder_config()?;
+            let opus = sound.encoder_config(options.dtx)?;
             Some((Box::new(sound) as Box<dyn BlockSource>, AudioConfig { opus }))
         }
         None => None,
@@ -232,11 +236,12 @@ impl FileSound {
         Ok(Self { path, source, repeat })
     }
 
-    fn encoder_config(&self) -> Result<EncoderConfig, Error> {
+    fn encoder_config(&self, dtx: Option<bool>) -> Result<EncoderConfig, Error> {
         let hz = self.source.sample_rate();
         let sample_rate = SampleRate::from_hz(hz).ok_or_else(|| Error::codec("sound", format!("{hz} Hz")))?;
         let channels = if self.source.channels() == 2 { Channels::Stereo } else { Channels::Mono };
-        Ok(EncoderConfig { sample_rate, channels, ..AudioConfig::through_bursts() })
+        let dtx = dtx.unwrap_or_else(|| AudioConfig::dtx_of(channels));
+        Ok(EncoderConfig { sample_rate, channels, dtx, ..AudioConfig::through_bursts() })
     }
 }
 
@@ -290,6 +295,19 @@ mod tests {
         ] {
             assert_eq!(rate_bounds(most, least, None).unwrap(), expected);
         }
+    }
+
+    #[test]
+    fn silence_is_left_out_of_mono_sound_unless_told_otherwise() {
+        let sound = [&["--audio", "speech.wav"][..], &["--dtx", "false"]].concat();
+        assert_eq!(options(&sound).unwrap().dtx, Some(false));
+        assert_eq!(options(&sound[..2]).unwrap().dtx, None);
+        assert!(options(&["--dtx", "true"]).is_err(), "of what?");
+        assert!(AudioConfig::dtx_of(Channels::Mono) && !AudioConfig::dtx_of(Channels::Stereo));
+        let speech = concat!(env!("CARGO_MANIFEST_DIR"), "/../../assets/speech.wav");
+        let sound = FileSound::open(speech.into(), false).unwrap();
+        let dtx = |asked| sound.encoder_config(asked).unwrap().dtx;
+        assert_eq!([None, Some(true), Some(false)].map(dtx), [true, true, false]);
     }
 
     #[test]

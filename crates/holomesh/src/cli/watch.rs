@@ -106,12 +106,14 @@ pub(super) async fn run(options: Options) -> Result<(), Error> {
                 let now = state.snapshot();
                 if let Some(epoch) = now.epoch {
                     eprintln!(
-                        "epoch {epoch}  parents {}{}  pictures {} ({} lost)  sound {} ({} concealed)  repaired {}",
+                        "epoch {epoch}  parents {}{}  pictures {} ({} lost)  sound {} ({} repaired, {} recovered, {} concealed)  repaired {}",
                         now.parents,
                         if lends { format!("  children {}", now.children) } else { String::new() },
                         now.played.frames_shown,
                         now.played.frames_lost,
                         now.played.audio_shown,
+                        now.played.audio_repaired,
+                        now.played.audio_recovered,
                         now.played.audio_concealed,
                         now.repaired,
                     );
@@ -121,12 +123,16 @@ pub(super) async fn run(options: Options) -> Result<(), Error> {
     };
     let (played, proofs) = (report.last.played, report.last.proofs);
     eprintln!(
-        "{} pictures shown ({} in fewer layers or descriptions, {} late, {} lost), {} packets of sound ({} concealed), {} chunks could not be opened",
+        "{} pictures shown ({} in fewer layers or descriptions, {} late, {} lost), {} packets of sound ({} by units of repair, {} by FEC, {} by DRED, {} pauses; {} concealed), {} chunks could not be opened",
         played.frames_shown,
         played.frames_reduced,
         played.frames_late,
         played.frames_lost,
         played.audio_shown,
+        played.audio_repaired,
+        played.audio_from_fec,
+        played.audio_from_dred,
+        played.audio_paused,
         played.audio_concealed,
         report.last.undecryptable,
     );

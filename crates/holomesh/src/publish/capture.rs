@@ -5,7 +5,7 @@ use super::{EncoderControl, RateBounds, StreamKind};
 use crate::Error;
 use codec_av1::{Frame, LibaomEncoder, Packet, Rav1eEncoder, SimulcastEncoder, Structure, VideoEncoder};
 use codec_mdc::Descriptions;
-use codec_opus::{EncoderConfig as OpusConfig, OpusEncoder};
+use codec_opus::{Channels, EncoderConfig as OpusConfig, OpusEncoder, OpusPacket};
 use core_types::{BitRate, FrameRate, FrameSize, Layer, MediaTime, ObjectClass};
 use std::sync::Arc;
 use std::thread;
@@ -123,7 +123,8 @@ impl VideoConfig {
 /// How sound is encoded.
 #[derive(Debug, Clone, Copy)]
 pub struct AudioConfig {
-    /// The Opus encoder's configuration.
+    /// The Opus encoder's configuration. Its expected loss is the most that it is told to expect: it begins with none and follows
+    /// what receivers report, and there is no redundancy while none is expected.
     pub opus: OpusConfig,
 }
 
@@ -139,7 +140,7 @@ pub struct Coded {
 }
 
 impl AudioConfig {
-    /// The encoder's usual configuration, with as much of the past in each packet as bursts of loss ask for.
+    /// The encoder's usual configuration, with as much of the past in each packet as bursts of loss ask for, where some are reported.
     pub fn through_bursts() -> OpusConfig {
         OpusConfig {
             in_band_fec: false,
@@ -148,6 +149,11 @@ impl AudioConfig {
             ..OpusConfig::default()
         }
     }
+
+    /// Whether silence is left out unless somebody says so: of one channel, which is nearly always a voice.
+    pub const fn dtx_of(channels: Channels) -> bool {
+        matches!(channels, Channels::Mono)
+    }
 }
 
 /// An encoded frame or packet on its way to be sealed.
@@ -155,7 +161,8 @@ impl AudioConfig {
 pub struct Encoded {
     /// Which stream it is for.
     pub kind: StreamKind,
-    /// What its layers add to it, the lowest first; or what each of its descriptions has of it.
+    /// What its layers add to it, the lowest first; or what each of its descriptions has of it. None of sound: a silence goes on, of
+    /// which nothing is sent.
     pub parts: Vec<Coded>,
     /// Presentation time.
     pub pts: MediaTime,
@@ -346,8 +353,10 @@ fn run_audio(
     origin: Instant,
     out: &mpsc::Sender<Capture>,
 ) -> Result<(), Error> {
-    let duration = encoder.config().frame.duration();
+    let failed = |e| Error::codec("Opus encoder", e);
+    let (config, duration) = (encoder.config(), encoder.config().frame.duration());
     let micros = duration.as_micros() as u64;
+    let mut was_silent = false;
     for index in 0u64.. {
         let pts = MediaTime(index * micros);
         // A packet can be made only when its last sample has been heard.
@@ -359,10 +368,16 @@ fn run_audio(
             control.end_at(pts);
             break;
         };
-        let payload = encoder.encode(&pcm).map_err(|e| Error::codec("Opus encoder", e))?;
+        expect_loss(&mut encoder, &config, control.expected_loss()).map_err(failed)?;
+        let payload = encoder.encode(&pcm).map_err(failed)?;
+        // Of packets that say that nothing is said, the first says it all.
+        let is_silent = config.dtx && OpusPacket::parse(&payload).is_ok_and(|packet| packet.is_silence());
+        let goes_on = is_silent && was_silent;
+        was_silent = is_silent;
+        let coded = Coded { layer: Layer::BASE, class: ObjectClass::KeyFrame, payload };
         let encoded = Encoded {
             kind: StreamKind::Audio,
-            parts: vec![Coded { layer: Layer::BASE, class: ObjectClass::KeyFrame, payload }],
+            parts: if goes_on { Vec::new() } else { vec![coded] },
             pts,
             duration,
             key_frame: true,
@@ -371,6 +386,19 @@ fn run_audio(
             encoded_at: Instant::now(),
         };
         out.blocking_send(Capture::Encoded(encoded)).map_err(|_| Error::Ended("the node"))?;
+    }
+    Ok(())
+}
+
+/// Tells the encoder what to expect from the next packet on, if that is news. While nothing is lost it spends nothing on it.
+fn expect_loss(encoder: &mut OpusEncoder, most: &OpusConfig, percent: u8) -> Result<(), codec_opus::Error> {
+    let percent = percent.min(most.expected_loss_percent);
+    let redundancy = if percent == 0 { Duration::ZERO } else { most.redundancy };
+    if encoder.config().expected_loss_percent != percent {
+        encoder.set_expected_loss(percent)?;
+    }
+    if encoder.config().redundancy != redundancy {
+        encoder.set_redundancy(redundancy)?;
     }
     Ok(())
 }
@@ -482,6 +510,89 @@ mod tests {
         let seen = capture_from(late, None, BitRate::from_kbit(500), &[]);
         assert_eq!(seen[0].0, 0, "media time begins with it");
         assert!(seen.len() < 24, "others are left out, since it is late for them");
+    }
+
+    /// A voice, then silence, then a voice, in blocks of 20 ms at 16 kHz.
+    struct Spoken {
+        blocks: std::ops::Range<u32>,
+        silence: std::ops::Range<u32>,
+        pcm: Vec<i16>,
+    }
+
+    impl BlockSource for Spoken {
+        fn next(&mut self, samples: usize) -> Result<Option<Vec<i16>>, Error> {
+            let Some(block) = self.blocks.next() else { return Ok(None) };
+            let silent = self.silence.contains(&block);
+            let at = block as usize * samples;
+            let voice = (at..at + samples).map(|n| self.pcm[n % self.pcm.len()]);
+            Ok(Some(if silent { vec![0; samples] } else { voice.collect() }))
+        }
+    }
+
+    fn speech() -> Vec<i16> {
+        let bytes = include_bytes!("../../../../assets/speech.wav");
+        let data = bytes.windows(4).position(|name| name == b"data").unwrap() + 8;
+        bytes[data..][..128_000].chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect()
+    }
+
+    /// Number and payload of each packet of a voice with two seconds of silence in it; of one that is not sent none.
+    fn spoken(opus: OpusConfig, expected_loss: u8) -> Vec<(u64, Option<Vec<u8>>)> {
+        let opus = OpusConfig { sample_rate: codec_opus::SampleRate::Hz16000, ..opus };
+        let control = EncoderControl::default();
+        control.set_expected_loss(expected_loss);
+        let mut source = Spoken { blocks: 0..250, silence: 100..200, pcm: speech() };
+        let (out, mut captured) = mpsc::channel(300);
+        let late = Instant::now() - Duration::from_secs(10);
+        run_audio(&mut source, OpusEncoder::new(opus).unwrap(), &control, late, &out).unwrap();
+        drop(out);
+        let next = || match captured.try_recv().ok()? {
+            Capture::Encoded(encoded) => {
+                let payload = encoded.parts.into_iter().next().map(|part| part.payload);
+                Some((encoded.pts.0 / 20_000, payload))
+            }
+            Capture::End(_) => None,
+        };
+        std::iter::from_fn(next).collect()
+    }
+
+    #[test]
+    fn of_a_silence_its_beginning_is_sent_and_a_packet_now_and_then() {
+        let opus = AudioConfig::through_bursts();
+        let all = spoken(opus, 0);
+        assert_eq!(all.len(), 250);
+        assert!(all.iter().all(|(_, payload)| payload.is_some()), "without DTX each packet is sent");
+        let packets = spoken(OpusConfig { dtx: true, ..opus }, 0);
+        let numbers: Vec<u64> = packets.iter().map(|(number, _)| *number).collect();
+        assert_eq!(numbers, (0..250).collect::<Vec<_>>(), "each has its time, sent or not");
+        // Libopus waits for 200 ms until it believes it, and sends one packet each 400 ms.
+        let sent = |range: std::ops::Range<usize>| packets[range].iter().filter(|(_, p)| p.is_some()).count();
+        assert!((4..=24).contains(&sent(110..200)), "{} of 90 in the silence", sent(110..200));
+        assert_eq!((sent(20..100), sent(205..250)), (80, 45), "and what is said is");
+        let silent: Vec<bool> = packets
+            .iter()
+            .map(|(_, payload)| payload.as_ref().is_some_and(|p| OpusPacket::parse(p).unwrap().is_silence()))
+            .collect();
+        let gaps =
+            packets.windows(2).enumerate().filter(|(_, pair)| pair[0].1.is_some() && pair[1].1.is_none());
+        for (at, _) in gaps {
+            assert!(silent[at], "what is left out after packet {at} follows one that says so");
+        }
+    }
+
+    #[test]
+    fn the_encoder_spends_on_losses_what_is_expected_and_nothing_where_none_are() {
+        let opus = AudioConfig::through_bursts();
+        let mut decoder =
+            codec_opus::OpusDecoder::new(codec_opus::SampleRate::Hz48000, Channels::Mono).unwrap();
+        let mut described = |expected: u8| {
+            let packets = spoken(opus, expected);
+            let packet = packets[90].1.clone().unwrap();
+            decoder.read_redundancy(&packet, Duration::from_secs(1)).unwrap()
+        };
+        assert_eq!(described(0), Duration::ZERO);
+        let (some, much) = (described(5), described(20));
+        assert!(some >= Duration::from_millis(40) && much >= some, "{some:?} and {much:?}");
+        assert_eq!(described(100), much, "no more than the configuration says");
     }
 
     /// Blocks of silence, so many of them.

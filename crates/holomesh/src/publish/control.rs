@@ -57,6 +57,8 @@ pub struct EncoderControl {
     skipped: AtomicU64,
     /// Bits per second; 0 as long as nothing was asked for.
     bit_rate: AtomicU64,
+    /// Percent of the packets of sound that are expected to be lost.
+    expected_loss: AtomicU8,
 }
 
 impl Default for EncoderControl {
@@ -67,6 +69,7 @@ impl Default for EncoderControl {
             end: AtomicU64::new(u64::MAX),
             skipped: AtomicU64::new(0),
             bit_rate: AtomicU64::new(0),
+            expected_loss: AtomicU8::new(0),
         }
     }
 }
@@ -90,6 +93,12 @@ impl EncoderControl {
     /// four pictures later. Until then it is too early to judge what the change did.
     pub fn set_bit_rate(&self, bit_rate: BitRate) {
         self.bit_rate.store(bit_rate.0.max(1), Ordering::Relaxed);
+    }
+
+    /// So many packets of sound are expected to be lost from the next one on, in percent: what the encoder spends on that follows
+    /// from it, up to what its configuration expects.
+    pub fn set_expected_loss(&self, percent: u8) {
+        self.expected_loss.store(percent, Ordering::Relaxed);
     }
 
     /// Stop capturing; what is in the encoder still comes out.
@@ -119,6 +128,11 @@ impl EncoderControl {
     /// In which descriptions a key frame was asked for since, a bit for each.
     pub(super) fn take_key_frame_requests(&self) -> u8 {
         self.key_frames.swap(0, Ordering::Relaxed)
+    }
+
+    /// Percent of the packets of sound that are expected to be lost.
+    pub(super) fn expected_loss(&self) -> u8 {
+        self.expected_loss.load(Ordering::Relaxed)
     }
 
     /// The bit rate that was asked for last, within `bounds`.

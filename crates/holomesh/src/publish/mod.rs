@@ -1,8 +1,10 @@
 //! From capture to sealed chunks: threads that capture and encode in real time, and the streams that seal what they make.
 //!
-//! Two things follow what the first hops are measured to do, and it is the node that measures them:
+//! Three things follow what the hops are measured to do, and it is the node that measures them:
 //! - **Bit rate.** [`VideoConfig::bounds`] says how far; the node calls [`EncoderControl::set_bit_rate`], and the encoder has
 //!   the new target from the next picture on. Every change costs a key frame: the node keeps them rare.
+//! - **Sound.** [`SoundProtection`] says how many units of repair go with it ([`OutStream::set_pace`]) and what its encoder is to expect
+//!   to be lost ([`EncoderControl::set_expected_loss`]).
 //! - **Repair.** The node calls [`OutStream::set_repair`] with the share that the worst hop's loss asks for. There are
 //!   always as many repair symbols as let any one parent fail.
 //!
@@ -17,6 +19,7 @@ mod control;
 mod described;
 mod haste;
 mod observe;
+mod protection;
 mod repair;
 mod stream;
 mod told;
@@ -27,6 +30,7 @@ pub use capture::{
 pub(crate) use capture::{prepare_audio, prepare_video};
 pub use control::{EncoderControl, RateBounds};
 pub use observe::{Observer, Published};
+pub use protection::{Protection, SoundProtection};
 pub use repair::RepairShare;
 #[cfg(test)]
 pub(crate) use stream::tests::announce;

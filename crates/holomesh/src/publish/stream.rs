@@ -2,14 +2,14 @@
 
 use super::repair::Repair;
 use super::told::Told;
-use super::{Coded, RepairShare};
+use super::{Coded, RepairShare, SoundProtection};
 use crate::{Error, descriptions};
 use av_wire::proof::{Grade, Prover, ProverConfig};
 use av_wire::{
     AwsLc, Inner, Media, Object, ObjectFlags, PictureOf, Place, Sealer, StreamAnnounce, StreamKeys,
 };
 use bytes::Bytes;
-use codec_fountain::{BlockShape, Encoder};
+use codec_fountain::{BlockShape, Encoder, Pace, WindowConfig, WindowEncoder};
 use codec_mdc::Description;
 use core_types::{
     CodecId, Epoch, Layer, LayerPolicy, LeafIndex, Marks, MediaTime, MonoTime, ObjectClass, ObjectSeq,
@@ -23,7 +23,7 @@ use std::time::Duration;
 pub enum StreamKind {
     /// Pictures, as fountain symbols.
     Video,
-    /// Sound, as whole objects.
+    /// Sound, as objects with units of repair for those before them.
     Audio,
 }
 
@@ -54,6 +54,9 @@ impl StreamKind {
         }
     }
 }
+
+/// Packets of sound that a unit covers: of 20 ms each, bursts of half of that are repaired.
+const SPAN: usize = 10;
 
 /// An object as sealed chunks, or those of a picture.
 #[derive(Debug)]
@@ -88,6 +91,8 @@ pub struct OutStream {
     id: StreamId,
     fountain: Encoder,
     repair: Repair,
+    /// Of sound, what protects its objects across time.
+    window: Option<WindowEncoder>,
     sealer: Option<Sealer>,
     next_object: u64,
     /// In a stream of several layers, what its objects say of pictures.
@@ -110,6 +115,10 @@ impl OutStream {
         let none = RepairShare::NONE;
         let repair = Repair { parents: announce.parents, share: none, of_detail: none };
         let told = (announce.layers != Layer::BASE).then(Told::default);
+        let window = match kind {
+            StreamKind::Audio => Some(window(&announce)?),
+            StreamKind::Video => None,
+        };
         let (sealer, next_object) = (None, 0);
         Ok(Self {
             kind,
@@ -118,6 +127,7 @@ impl OutStream {
             id,
             fountain,
             repair,
+            window,
             sealer,
             next_object,
             told,
@@ -152,7 +162,8 @@ impl OutStream {
     }
 
     /// Goes on in a new epoch: chunk numbers start at 0 again, under a new key. What was sent in the old one has to be
-    /// proven in it: call [`prove_epoch`](Self::prove_epoch) first.
+    /// proven in it, and its last sound protected: call [`seal_units`](Self::seal_units) and [`prove_epoch`](Self::prove_epoch) first. Whoever
+    /// has the new key alone must learn nothing of what was before, so no unit covers that.
     ///
     /// # Errors
     /// [`Error::Wire`] if keys can't be derived.
@@ -163,6 +174,7 @@ impl OutStream {
         let keys = StreamKeys::<AwsLc>::derive(secret, self.id, own_leaf)?;
         self.sealer = Some(Sealer::new(keys, self.id, epoch, self.announce.codec));
         self.told.iter_mut().for_each(Told::enter_epoch);
+        self.window.iter_mut().for_each(WindowEncoder::restart);
         Ok(())
     }
 
@@ -183,8 +195,45 @@ impl OutStream {
         self.repair.of_detail = share;
     }
 
+    /// From the next packet of sound on, so many units of repair. Pictures have none.
+    pub const fn set_pace(&mut self, pace: Pace) {
+        if let Some(window) = &mut self.window {
+            window.set_pace(pace);
+        }
+    }
+
+    /// A packet of sound is due and there is none, since a silence goes on: units alone, if some are due.
+    ///
+    /// # Errors
+    /// [`Error::Ended`] before the first epoch; [`Error::Wire`] if they can't be sealed.
+    pub fn skip(&mut self) -> Result<Vec<Bytes>, Error> {
+        self.units(WindowEncoder::skip)
+    }
+
+    /// Units alone for the last sound, after which nothing follows in this epoch.
+    ///
+    /// # Errors
+    /// As [`OutStream::skip`].
+    pub fn seal_units(&mut self) -> Result<Vec<Bytes>, Error> {
+        if self.sealer.is_none() {
+            return Ok(Vec::new());
+        }
+        self.units(WindowEncoder::flush)
+    }
+
+    fn units(
+        &mut self,
+        of: impl FnOnce(&mut WindowEncoder) -> Option<(ObjectSeq, &[u8])>,
+    ) -> Result<Vec<Bytes>, Error> {
+        let sealer = self.sealer.as_mut().ok_or(Error::Ended("sealing before the first epoch"))?;
+        let Some((seq, body)) = self.window.as_mut().and_then(of) else { return Ok(Vec::new()) };
+        // Nothing refers to them, and nobody is to leave them out as repair, or they would be missed.
+        let chunk = sealer.seal(first(ObjectClass::Discardable), &Inner::Window { seq, body })?;
+        Ok(vec![chunk.into()])
+    }
+
     /// Seals the next object, of the lowest layer. Pictures become source symbols and repair ([`set_repair`](Self::set_repair)); sound goes
-    /// whole in one chunk, since a lost packet is asked for again or recovered from the next one.
+    /// whole in one chunk, with units that make up for the packets before it ([`set_pace`](Self::set_pace)).
     ///
     /// # Errors
     /// [`Error::Ended`] before the first epoch; [`Error::Codec`] and [`Error::Wire`] for an object above the limits.
@@ -251,7 +300,10 @@ impl OutStream {
         let seq = ObjectSeq(self.next_object);
         let sealed = match self.kind {
             StreamKind::Audio => {
-                let chunk = sealer.seal(first(class), &Inner::Object { seq, bytes })?;
+                // What is too long for units goes by itself, and the next ones cover what follows on it.
+                let body = self.window.as_mut().and_then(|window| window.push(seq, bytes).ok());
+                let inner = body.map_or(Inner::Object { seq, bytes }, |body| Inner::Window { seq, body });
+                let chunk = sealer.seal(first(class), &inner)?;
                 SealedObject { seq, chunks: vec![chunk.into()], source_bytes: bytes.len() }
             }
             StreamKind::Video => {
@@ -326,6 +378,13 @@ impl OutStream {
         let mut seal = |part: &Vec<u8>| sealer.seal(place, &Inner::Proof { bytes: part });
         parts.iter().map(|part| Ok(Bytes::from(seal(part)?))).collect()
     }
+}
+
+/// What protects the sound of a stream. With its units a chunk is no longer than one of pictures: that has a way through.
+fn window(announce: &StreamAnnounce) -> Result<WindowEncoder, Error> {
+    let pace = SoundProtection::new(announce.parents).floor();
+    let config = WindowConfig::new(SPAN, pace).map_err(fountain)?;
+    Ok(WindowEncoder::new(config.within(announce.symbol_size.bytes())))
 }
 
 fn fountain(error: codec_fountain::Error) -> Error {

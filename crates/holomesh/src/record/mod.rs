@@ -14,6 +14,8 @@ mod place;
 mod play;
 mod serve;
 mod settle;
+#[cfg(test)]
+mod sound_tests;
 mod upkeep;
 mod vault;
 mod writer;

@@ -5,6 +5,7 @@ mod gossip;
 mod hops;
 mod transmit;
 
+use super::losses::Told;
 use super::made::Made;
 use super::requests::{REQUESTS, RequestMeter};
 use super::status::{Past, count};
@@ -36,8 +37,8 @@ const UNDER_WAY: Duration = Duration::from_secs(10);
 const MAX_FORMER: usize = 64;
 /// A link over which nothing went for so long, and for which nothing waits, says nothing of what its path takes.
 const RESTING: Duration = Duration::from_secs(1);
-/// Room that every link has for sound: more than a packet of it takes, and less than a symbol of a picture.
-const SOUND: usize = 512;
+/// Room that every link has for sound: more than a packet of it takes with its units, and less than a symbol of a picture.
+const SOUND: usize = 768;
 /// Who waits for the node's uplink waits for so many bytes of it.
 const UPLINK_SHARE: u64 = 16 << 10;
 /// Key-frame requests that wait to be passed on.
@@ -60,6 +61,8 @@ pub(super) struct Served {
     shown: u64,
     /// Chunks that had been shed when its peer was last told.
     shed_told: u64,
+    /// What its peer says is lost of what it forwards, in thousandths, and when it said so.
+    behind: Option<(u16, MonoTime)>,
 }
 
 /// The relay's state machine with its links.
@@ -85,6 +88,8 @@ pub(crate) struct RelayCore {
     looked: MonoTime,
     made: Made,
     repair_needed: u16,
+    worst_loss: u16,
+    told_losses: Told,
     uplink: Uplink,
     /// What the node may send in all by its own settings, and by its permit.
     uplink_rates: (Option<BitRate>, Option<BitRate>),
@@ -128,6 +133,8 @@ impl RelayCore {
             looked: clock.now(),
             made: Made::default(),
             repair_needed: 0,
+            worst_loss: 0,
+            told_losses: Told::default(),
             uplink: Uplink::new(clock.now(), uplink),
             uplink_rates: (uplink, None),
             mesh: None,
@@ -196,6 +203,7 @@ impl RelayCore {
                 busy: (0, MonoTime(0)),
                 shown: 0,
                 shed_told: 0,
+                behind: None,
             },
         );
     }

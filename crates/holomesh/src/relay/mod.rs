@@ -1,6 +1,7 @@
 //! A relay node: registers with a host, carries the streams that it is told of, forwards chunks to whoever may have them.
 
 mod core;
+mod losses;
 mod made;
 mod node;
 mod permits;

@@ -396,8 +396,14 @@ impl RelayNode {
     }
 
     fn handle_timeout(&mut self) -> Result<(), Error> {
-        self.core.handle_timeout(self.clock.now());
+        let now = self.clock.now();
+        self.core.handle_timeout(now);
         self.ask_upstream();
+        if let Some(host) = self.host.link()
+            && let Some(losses) = self.core.losses_to_tell(now)
+        {
+            self.core.send(host, &losses);
+        }
         self.show(Instant::now());
         self.return_to_host(Instant::now())
     }

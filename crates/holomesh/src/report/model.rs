@@ -90,6 +90,15 @@ pub struct WatcherReport {
     pub audio_shown: u64,
     /// Audio packets that were missing and concealed by the decoder.
     pub audio_concealed: u64,
+    /// Audio packets that were lost and played as they were sent: units of repair in later packets gave them back.
+    #[serde(default)]
+    pub audio_by_units: u64,
+    /// Audio packets that were lost and played from the coarse copy in the packet after them (in-band FEC).
+    #[serde(default)]
+    pub audio_by_fec: u64,
+    /// Audio packets that were lost and played from the deep redundancy of a later packet (DRED).
+    #[serde(default)]
+    pub audio_by_dred: u64,
     /// Chunks received over all parents, duplicates apart.
     pub chunks_received: u64,
     /// Source symbols that were lost and rebuilt from repair symbols.
@@ -337,6 +346,7 @@ mod tests {
                 &["downlink_ratio", "parents", "stayed", "role", "stages_ms", "chunks_received"],
             );
             assert_has(watcher, &["chunks_repaired", "audio_concealed", "psnr_frames", "proofs"]);
+            assert_has(watcher, &["audio_by_units", "audio_by_fec", "audio_by_dred"]);
             assert_has(&watcher["proofs"], &["objects", "hybrid", "interim", "unproven", "forged"]);
             assert_has(&watcher["proofs"], &["lost_proofs", "bytes", "downlink_percent"]);
             assert_eq!(keys(&watcher["latency_ms"]), ["p50", "p95", "p99"]);

@@ -17,7 +17,8 @@ use crate::clock::wall_now;
 use crate::mesh::Mesh;
 use crate::net::{Control, Inbox, LossConfig, Net, NetConfig, PeerAddress, Role, Underlay};
 use crate::publish::{
-    AudioConfig, BlockSource, Capture, EncoderControl, FrameSource, Observer, OutStream, VideoConfig,
+    AudioConfig, BlockSource, Capture, EncoderControl, FrameSource, Observer, OutStream, Protection,
+    SoundProtection, VideoConfig,
 };
 use crate::relay::RelayCore;
 use crate::ticket::Ticket;
@@ -199,6 +200,9 @@ struct Host {
     core: RelayCore,
     /// Absent where the encoder's bit rate is fixed.
     rate: Option<EncoderRate>,
+    /// How much sound is protected.
+    protection: SoundProtection,
+    protected: Option<Protection>,
     relays: Relays,
     streams: BTreeMap<Key, OutStream>,
     /// That they may be recorded, signed.
@@ -287,6 +291,8 @@ impl Host {
             packages,
             core,
             rate,
+            protection: SoundProtection::new(config.parents),
+            protected: None,
             relays: Relays::new(),
             streams,
             consents,

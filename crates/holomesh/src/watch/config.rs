@@ -104,6 +104,8 @@ pub struct Snapshot {
     pub missing: u64,
     /// Chunks that came after they were asked for.
     pub repaired: u64,
+    /// Packets of sound that were not here and that units of repair gave back, in time to be played or not.
+    pub sound_by_units: u64,
     /// What the proofs of authorship said.
     pub proofs: ProofStats,
     /// Times that a commit was missing or did not fit, so that it had to come back by an external commit.

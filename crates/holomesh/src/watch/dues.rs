@@ -22,6 +22,8 @@ pub(super) struct Dues {
     heard_of: [Option<MonoTime>; 16],
     heard: Option<MonoTime>,
     began: Option<MonoTime>,
+    /// The publisher has nothing to say for now.
+    rests: bool,
 }
 
 impl Dues {
@@ -34,6 +36,7 @@ impl Dues {
             heard_of: [None; 16],
             heard: None,
             began: None,
+            rests: false,
         }
     }
 
@@ -65,10 +68,15 @@ impl Dues {
         }
     }
 
+    /// Whether the publisher has said that nothing is said: then stripes are silent, and nobody is to blame.
+    pub(super) const fn set_rests(&mut self, rests: bool) {
+        self.rests = rests;
+    }
+
     /// The stripes of which nothing comes here while others go on.
     pub(super) fn lacking(&self, now: MonoTime) -> u16 {
         let stale = |at: Option<MonoTime>| at.is_none_or(|at| now.since(at) > LACKS_AFTER);
-        if self.began.is_none_or(|at| now.since(at) <= LACKS_AFTER) {
+        if self.rests || self.began.is_none_or(|at| now.since(at) <= LACKS_AFTER) {
             return 0;
         }
         let stripes = self.heard_of.iter().take(self.stripes as usize).zip(0_u16..);
@@ -161,6 +169,9 @@ mod tests {
         assert_eq!(dues.lacking(MonoTime::from_millis(399)), 8);
         assert!(!dues.is_silent(MonoTime::from_millis(399), Duration::from_millis(500)));
         assert_eq!(dues.lacking(MonoTime::from_millis(900)), 15);
+        dues.set_rests(true);
+        assert_eq!(dues.lacking(MonoTime::from_millis(900)), 0, "a pause of the publisher's");
+        dues.set_rests(false);
         assert!(dues.is_silent(MonoTime::from_millis(900), Duration::from_millis(500)));
     }
 }

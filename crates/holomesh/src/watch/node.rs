@@ -486,11 +486,13 @@ impl Watcher {
     fn publish_state(&mut self) {
         let mut s = self.snapshot;
         (s.chunks, s.bytes, s.undecryptable, s.missing, s.repaired) = (0, 0, 0, 0, 0);
+        s.sound_by_units = 0;
         s.proofs = ProofStats::default();
         for stream in self.streams.values() {
             s.chunks += stream.stats.chunks;
             s.bytes += stream.stats.bytes;
             s.undecryptable += stream.stats.undecryptable;
+            s.sound_by_units += stream.stats.by_units;
             s.proofs += stream.proofs.stats();
             let repair = stream.subscription.stats();
             s.missing += repair.missing;

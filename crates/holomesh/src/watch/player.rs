@@ -40,10 +40,18 @@ pub struct PlayStats {
     pub frames_lost: u64,
     /// Pictures that came and could not be decoded for want of an earlier one.
     pub frames_undecodable: u64,
-    /// Slots of sound, 20 ms each, played from their packet or recovered from later ones.
+    /// Slots of sound, 20 ms each, played from their packet or recovered from later ones, pauses of the sender's among them.
     pub audio_shown: u64,
-    /// Of these, recovered from later packets.
+    /// Of these, played from packets that units of repair gave back, as they were sent.
+    pub audio_repaired: u64,
+    /// Of those shown, recovered from later packets, not as they were sent: the next two together.
     pub audio_recovered: u64,
+    /// From the coarse copy in the packet after it (in-band FEC).
+    pub audio_from_fec: u64,
+    /// From the deep redundancy of a later packet (DRED).
+    pub audio_from_dred: u64,
+    /// Of those shown, pauses of the sender's (DTX).
+    pub audio_paused: u64,
     /// Slots of sound concealed.
     pub audio_concealed: u64,
 }
@@ -192,7 +200,11 @@ impl Player {
             let recovered = sound.from_coarse_copies + sound.from_redundancy;
             let played = sound.from_packets + sound.from_repaired + sound.paused + recovered;
             stats.audio_shown = SoundPlayer::slots(played);
+            stats.audio_repaired = SoundPlayer::slots(sound.from_repaired);
             stats.audio_recovered = SoundPlayer::slots(recovered);
+            stats.audio_from_fec = SoundPlayer::slots(sound.from_coarse_copies);
+            stats.audio_from_dred = SoundPlayer::slots(sound.from_redundancy);
+            stats.audio_paused = SoundPlayer::slots(sound.paused);
             stats.audio_concealed = SoundPlayer::slots(sound.concealed);
         }
         *self.shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = stats;

@@ -207,6 +207,7 @@ mod tests {
     use crate::publish::{OutStream, announce};
     use av_wire::{AwsLc, Inner, Object, ObjectFlags, Sealer, StreamKeys};
     use bytes::Bytes;
+    use codec_fountain::Pace;
     use core_types::{CodecId, Epoch, Layer, LeafIndex, LinkId, MediaTime, ObjectSeq};
     use identity::{Identity, Seed};
 
@@ -229,6 +230,8 @@ mod tests {
             InStream::new(announce.clone(), alice.public(), proofs, core_types::LayerPolicy::UNCAPPED)
                 .unwrap();
         let mut out = OutStream::new(StreamKind::Audio, announce, &alice).unwrap();
+        // What is lost, or shut out by a forgery, stays away.
+        out.set_pace(Pace::OFF);
         out.enter_epoch(Epoch(1), &SECRET, ALICES_LEAF).unwrap();
         incoming.install(MonoTime(0), Epoch(1), &SECRET, ALICES_LEAF).unwrap();
         Session { alice, out, incoming, sent: 0 }
@@ -371,6 +374,20 @@ mod tests {
         assert_eq!(played.len() as u64, session.stats().hybrid);
         assert_eq!(played.len(), 258, "alice's two whose numbers were taken are missing");
         assert_eq!((session.stats().forged, session.stats().unproven), (1, 1));
+    }
+
+    /// A forgery under a packet's chunk number shuts out the packet's chunk, and not what later ones tell of it.
+    #[test]
+    fn a_packet_whose_place_was_taken_is_given_back_by_units_and_proven() {
+        let mut session = session(Proofs::Strict);
+        session.out.set_pace(Pace::EACH);
+        session.forge(30, 30);
+        (0..260).for_each(|_| session.send(|_| false));
+        session.end();
+        let played = session.played();
+        assert!(played.iter().any(|payload| *payload == 30u64.to_be_bytes()));
+        assert!(!played.iter().any(|payload| payload == b"words never said"));
+        assert_eq!((played.len(), session.stats().forged), (260, 1));
     }
 
     #[test]

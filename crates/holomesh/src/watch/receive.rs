@@ -11,7 +11,9 @@ use av_wire::{ChunkHeader, Inner, Keyring, Media, Object, ObjectFlags, StreamAnn
 use bytes::Bytes;
 use codec_fountain::{BlockShape, Reassembler, ReassemblyLimits};
 use codec_mdc::Description;
+use codec_opus::OpusPacket;
 use control_wire::Start;
+use core::ops::Range;
 use core_types::{
     BitRate, ChunkSeq, Epoch, Layer, LayerPolicy, LinkId, MediaTime, MonoTime, ObjectClass, ObjectSeq,
     StreamId,
@@ -21,8 +23,10 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 mod told;
+mod units;
 
 pub(super) use told::{Before, Told};
+use units::Units;
 
 /// Chunks of an epoch whose key is still on its way that are kept until it comes.
 const STASH: usize = 1_024;
@@ -47,6 +51,8 @@ pub(super) struct Received {
     pub(super) told: Option<Told>,
     pub(super) payload: Vec<u8>,
     pub(super) assembled_at: Instant,
+    /// It was lost, and is here by the units of others.
+    pub(super) was_repaired: bool,
 }
 
 /// What came, counted.
@@ -57,6 +63,19 @@ pub(super) struct ReceiveStats {
     pub(super) undecryptable: u64,
     /// Chunks of epochs before this watcher was a member.
     pub(super) foreign: u64,
+    /// Packets of sound that units gave back.
+    pub(super) by_units: u64,
+}
+
+/// An object that is whole, as it was sealed.
+struct Whole<'a> {
+    seq: ObjectSeq,
+    bytes: &'a [u8],
+    layer: Layer,
+    class: ObjectClass,
+    /// The chunks that it came in, where it was put together from several.
+    chunks: Option<(Epoch, Range<ChunkSeq>)>,
+    was_repaired: bool,
 }
 
 pub(super) struct InStream {
@@ -87,6 +106,7 @@ pub(super) struct InStream {
     next_look: Option<MonoTime>,
     keyring: Keyring,
     reassembler: Reassembler,
+    units: Units,
     stash: VecDeque<(LinkId, Epoch, Bytes, usize)>,
     scratch: Vec<u8>,
 }
@@ -138,6 +158,7 @@ impl InStream {
             keyring: Keyring::new(id),
             reassembler: Reassembler::new(announce.symbol_size, ReassemblyLimits::default())
                 .map_err(|e| Error::codec("fountain decoder", e))?,
+            units: Units::default(),
             stash: VecDeque::new(),
             scratch: Vec::new(),
             announce,
@@ -234,19 +255,26 @@ impl InStream {
         let (epoch, chunk_seq) = (header.epoch, header.chunk_seq);
         let (layer, class) = (opened.header.layer, opened.header.marks.class);
         self.layers.handle_chunk(now, layer);
-        let mut chunks_of = None;
         self.subscription.handle_chunk(now, link, epoch, chunk_seq);
         self.meter.take(now, chunk.len());
         if let Some(opened) = &mut self.opened {
             opened.push(chunk.clone());
         }
-        let (seq, bytes) = match opened.inner {
+        match opened.inner {
             Inner::Object { seq, bytes } => {
                 self.dues.object(now, epoch, chunk_seq.0..chunk_seq.0.saturating_add(1));
                 self.dues.chunk(now, link, (epoch, chunk_seq), chunk.len());
                 let bytes = bytes.to_vec();
                 self.note(&header, seq, (0, 1), chunk);
-                (seq, bytes)
+                self.units.place(seq, (epoch, chunk_seq));
+                let whole = Whole { seq, bytes: &bytes, layer, class, chunks: None, was_repaired: false };
+                self.take_whole(now, whole);
+            }
+            Inner::Window { seq, body } => {
+                self.dues.object(now, epoch, chunk_seq.0..chunk_seq.0.saturating_add(1));
+                self.dues.chunk(now, link, (epoch, chunk_seq), chunk.len());
+                let body = body.to_vec();
+                self.take_units(now, &header, seq, &body, chunk);
             }
             Inner::Symbol { seq, object_len, repair, id, bytes } => {
                 let object_len = object_len as usize;
@@ -276,30 +304,40 @@ impl InStream {
                     Err(error) => return tracing::debug!(%error, "a symbol of no use"),
                 };
                 // The rest is not needed, neither what is lost nor what was left out on the way because this hop loses little.
-                if let Some((chunks, _)) = block {
+                let chunks = block.map(|(chunks, _)| {
                     self.subscription.settle(epoch, chunks.clone());
-                    chunks_of = Some(chunks);
-                }
-                (seq, object)
+                    (epoch, chunks)
+                });
+                let whole = Whole { seq, bytes: &object, layer, class, chunks, was_repaired: false };
+                self.take_whole(now, whole);
             }
             Inner::Proof { bytes } => {
                 self.proofs.handle_part(now, bytes, carried);
-                return self.note_proof(&header, chunk);
+                self.note_proof(&header, chunk);
             }
-        };
-        let object = match Object::parse_at(&bytes, seq, self.announce.frame_duration) {
+        }
+    }
+
+    /// Hands on an object that is whole.
+    fn take_whole(&mut self, now: MonoTime, whole: Whole<'_>) {
+        let Whole { seq, bytes, layer, class, chunks, was_repaired } = whole;
+        let object = match Object::parse_at(bytes, seq, self.announce.frame_duration) {
             Ok(object) => object,
             Err(error) => return tracing::debug!(%error, "an object of no use"),
         };
-        self.has_begun |= object.flags.key_frame || self.kind == StreamKind::Audio;
+        if self.kind == StreamKind::Audio {
+            self.has_begun = true;
+            self.dues.set_rests(OpusPacket::parse(object.payload).is_ok_and(|packet| packet.is_silence()));
+        }
+        self.has_begun |= object.flags.key_frame;
         let parts = object.picture.and_then(|picture| picture.parts);
-        let told = match (parts, chunks_of) {
+        let told = match (parts, chunks) {
             (Some(parts), Some(chunks)) => {
                 if parts.own().is_none_or(|own| (own.layer, own.class) != (layer, class)) {
                     return tracing::debug!(%seq, "an object that tells of itself what is not so");
                 }
                 let number = object.picture.map_or(seq.0, |picture| picture.number);
-                Some(self.handle_told(now, (epoch, chunks), (seq, number), &parts))
+                Some(self.handle_told(now, chunks, (seq, number), &parts))
             }
             _ => None,
         };
@@ -316,8 +354,9 @@ impl InStream {
             told,
             payload: object.payload.to_vec(),
             assembled_at: Instant::now(),
+            was_repaired,
         };
-        self.proofs.handle_object(now, &bytes, received);
+        self.proofs.handle_object(now, bytes, received);
     }
 
     /// Keeps what is opened from now on, sealed as it came, for [`take_opened`](Self::take_opened).

@@ -9,7 +9,7 @@ use crate::publish::StreamKind;
 use crate::record::Piece;
 use av_wire::{StreamAnnounce, StreamSecret};
 use bytes::Bytes;
-use core_types::{Epoch, LayerPolicy, LinkId, MediaTime, MonoTime, StreamId};
+use core_types::{Epoch, LayerPolicy, LinkId, MediaTime, MonoTime, ObjectSeq, StreamId};
 use identity::PublicIdentity;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -34,6 +34,8 @@ pub struct Replayed {
     pub missing: u64,
     /// Packets of sound.
     pub packets: u64,
+    /// Of these, given back by units of repair: they themselves are not there.
+    pub by_units: u64,
     /// Chunks that no key fitted.
     pub undecryptable: u64,
     /// What the proofs of authorship said.
@@ -48,13 +50,43 @@ pub(crate) struct Replay {
     streams: BTreeMap<StreamId, InStream>,
     video: Option<Pictures>,
     sinks: Vec<Box<dyn Sink>>,
+    sound: InOrder,
     packets: u64,
+}
+
+/// Sound that waits for packets before it, which units of later ones may give back.
+#[derive(Debug, Default)]
+struct InOrder {
+    waiting: BTreeMap<(MediaTime, ObjectSeq), Vec<u8>>,
+    newest: MediaTime,
+}
+
+impl InOrder {
+    /// Units give back what is no further behind than this many packets …
+    const PACKETS: usize = 32;
+    /// … and at once, if at all: so much media time is enough for packets of 20 ms.
+    const TIME: Duration = Duration::from_millis(640);
+
+    fn push(&mut self, object: Received) {
+        self.newest = self.newest.max(object.pts);
+        self.waiting.insert((object.pts, object.seq), object.payload);
+    }
+
+    /// The next packet that nothing comes before any more; with `all`, the next.
+    fn pop(&mut self, all: bool) -> Option<(MediaTime, Vec<u8>)> {
+        let ((first, _), _) = self.waiting.first_key_value()?;
+        let behind = self.newest.as_duration().saturating_sub(first.as_duration());
+        if !all && self.waiting.len() <= Self::PACKETS && behind <= Self::TIME {
+            return None;
+        }
+        self.waiting.pop_first().map(|((at, _), packet)| (at, packet))
+    }
 }
 
 impl Replay {
     pub(crate) fn new(sinks: Vec<Box<dyn Sink>>) -> Self {
         let (origin, now, streams) = (Instant::now(), None, BTreeMap::new());
-        Self { origin, now, streams, video: None, sinks, packets: 0 }
+        Self { origin, now, streams, video: None, sinks, sound: InOrder::default(), packets: 0 }
     }
 
     /// A stream, as its publisher has announced it.
@@ -93,7 +125,7 @@ impl Replay {
         let objects: Vec<Received> = std::iter::from_fn(|| stream.proofs.poll_object()).collect();
         let mut at = None;
         for object in objects {
-            at = Some(object.pts);
+            at = at.max(Some(object.pts));
             self.object(object)?;
         }
         Ok(at)
@@ -102,10 +134,9 @@ impl Replay {
     fn object(&mut self, mut object: Received) -> Result<(), Error> {
         if object.kind == StreamKind::Audio {
             if !object.payload.is_empty() {
-                self.packets += 1;
-                self.sinks.iter_mut().try_for_each(|sink| sink.audio_packet(object.pts, &object.payload))?;
+                self.sound.push(object);
             }
-            return Ok(());
+            return self.hear(false);
         }
         self.advance(object.pts)?;
         object.assembled_at = self.instant();
@@ -113,6 +144,15 @@ impl Replay {
             video.push(object);
         }
         self.tick()
+    }
+
+    /// Gives sinks the sound whose turn it is.
+    fn hear(&mut self, all: bool) -> Result<(), Error> {
+        while let Some((at, packet)) = self.sound.pop(all) {
+            self.packets += 1;
+            self.sinks.iter_mut().try_for_each(|sink| sink.audio_packet(at, &packet))?;
+        }
+        Ok(())
     }
 
     /// Lets the clock go on to `to`; it never goes back.
@@ -166,6 +206,7 @@ impl Replay {
         if let Some(now) = self.now {
             self.advance(MediaTime(now.0.saturating_add(GAP.as_micros() as u64)))?;
         }
+        self.hear(true)?;
         for sink in self.sinks {
             sink.finish()?;
         }
@@ -179,6 +220,7 @@ impl Replay {
         for stream in self.streams.values_mut() {
             stream.drain_stash(None);
             replayed.undecryptable += stream.stats.undecryptable;
+            replayed.by_units += stream.stats.by_units;
             replayed.proofs += stream.proofs.stats();
         }
         Ok(replayed)

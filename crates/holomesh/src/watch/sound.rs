@@ -63,7 +63,7 @@ impl SoundPlayer {
         let packet = SoundPacket {
             seq: object.seq,
             at: SampleTime::from_media(object.pts),
-            was_repaired: false,
+            was_repaired: object.was_repaired,
             data: object.payload,
         };
         if let Err(error) = self.playout.push(clock.at(object.assembled_at), packet) {
@@ -199,6 +199,7 @@ mod tests {
                 told: None,
                 payload,
                 assembled_at: at,
+                was_repaired: false,
             };
             if !lost(n) {
                 player.push(&clock, object, &mut sinks).unwrap();

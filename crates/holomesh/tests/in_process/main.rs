@@ -6,3 +6,4 @@ mod kit;
 mod memory;
 mod repair;
 mod serving;
+mod sound;

@@ -113,6 +113,41 @@ proptest! {
 }
 
 #[test]
+fn sound_goes_with_units_and_what_is_too_long_for_them_by_itself() {
+    let mut out = stream(StreamKind::Audio, 4);
+    out.set_pace(Pace::FAST);
+    let mut chunks = Vec::new();
+    let lens = [80, 80, 80, 900, 80, 1_499, 80, 80];
+    for len in lens {
+        chunks.extend(out.seal(MonoTime(0), &object(ObjectFlags::default(), &vec![5; len])).unwrap().chunks);
+    }
+    // Units, as the head of each body says; none in what goes whole.
+    let units = opened(&out, &chunks, |chunk| match chunk.inner {
+        Inner::Window { seq, body } => (seq.0, Some(body[0] & 15)),
+        Inner::Object { seq, .. } => (seq.0, None),
+        other => panic!("{other:?}"),
+    });
+    let expected = [
+        // The first has nothing to protect; then two and one in turn.
+        Some(0),
+        Some(2),
+        Some(1),
+        // It is long itself: one of two fits beside it. The next one is as long as that.
+        Some(1),
+        Some(1),
+        // With its own flags and time it is longer than units cover.
+        None,
+        Some(0),
+        Some(2),
+    ];
+    assert_eq!(units, (0..).zip(expected).collect::<Vec<_>>());
+    let longest = SymbolSize::DEFAULT.bytes();
+    for (chunk, len) in chunks.iter().zip(lens) {
+        assert!(chunk.len() <= 52 + 16 + 9 + longest.max(len + 20), "{} bytes", chunk.len());
+    }
+}
+
+#[test]
 fn each_part_of_a_proof_stands_for_itself() {
     for kind in [StreamKind::Video, StreamKind::Audio] {
         let mut out = stream(kind, 4);

@@ -2,6 +2,7 @@
 
 use super::{RESTING, RelayCore};
 use crate::net::Control;
+use crate::relay::losses::{REMEMBERED, in_a_row};
 use alm::estimator::Sample;
 use av_congestion::HopState;
 use core_types::{CodecId, LinkId, MonoTime, StreamId};
@@ -16,7 +17,7 @@ impl RelayCore {
         let (chunks, repair) =
             counts.fold((0, 0), |(c, r), stats| (c + stats.chunks_in, r + stats.repair_in));
         self.made.count(chunks, repair);
-        self.repair_needed = 0;
+        (self.repair_needed, self.worst_loss) = (0, 0);
         for (id, served) in &mut self.links {
             let estimate = served.link.estimate(now);
             if self.blocked.contains_key(id) {
@@ -24,7 +25,12 @@ impl RelayCore {
                 tracing::debug!(link = %id, backlog, ?estimate, "a link without room");
             }
             served.repair.on_loss(now, estimate.loss_permille);
-            if self.relay.link_stats(*id).is_some_and(|stats| stats.chunks_out > 0) {
+            let is_used = self.relay.link_stats(*id).is_some_and(|stats| stats.chunks_out > 0);
+            let here = estimate.loss_permille.filter(|_| is_used).unwrap_or(0);
+            let behind =
+                served.behind.filter(|(_, at)| now.since(*at) < REMEMBERED).map_or(0, |(loss, _)| loss);
+            self.worst_loss = self.worst_loss.max(in_a_row(here, behind));
+            if is_used {
                 let needed = served.repair.needed(now).unwrap_or(0);
                 self.repair_needed = self.repair_needed.max(needed);
             }
@@ -42,6 +48,25 @@ impl RelayCore {
     /// who can make them.
     pub(crate) const fn repair_needed(&self) -> u16 {
         self.repair_needed
+    }
+
+    /// What is lost on the worst way from here, in thousandths: on a link, and behind it as far as its peer says.
+    pub(crate) const fn worst_loss(&self) -> u16 {
+        self.worst_loss
+    }
+
+    /// A peer says what is lost of what it forwards.
+    pub(crate) fn hear_losses(&mut self, link: LinkId, permille: u16) {
+        let now = self.clock.now();
+        if let Some(served) = self.links.get_mut(&link) {
+            served.behind = Some((permille.min(1_000), now));
+        }
+    }
+
+    /// What the host is to be told now of what is lost from here on, if anything.
+    pub(crate) fn losses_to_tell(&mut self, now: MonoTime) -> Option<Control> {
+        let permille = self.told_losses.due(now, self.worst_loss)?;
+        Some(Control::Losses { permille })
     }
 
     /// What each link has carried in the time since this was asked last, which was `over` ago: what this node has shown that it can carry.

@@ -2,7 +2,7 @@
 
 use super::{Expelled, Host, MAX_TAKEN_OUT, rate};
 use crate::net::{Control, LinkEvent};
-use crate::publish::RepairShare;
+use crate::publish::{Protection, RepairShare, StreamKind};
 use crate::session::permits::Due;
 use control_wire::REMOVED;
 use core_types::{KeyId, LinkId};
@@ -65,13 +65,27 @@ impl Host {
 
     /// Repair for several parents is sized so that any of them may fail, which covers what hops lose. With one parent there is none
     /// but for what the worst first hop loses; the others leave out what they don't need. So it is for detail in any case.
+    ///
+    /// Sound goes in single chunks, which nobody on the way can leave a part of: what protects it follows what is lost up to the last hop.
     fn follow_loss(&mut self) {
+        let protection = self.protection.handle_loss(self.clock.now(), self.core.worst_loss());
+        self.control.set_expected_loss(protection.expected_loss);
+        let has_sound = self.streams.contains_key(&(StreamKind::Audio, 0));
+        if has_sound && self.protected.replace(protection).is_some_and(|before| before != protection) {
+            let Protection { pace, expected_loss } = protection;
+            let units = pace.permille() / 10;
+            self.observer.event(
+                "sound",
+                format!("{units} units of repair with 100 packets, coded for {expected_loss} % lost"),
+            );
+        }
         let share = RepairShare::from_permille(self.core.repair_needed().into());
         for stream in self.streams.values_mut() {
             match stream.parents() {
                 1 => stream.set_repair(share),
                 _ => stream.set_detail_repair(share),
             }
+            stream.set_pace(protection.pace);
         }
     }
 

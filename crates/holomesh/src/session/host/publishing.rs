@@ -61,7 +61,8 @@ impl Host {
         let own_leaf = self.authority.own_leaf()?;
         for stream in self.streams.values_mut() {
             // Under the old key, for those that have it.
-            let chunks = stream.prove_epoch(self.net.identity())?;
+            let mut chunks = stream.seal_units()?;
+            chunks.extend(stream.prove_epoch(self.net.identity())?);
             self.core.publish(PUBLISHER, chunks);
             stream.enter_epoch(epoch, secret, own_leaf)?;
         }
@@ -87,6 +88,9 @@ impl Host {
         }
         let Encoded { kind, parts, pts, duration, captured_at, encoded_at, .. } = encoded;
         self.last_pts = self.last_pts.max(pts);
+        if parts.is_empty() {
+            return self.skip(kind);
+        }
         let now = self.clock.now();
         let mut streams: Vec<_> =
             self.streams.range_mut((kind, 0)..=(kind, u8::MAX)).map(|(_, s)| s).collect();
@@ -116,6 +120,14 @@ impl Host {
         Ok(())
     }
 
+    /// A silence goes on: what was said last may still need repair.
+    fn skip(&mut self, kind: StreamKind) -> Result<(), Error> {
+        let Some(stream) = self.streams.get_mut(&(kind, 0)) else { return Ok(()) };
+        let chunks = stream.skip()?;
+        self.core.publish(PUBLISHER, chunks);
+        Ok(())
+    }
+
     /// The last object of every stream says that it is the last.
     pub(super) fn end_streams(&mut self) -> Result<(), Error> {
         self.ending = Some(Instant::now() + END_GRACE);
@@ -128,6 +140,7 @@ impl Host {
         };
         for stream in self.streams.values_mut().filter(|s| s.epoch().is_some()) {
             let mut chunks = stream.seal_picture(self.clock.now(), &end)?.chunks;
+            chunks.extend(stream.seal_units()?);
             chunks.extend(stream.prove_end(self.net.identity())?);
             self.core.publish(PUBLISHER, chunks);
         }

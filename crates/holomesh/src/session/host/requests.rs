@@ -62,6 +62,10 @@ impl Host {
             Control::Evidence { evidence } if self.authority.is_member(link) => {
                 self.hear_evidence(link, evidence)
             }
+            Control::Losses { permille } if self.relays.serves(link) || self.authority.is_member(link) => {
+                self.core.hear_losses(link, permille);
+                Ok(())
+            }
             // A relay has merged what its own children asked for; a member's request is merged with the others' here.
             Control::KeyFrame { stream } if self.relays.serves(link) => {
                 self.key_frame_wanted(now, StreamId(stream));

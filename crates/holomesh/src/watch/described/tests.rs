@@ -94,6 +94,7 @@ fn received(payload: codec_mdc::Payload, assembled_at: Instant) -> Received {
         told: None,
         payload: payload.data,
         assembled_at,
+        was_repaired: false,
     }
 }
 

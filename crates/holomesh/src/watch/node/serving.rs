@@ -203,6 +203,7 @@ impl Watcher {
         let wanted = serving.core.take_key_frames_wanted();
         self.snapshot.children = serving.children() as u32;
         let feeds = serving.core.serves_anybody();
+        let losses = serving.core.losses_to_tell(self.clock.now());
         let home = self.home;
         for stream in self.streams.values_mut() {
             let stripes = if feeds { Dealt::of(stream).home(home) } else { no_stripes() };
@@ -210,6 +211,9 @@ impl Watcher {
         }
         for stream in wanted {
             self.ask_for_key_frame_of(stream);
+        }
+        if let Some(losses) = losses {
+            self.send(self.host, &losses);
         }
     }
 

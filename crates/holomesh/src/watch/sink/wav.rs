@@ -3,7 +3,7 @@
 use super::Sink;
 use crate::Error;
 use av_wire::{Media, StreamAnnounce};
-use codec_opus::{Channels, OpusDecoder, SampleRate};
+use codec_opus::{Channels, OpusDecoder, OpusPacket, SampleRate};
 use core_types::MediaTime;
 use hound::{SampleFormat, WavSpec, WavWriter};
 use std::fs::File;
@@ -22,12 +22,14 @@ pub struct WavSink {
     out: Option<(OpusDecoder, WavWriter<BufWriter<File>>, u16)>,
     /// Media time up to which there is sound.
     end: Option<MediaTime>,
+    /// The last packet said that nothing is said.
+    rests: bool,
 }
 
 impl WavSink {
     /// A sink that will write `path`.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), out: None, end: None }
+        Self { path: path.into(), out: None, end: None, rests: false }
     }
 
     fn failed(&self, error: hound::Error) -> Error {
@@ -42,13 +44,21 @@ impl WavSink {
 
     fn fill(&mut self, gap: Duration) -> Result<(), Error> {
         const CONCEALED: Duration = Duration::from_millis(60);
+        const PAUSE: Duration = Duration::from_secs(1);
         let Some((decoder, _, channels)) = &mut self.out else { return Ok(()) };
         let gap = gap.min(LONGEST_GAP);
         let mut samples = Vec::new();
         let whole = gap.as_millis() / 20 * 20;
         if whole > 0 {
-            let guessed = Duration::from_millis(whole as u64).min(CONCEALED);
-            samples = decoder.conceal_for(guessed).map_err(|e| Error::codec("Opus", e))?;
+            // Of a pause the decoder knows what its background is like.
+            let most = if self.rests { PAUSE } else { CONCEALED };
+            let guessed = Duration::from_millis(whole as u64).min(most);
+            let mut left = guessed;
+            while !left.is_zero() {
+                let piece = left.min(CONCEALED);
+                samples.extend(decoder.conceal_for(piece).map_err(|e| Error::codec("Opus", e))?);
+                left -= piece;
+            }
         }
         let wanted = (gap.as_micros() as u64 * RATE / 1_000_000) as usize * usize::from(*channels);
         samples.resize(wanted, 0);
@@ -91,6 +101,7 @@ impl Sink for WavSink {
                 return Ok(());
             }
         };
+        self.rests = OpusPacket::parse(data).is_ok_and(|packet| packet.is_silence());
         let each = samples.len() as u64 / u64::from(*channels).max(1);
         self.end = Some(MediaTime(pts.0.saturating_add(each * 1_000_000 / RATE)));
         self.write(&samples)

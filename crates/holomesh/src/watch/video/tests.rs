@@ -40,6 +40,7 @@ fn objects(origin: Instant) -> Vec<Received> {
         pts: packet.pts,
         payload: packet.data,
         assembled_at: origin + packet.pts.as_duration(),
+        was_repaired: false,
     };
     packets.into_iter().enumerate().map(received).collect()
 }

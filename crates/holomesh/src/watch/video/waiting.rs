@@ -193,6 +193,7 @@ mod tests {
             told,
             payload: Vec::new(),
             assembled_at: Instant::now(),
+            was_repaired: false,
         }
     }
 
