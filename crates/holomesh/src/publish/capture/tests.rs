@@ -1,0 +1,228 @@
+use super::*;
+use codec_av1::Error as CodecError;
+
+/// 24 small pictures; asks for bit rates as it goes, before the picture of that number.
+struct Asking {
+    control: Arc<EncoderControl>,
+    asked: Vec<(u64, BitRate)>,
+    next: u64,
+}
+
+impl FrameSource for Asking {
+    fn size(&self) -> FrameSize {
+        FrameSize::new(16, 16).unwrap()
+    }
+
+    fn rate(&self) -> FrameRate {
+        FrameRate::new(240, 1).unwrap()
+    }
+
+    fn next(&mut self) -> Result<Option<Arc<Frame>>, Error> {
+        for (_, rate) in self.asked.iter().filter(|(at, _)| *at == self.next) {
+            self.control.set_bit_rate(*rate);
+        }
+        self.next += 1;
+        Ok((self.next <= 24).then(|| Arc::new(Frame::black(self.size()))))
+    }
+}
+
+/// Gives each picture's packet two pictures later, with the bit rate that it was asked for at that time.
+struct Plain {
+    bit_rate: BitRate,
+    waiting: Vec<Packet>,
+}
+
+impl VideoEncoder for Plain {
+    fn encode(&mut self, _: &Frame, pts: MediaTime, key_frame: bool) -> Result<Vec<Packet>, CodecError> {
+        self.waiting.push(Packet::plain(vec![0], pts, key_frame, self.bit_rate));
+        let ready = self.waiting.len().saturating_sub(2);
+        Ok(self.waiting.drain(..ready).collect())
+    }
+
+    fn flush(&mut self) -> Result<Vec<Packet>, CodecError> {
+        Ok(std::mem::take(&mut self.waiting))
+    }
+
+    fn set_bit_rate(&mut self, bit_rate: BitRate) -> Result<(), CodecError> {
+        self.bit_rate = bit_rate;
+        Ok(())
+    }
+
+    fn bit_rate(&self) -> BitRate {
+        self.bit_rate
+    }
+
+    fn delay_frames(&self) -> usize {
+        2
+    }
+}
+
+/// Number and bit rate of each picture that came out.
+fn capture(bounds: Option<RateBounds>, start: BitRate, asked: &[(u64, BitRate)]) -> Vec<(u64, BitRate)> {
+    capture_from(Instant::now(), bounds, start, asked)
+}
+
+fn capture_from(
+    origin: Instant,
+    bounds: Option<RateBounds>,
+    start: BitRate,
+    asked: &[(u64, BitRate)],
+) -> Vec<(u64, BitRate)> {
+    let control = Arc::new(EncoderControl::default());
+    let mut source = Asking { control: control.clone(), asked: asked.to_vec(), next: 0 };
+    let rate = source.rate();
+    let mut encoder = Plain { bit_rate: start, waiting: Vec::new() };
+    let (out, mut captured) = mpsc::channel(64);
+    run_video(&mut source, &mut encoder, (Structure::L1T1, bounds), &control, origin, &out).unwrap();
+    let mut seen = Vec::new();
+    while let Ok(Capture::Encoded(encoded)) = captured.try_recv() {
+        // A machine that stalls leaves pictures out, so the number comes from the time.
+        let number = (0..24).find(|n| MediaTime::from_duration(rate.frame_offset(*n)) == encoded.pts);
+        seen.push((number.unwrap(), encoded.bit_rate));
+    }
+    assert_eq!(seen.len() as u64 + control.skipped(), 24);
+    seen
+}
+
+#[test]
+fn the_first_picture_is_there_however_late_the_encoder_begins() {
+    let late = Instant::now() - 2 * MAX_LAG;
+    let seen = capture_from(late, None, BitRate::from_kbit(500), &[]);
+    assert_eq!(seen[0].0, 0, "media time begins with it");
+    assert!(seen.len() < 24, "others are left out, since it is late for them");
+}
+
+/// A voice, then silence, then a voice, in blocks of 20 ms at 16 kHz.
+struct Spoken {
+    blocks: std::ops::Range<u32>,
+    silence: std::ops::Range<u32>,
+    pcm: Vec<i16>,
+}
+
+impl BlockSource for Spoken {
+    fn next(&mut self, samples: usize) -> Result<Option<Vec<i16>>, Error> {
+        let Some(block) = self.blocks.next() else { return Ok(None) };
+        let silent = self.silence.contains(&block);
+        let at = block as usize * samples;
+        let voice = (at..at + samples).map(|n| self.pcm[n % self.pcm.len()]);
+        Ok(Some(if silent { vec![0; samples] } else { voice.collect() }))
+    }
+}
+
+fn speech() -> Vec<i16> {
+    let bytes = include_bytes!("../../../../../assets/speech.wav");
+    let data = bytes.windows(4).position(|name| name == b"data").unwrap() + 8;
+    bytes[data..][..128_000].chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect()
+}
+
+/// Number and payload of each packet of a voice with two seconds of silence in it; of one that is not sent none.
+fn spoken(opus: OpusConfig, expected_loss: u8) -> Vec<(u64, Option<Vec<u8>>)> {
+    let opus = OpusConfig { sample_rate: codec_opus::SampleRate::Hz16000, ..opus };
+    let control = EncoderControl::default();
+    control.set_expected_loss(expected_loss);
+    let mut source = Spoken { blocks: 0..250, silence: 100..200, pcm: speech() };
+    let (out, mut captured) = mpsc::channel(300);
+    let late = Instant::now() - Duration::from_secs(10);
+    run_audio(&mut source, OpusEncoder::new(opus).unwrap(), &control, late, &out).unwrap();
+    drop(out);
+    let next = || match captured.try_recv().ok()? {
+        Capture::Encoded(encoded) => {
+            let payload = encoded.parts.into_iter().next().map(|part| part.payload);
+            Some((encoded.pts.0 / 20_000, payload))
+        }
+        Capture::End(_) => None,
+    };
+    std::iter::from_fn(next).collect()
+}
+
+#[test]
+fn of_a_silence_its_beginning_is_sent_and_a_packet_now_and_then() {
+    let opus = AudioConfig::through_bursts();
+    let all = spoken(opus, 0);
+    assert_eq!(all.len(), 250);
+    assert!(all.iter().all(|(_, payload)| payload.is_some()), "without DTX each packet is sent");
+    let packets = spoken(OpusConfig { dtx: true, ..opus }, 0);
+    let numbers: Vec<u64> = packets.iter().map(|(number, _)| *number).collect();
+    assert_eq!(numbers, (0..250).collect::<Vec<_>>(), "each has its time, sent or not");
+    // Libopus waits for 200 ms until it believes it, and sends one packet each 400 ms.
+    let sent = |range: std::ops::Range<usize>| packets[range].iter().filter(|(_, p)| p.is_some()).count();
+    assert!((4..=24).contains(&sent(110..200)), "{} of 90 in the silence", sent(110..200));
+    assert_eq!((sent(20..100), sent(205..250)), (80, 45), "and what is said is");
+    let silent: Vec<bool> = packets
+        .iter()
+        .map(|(_, payload)| payload.as_ref().is_some_and(|p| OpusPacket::parse(p).unwrap().is_silence()))
+        .collect();
+    let gaps = packets.windows(2).enumerate().filter(|(_, pair)| pair[0].1.is_some() && pair[1].1.is_none());
+    for (at, _) in gaps {
+        assert!(silent[at], "what is left out after packet {at} follows one that says so");
+    }
+}
+
+#[test]
+fn the_encoder_spends_on_losses_what_is_expected_and_nothing_where_none_are() {
+    let opus = AudioConfig::through_bursts();
+    let mut decoder = codec_opus::OpusDecoder::new(codec_opus::SampleRate::Hz48000, Channels::Mono).unwrap();
+    let mut described = |expected: u8| {
+        let packets = spoken(opus, expected);
+        let packet = packets[90].1.clone().unwrap();
+        decoder.read_redundancy(&packet, Duration::from_secs(1)).unwrap()
+    };
+    assert_eq!(described(0), Duration::ZERO);
+    let (some, much) = (described(5), described(20));
+    assert!(some >= Duration::from_millis(40) && much >= some, "{some:?} and {much:?}");
+    assert_eq!(described(100), much, "no more than the configuration says");
+}
+
+/// Blocks of silence, so many of them.
+struct Silence(u32);
+
+impl BlockSource for Silence {
+    fn next(&mut self, samples: usize) -> Result<Option<Vec<i16>>, Error> {
+        self.0 = self.0.saturating_sub(1);
+        Ok((self.0 > 0).then(|| vec![0; samples]))
+    }
+}
+
+#[test]
+fn sound_goes_on_to_where_the_pictures_end_however_far_behind_it_is() {
+    let packets = |blocks: u32, end: Option<MediaTime>, stopped: bool| {
+        let control = EncoderControl::default();
+        if let Some(end) = end {
+            control.end_at(end);
+        }
+        if stopped {
+            control.stop();
+        }
+        let encoder = OpusEncoder::new(OpusConfig::default()).unwrap();
+        let (out, mut captured) = mpsc::channel(64);
+        let late = Instant::now() - Duration::from_secs(10);
+        run_audio(&mut Silence(blocks + 1), encoder, &control, late, &out).unwrap();
+        drop(out);
+        (std::iter::from_fn(|| captured.try_recv().ok()).count(), control)
+    };
+    let end = MediaTime(400_000);
+    assert_eq!(packets(50, Some(end), false).0, 20, "400 ms of packets of 20 ms");
+    assert_eq!(packets(50, Some(end), true).0, 0, "stopped is stopped at once");
+    let (count, control) = packets(30, None, false);
+    assert_eq!(count, 30);
+    assert!(!control.is_over(MediaTime(599_999)) && control.is_over(MediaTime(600_000)));
+}
+
+#[test]
+fn each_picture_is_coded_at_the_rate_that_was_asked_for_before_it() {
+    let kbit = BitRate::from_kbit;
+    let bounds = RateBounds::new(kbit(100), kbit(600)).unwrap();
+    let asked = [(3, kbit(300)), (9, kbit(1)), (10, kbit(5_000)), (15, BitRate(0)), (20, kbit(450))];
+    let expected = |number: u64| match number {
+        0..3 => kbit(500),
+        3..9 => kbit(300),
+        9 | 15..20 => kbit(100),
+        10..15 => kbit(600),
+        _ => kbit(450),
+    };
+    for (number, rate) in capture(Some(bounds), kbit(500), &asked) {
+        assert_eq!(rate, expected(number), "picture {number}");
+    }
+    let fixed = capture(None, kbit(500), &asked);
+    assert!(fixed.iter().all(|(_, rate)| *rate == kbit(500)), "fixed is fixed: {fixed:?}");
+}
