@@ -40,16 +40,6 @@ pub enum Error {
         /// The most delay.
         most: Duration,
     },
-    /// The caller's jitter buffer could not hold as many packets as its longest delay spans.
-    #[error(
-        "jitter buffer of {max_packets} packets can't span its longest delay: needs {needed} to 1024, and a first delay no longer than that"
-    )]
-    JitterLimits {
-        /// Packets allowed.
-        max_packets: usize,
-        /// Least packets that the configured delays need.
-        needed: usize,
-    },
     /// libopus refused a setting or ran out of memory.
     #[error("libopus failed in {operation}: {reason}")]
     Codec {

@@ -5,10 +5,9 @@
 //! | [`OpusEncoder`] | PCM frames to packets, with in-band forward error correction, deep redundancy (DRED), silence left out (DTX) |
 //! | [`SoundPlayout`] | packets in any order to PCM each 10 ms: adaptive delay, the best stand-in for each gap, time stretching |
 //! | [`SyncClock`] | when to show each picture, so that it goes with the sound |
-//! | [`VoiceActivity`] | level of sound and whether somebody speaks |
+//! | [`VoiceActivity`] | level of sound and whether there is a voice in it |
 //! | [`OpusDecoder`] | packets to PCM one by one; [`redundant`](OpusDecoder::redundant), [`recover`](OpusDecoder::recover) or [`conceal`](OpusDecoder::conceal) for lost ones |
 //! | [`PacketInfo`], [`OpusPacket`] | what a packet says of itself: frames, duration, channels, voice, coarse copy |
-//! | [`JitterBuffer`] | packets in arrival order to packets in playing order, without decoding |
 //! | [`opus_head`] | the identification header that Matroska and Ogg want (RFC 7845) |
 //!
 //! PCM is 16-bit, interleaved. The codec is libopus 1.6 behind the crate `opus-backends`, built from source.
@@ -70,7 +69,6 @@ mod delay;
 mod encoder;
 mod error;
 mod format;
-mod jitter;
 mod packet;
 mod playout;
 mod stretch;
@@ -82,8 +80,7 @@ pub use decoder::{Effort, OpusDecoder};
 pub use encoder::{Application, EncoderConfig, OpusEncoder, opus_head};
 pub use error::Error;
 pub use format::{Channels, FrameDuration, SampleRate};
-pub use jitter::{Arrival, JitterBuffer, JitterConfig, JitterStats, Playout, PlayoutKind};
 pub use packet::{CodingMode, OpusPacket, PacketInfo};
-pub use playout::{SoundConfig, SoundPacket, SoundPiece, SoundPlayout, SoundSource, SoundStats};
+pub use playout::{Arrival, SoundConfig, SoundPacket, SoundPiece, SoundPlayout, SoundSource, SoundStats};
 pub use sync::SyncClock;
 pub use time::{ClockOffset, SampleTime};

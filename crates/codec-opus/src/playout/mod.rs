@@ -9,14 +9,14 @@ mod stats;
 use crate::delay::{DelayEstimator, DelayLimits};
 use crate::time::{duration, span, ticks};
 use crate::{
-    Activity, Arrival, AudioLevel, Channels, ClockOffset, Effort, Error, OpusDecoder, SampleRate, SampleTime,
+    Activity, AudioLevel, Channels, ClockOffset, Effort, Error, OpusDecoder, SampleRate, SampleTime,
     VoiceActivity,
 };
 use buffer::PcmBuffer;
 use core::fmt;
 use core::time::Duration;
 use core_types::MonoTime;
-pub use queue::SoundPacket;
+pub use queue::{Arrival, SoundPacket};
 use queue::{Queue, Waiting};
 pub use stats::{SoundSource, SoundStats};
 

@@ -17,6 +17,19 @@ pub struct SoundPacket {
     pub data: Vec<u8>,
 }
 
+/// What became of a packet that was pushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Arrival {
+    /// It will be played when it is due.
+    Queued,
+    /// Its sound has been played already; dropped.
+    Late,
+    /// It is here, or was played, already; dropped.
+    Duplicate,
+    /// Its media time is out of all relation; dropped, until others agree with it.
+    Stray,
+}
+
 /// A packet that waits, with what it says of itself.
 #[derive(Debug)]
 pub(super) struct Waiting {
