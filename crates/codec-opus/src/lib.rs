@@ -6,6 +6,7 @@
 //! | [`SoundPlayout`] | packets in any order to PCM each 10 ms: adaptive delay, the best stand-in for each gap, time stretching |
 //! | [`SyncClock`] | when to show each picture, so that it goes with the sound |
 //! | [`VoiceActivity`] | level of sound and whether there is a voice in it |
+//! | [`Speech`], [`SpeakerView`] | who speaks, and whom to show of several, without flicker |
 //! | [`OpusDecoder`] | packets to PCM one by one; [`redundant`](OpusDecoder::redundant), [`recover`](OpusDecoder::recover) or [`conceal`](OpusDecoder::conceal) for lost ones |
 //! | [`PacketInfo`], [`OpusPacket`] | what a packet says of itself: frames, duration, channels, voice, coarse copy |
 //! | [`opus_head`] | the identification header that Matroska and Ogg want (RFC 7845) |
@@ -71,6 +72,7 @@ mod error;
 mod format;
 mod packet;
 mod playout;
+mod speaker;
 mod stretch;
 mod sync;
 mod time;
@@ -82,5 +84,6 @@ pub use error::Error;
 pub use format::{Channels, FrameDuration, SampleRate};
 pub use packet::{CodingMode, OpusPacket, PacketInfo};
 pub use playout::{Arrival, SoundConfig, SoundPacket, SoundPiece, SoundPlayout, SoundSource, SoundStats};
+pub use speaker::{SpeakerView, Speech, Turn};
 pub use sync::SyncClock;
 pub use time::{ClockOffset, SampleTime};
