@@ -8,7 +8,7 @@ from sign import SIGNATURE, Identity, verify
 
 # Who signs in the place of others in these files, and in which other domains.
 STRANGER = bytes([9]) * 64
-DOMAINS = ("holomesh capacity claim v3", "holomesh permit v1", "holomesh stream-announce v1")
+DOMAINS = ("holomesh capacity claim v4", "holomesh permit v1", "holomesh stream-announce v1")
 DOMAINS += ("holomesh consent v1", "holomesh consent tombstone v1", "holomesh delivery evidence v1")
 
 

@@ -32,9 +32,9 @@ def take_all(file, read, what, domain):
 
 # Spec 55.
 def read_claim(public, data):
-    body, signature = split(data, 0, 5147)
+    body, signature = split(data, 0, 5412)
     read = Reader(body)
-    need(read.uint(1) == 3, "version")
+    need(read.uint(1) == 4, "version")
     need(read.take(32) == key_id(public), "the advertiser is not the signer")
     tag = read.uint(1)
     need(tag < 2, "neither any stream nor one")
@@ -46,15 +46,20 @@ def read_claim(public, data):
     count = read.uint(1)
     need(count <= 64, "too many commitments")
     parts = claim["parts"] = [(read.prefixed(16), read.uint(4), read.uint(2)) for _ in range(count)]
+    claim["load"] = read.uint(2), read.uint(2), read.uint(4)
+    count = read.uint(1)
+    need(count <= 8, "too many peers on the way")
+    above = [read.take(32) for _ in range(count)]
     read.end()
+    need(len({key_id(public), *above}) == count + 1, "a peer on the way twice, or the advertiser")
     need(all(a[0] < b[0] for a, b in zip(parts, parts[1:])), "commitments out of order, or twice")
     need(sum(part[1] for part in parts) <= claim["uplink"], "commitments above the uplink")
-    verify(public, "holomesh capacity claim v3", body, signature, ONE)
+    verify(public, "holomesh capacity claim v4", body, signature, ONE)
     return claim
 
 
 def write_claim(advertiser, case):
-    out = b"\3" + advertiser
+    out = b"\4" + advertiser
     out += b"\0" if case["stream"] is None else b"\1" + case.bytes("stream")
     out += be(case.int("epoch"), 8) + be(case.int("counter"), 8) + be(case["uplink_kbit"], 4)
     out += be(case["max_streams"], 2) + be(case["max_subscribers"], 2) + bytes(case.array("layers"))
@@ -62,13 +67,15 @@ def write_claim(advertiser, case):
     for part in case["commitments"]:
         path = part.bytes("path")
         out += be(len(path), 4) + path + be(part["budget_kbit"], 4) + be(part["max_subscribers"], 2)
-    return out
+    out += be(case["streams_now"], 2) + be(case["subscribers_now"], 2) + be(case["used_kbit"], 4)
+    above = [bytes.fromhex(peer) for peer in case.array("way")]
+    return out + be(len(above), 1) + b"".join(above)
 
 
 def check_claims(file):
     identity = Identity(file.bytes("seed"))
     same(identity.public, file.bytes("advertiser"), "advertiser")
-    same(file["domain"], "holomesh capacity claim v3", "domain")
+    same(file["domain"], "holomesh capacity claim v4", "domain")
     claims = {}
     for name, case in unique(file["cases"], "cases").items():
         body, data = write_claim(identity.key_id, case), case.bytes("bytes")

@@ -22,7 +22,7 @@ fuzz_target!(|data: &[u8]| {
     if let Some(id) = payload.get_mut(ID) {
         id.copy_from_slice(ADVERTISER.key_id().as_bytes());
     }
-    let domain = Domain::new("holomesh capacity claim v3");
+    let domain = Domain::new("holomesh capacity claim v4");
     let signature = ADVERTISER.sign(domain, &payload).expect("anything can be signed");
     let signed = [&payload[..], &signature.to_bytes()].concat();
     let Ok(claim) = CapacityClaim::verify(&signed, ADVERTISER.public()) else { return };

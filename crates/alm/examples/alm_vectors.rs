@@ -4,7 +4,7 @@
 //! each time.
 
 use alm::delivery::{Court, Evidence};
-use alm::{CapacityClaim, Commitment, SubStreamPath};
+use alm::{CapacityClaim, Commitment, Load, SubStreamPath};
 use core_types::{BitRate, Epoch, KeyId, Layer, MonoTime, StreamId, WallTime};
 use identity::{Backend, Domain, HybridSignature, Identity, Seed};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ type Failed = Box<dyn std::error::Error>;
 
 /// 2026-01-01 00:00 UTC, in milliseconds.
 const START: u64 = 1_767_225_600_000;
-const DOMAIN: &str = "holomesh capacity claim v3";
+const DOMAIN: &str = "holomesh capacity claim v4";
 
 fn main() -> Result<(), Failed> {
     write("claim/claim.json", &claims()?)?;
@@ -44,6 +44,8 @@ fn claims() -> Result<Value, Failed> {
         max_subscribers: 0,
         layers: Layer::BASE,
         commitments: Vec::new(),
+        load: Load::default(),
+        way: Vec::new(),
         issued_at: WallTime(START),
         valid_until: WallTime(START + 1),
     };
@@ -55,6 +57,8 @@ fn claims() -> Result<Value, Failed> {
         max_streams: 4,
         max_subscribers: 16,
         layers: Layer { spatial: 2, temporal: 1, quality: 3 },
+        load: Load { streams: 2, subscribers: 3, used: BitRate::from_kbit(4_000) },
+        way: vec![KeyId(counting(2)), KeyId(counting(3))],
         valid_until: WallTime(START + 30_000),
         ..any.clone()
     };
@@ -74,6 +78,12 @@ fn claims() -> Result<Value, Failed> {
         max_subscribers: u16::MAX,
         layers: Layer { spatial: 255, temporal: 255, quality: 255 },
         commitments: (0..64).map(|n| commitment(&[n; 16], 67_108_863, u16::MAX)).collect(),
+        load: Load {
+            streams: u16::MAX,
+            subscribers: u16::MAX,
+            used: BitRate::from_kbit(u64::from(u32::MAX)),
+        },
+        way: (0..8).map(|n| KeyId([n; 32])).collect(),
         issued_at: WallTime(u64::MAX - 60_000),
         valid_until: WallTime(u64::MAX),
         ..one.clone()
@@ -93,6 +103,9 @@ fn claims() -> Result<Value, Failed> {
             "commitments": claim.commitments.iter().map(|own| json!({
                 "path": hex(&own.path.0), "budget_kbit": kbit(own.budget), "max_subscribers": own.max_subscribers,
             })).collect::<Vec<_>>(),
+            "streams_now": claim.load.streams, "subscribers_now": claim.load.subscribers,
+            "used_kbit": kbit(claim.load.used),
+            "way": claim.way.iter().map(|peer| hex(peer.as_bytes())).collect::<Vec<_>>(),
             "canonical": hex(canonical), "bytes": hex(&signed),
         }));
     }
@@ -117,20 +130,28 @@ fn negative(relay: &Identity, other: &Identity, parts: &CapacityClaim) -> Result
         bytes
     };
     // Where fields are: version 0, advertiser 1, any stream or one 33, which 34, epoch 66, counter 74, uplink 82, streams 86,
-    // subscribers 88, layers 90, issued 93, until 101, how many commitments 109, and those at 110, 121 and 133 to 143.
+    // subscribers 88, layers 90, issued 93, until 101, how many commitments 109, those at 110, 121 and 133 to 143, load 144, how many
+    // peers are on the way 152, and those at 153 and 185.
     let (head, first, second) = (&payload[..110], &payload[110..121], &payload[121..133]);
-    let third = &payload[133..];
+    let (third, tail) = (&payload[133..144], &payload[144..]);
     let with = |commitments: &[&[u8]]| {
         let mut bytes = [&head[..109], &[commitments.len() as u8]].concat();
         bytes.extend(commitments.concat());
+        bytes.extend(tail);
         bytes
     };
+    let by_way_of = |peers: &[[u8; 32]]| {
+        let mut bytes = [&payload[..152], &[peers.len() as u8]].concat();
+        bytes.extend(peers.concat());
+        bytes
+    };
+    let nine: Vec<[u8; 32]> = (0..9).map(|n| [n; 32]).collect();
     let many: Vec<Vec<u8>> = (0..65_u8).map(|n| [&[0, 0, 0, 1, n], &[0; 6][..]].concat()).collect();
     let many: Vec<&[u8]> = many.iter().map(Vec::as_slice).collect();
     let long = [&[0, 0, 0, 17][..], &[0; 17], &[0; 6]].concat();
     let malformed = [
-        ("version-2", altered(0, &[2])),
-        ("version-4", altered(0, &[4])),
+        ("version-3", altered(0, &[3])),
+        ("version-5", altered(0, &[5])),
         ("advertiser-is-another", altered(1, &[payload[1] ^ 1])),
         ("neither-any-stream-nor-one", altered(33, &[2])),
         ("ends-when-it-begins", altered(101, &START.to_be_bytes())),
@@ -140,12 +161,17 @@ fn negative(relay: &Identity, other: &Identity, parts: &CapacityClaim) -> Result
         ("commitments-out-of-order", with(&[second, first, third])),
         ("commitment-twice", with(&[first, first])),
         ("commitments-above-the-uplink", altered(82, &9_999_u32.to_be_bytes())),
+        ("more-commitments-than-said", altered(109, &[2])),
+        ("nine-peers-on-the-way", by_way_of(&nine)),
+        ("a-peer-on-the-way-twice", by_way_of(&[[1; 32], [2; 32], [1; 32]])),
+        ("by-way-of-itself", by_way_of(&[[1; 32], relay.key_id().0])),
     ];
     let encoding = [
         ("cut", payload[..payload.len() - 1].to_vec()),
         ("left-over", [payload, &[0]].concat()),
-        ("more-commitments-than-said", altered(109, &[2])),
         ("fewer-commitments-than-said", altered(109, &[4])),
+        ("fewer-peers-than-said", altered(152, &[3])),
+        ("more-peers-than-said", altered(152, &[1])),
         ("path-too-long", with(&[&long])),
     ];
     let flipped = |at: usize| {
@@ -170,6 +196,9 @@ fn negative(relay: &Identity, other: &Identity, parts: &CapacityClaim) -> Result
     bad("layers-altered", "signature", &flipped(90));
     bad("issue-altered", "signature", &flipped(100));
     bad("commitment-altered", "signature", &flipped(143));
+    bad("subscribers-now-altered", "signature", &flipped(147));
+    bad("uplink-in-use-altered", "signature", &flipped(151));
+    bad("way-altered", "signature", &flipped(153));
     bad("ed25519-half", "signature", &flipped(payload.len()));
     bad("ml-dsa-half", "signature", &flipped(signed.len() - 1));
     bad("other-signer", "signature", &sign(other, domain, payload)?);

@@ -8,7 +8,7 @@
 //! Nothing here is a float: two machines that compare claims have to come to the same result. Rates are whole kbit/s.
 //!
 //! ```
-//! use alm::claim::{CapacityClaim, ClaimStore, SubStreamPath};
+//! use alm::claim::{CapacityClaim, ClaimStore, Load, SubStreamPath};
 //! use core_types::{BitRate, Epoch, Layer, WallTime};
 //! use identity::{Identity, Seed};
 //!
@@ -23,6 +23,8 @@
 //!     max_subscribers: 8,
 //!     layers: Layer::BASE,
 //!     commitments: Vec::new(),
+//!     load: Load::default(),
+//!     way: Vec::new(),
 //!     issued_at: WallTime(1_000_000),
 //!     valid_until: WallTime(1_030_000),
 //! }
@@ -93,6 +95,17 @@ pub struct Commitment {
     pub max_subscribers: u16,
 }
 
+/// What a peer carries at present.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Load {
+    /// Streams.
+    pub streams: u16,
+    /// Subscribers of the stream in question; in a claim of the one that has most.
+    pub subscribers: u16,
+    /// Uplink in use, for all streams; in a claim in whole kbit/s.
+    pub used: BitRate,
+}
+
 /// What a peer says that it can carry. All that a planner reads of it is signed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CapacityClaim {
@@ -114,6 +127,11 @@ pub struct CapacityClaim {
     pub layers: Layer,
     /// What of it is set aside for parts of the stream, ascending by path, together no more than `uplink`.
     pub commitments: Vec<Commitment>,
+    /// What it carries at present, by its own word.
+    pub load: Load,
+    /// From whom it has what it feeds to others, and from whom that one has it, and so on to the publisher: the nearest first. Of more than
+    /// [`CapacityClaim::MAX_WAY`] the nearest; nobody, if it does not say.
+    pub way: Vec<KeyId>,
     /// When it was made. Not before that of any earlier claim of this advertiser.
     pub issued_at: WallTime,
     /// From when on it is worth nothing: later than `issued_at`, by [`MAX_LIFETIME`] at most.
@@ -123,6 +141,13 @@ pub struct CapacityClaim {
 impl CapacityClaim {
     /// The most commitments that a claim can have.
     pub const MAX_COMMITMENTS: usize = 64;
+    /// The most peers of its way to the publisher that a claim can name.
+    pub const MAX_WAY: usize = 8;
+
+    /// The peers by way of which it has what it feeds to others, if it says so.
+    pub fn path_to_source(&self) -> Option<&[KeyId]> {
+        (!self.way.is_empty()).then_some(&self.way)
+    }
 
     /// What is set aside for exactly this part.
     pub fn commitment(&self, path: &SubStreamPath) -> Option<&Commitment> {

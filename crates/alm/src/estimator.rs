@@ -179,6 +179,13 @@ impl Estimator {
         BitRate(self.prober.trial(now, self.ceiling))
     }
 
+    /// As [`Estimator::trial`], of who is there to carry and is asked by strangers to each other: 8 Mbit/s from the first on. If it were twice
+    /// what was shown, who carries most already would be asked before others.
+    pub fn open_trial(&mut self, now: MonoTime) -> BitRate {
+        let now = self.settle(now);
+        BitRate(self.prober.open_trial(now, self.ceiling))
+    }
+
     /// The ceiling: the most that three windows on end have carried, as far as it still counts.
     pub fn demonstrated(&mut self, now: MonoTime) -> BitRate {
         self.settle(now);

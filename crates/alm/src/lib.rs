@@ -58,6 +58,6 @@ pub mod sim;
 mod subscription;
 pub mod topology;
 
-pub use claim::{CapacityClaim, ClaimStore, Commitment, Inserted, SubStreamPath, VerifiedClaim};
+pub use claim::{CapacityClaim, ClaimStore, Commitment, Inserted, Load, SubStreamPath, VerifiedClaim};
 pub use error::{Error, Fault};
 pub use subscription::{Action, Config, Stats, Subscription};

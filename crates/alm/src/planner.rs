@@ -41,6 +41,7 @@ mod sift;
 #[cfg(test)]
 mod tests;
 
+pub use crate::claim::Load;
 pub use crate::topology::MIN_REACH;
 pub use damping::{Damping, Switch};
 pub use refusals::{Cause, Refusals};
@@ -94,17 +95,6 @@ pub struct Candidate<'a> {
     pub discovered_by: u8,
     /// Trust in permille; with 0 it is left out.
     pub trust: u16,
-}
-
-/// What a peer carries already.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Load {
-    /// Streams.
-    pub streams: u16,
-    /// Subscribers of the stream in question.
-    pub subscribers: u16,
-    /// Uplink in use, for all streams.
-    pub used: BitRate,
 }
 
 /// Whom to ask.

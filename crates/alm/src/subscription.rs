@@ -307,6 +307,11 @@ impl Subscription {
         self.actions.pop_front()
     }
 
+    /// Who carries one of these stripes: the first of the parents that does.
+    pub fn carrier(&self, stripes: StripeSet) -> Option<LinkId> {
+        self.parents.iter().find(|p| p.mask & stripes.mask() != 0).map(|p| p.link)
+    }
+
     /// The parents that carry at least one stripe.
     pub fn carrying(&self) -> impl Iterator<Item = LinkId> {
         self.parents.iter().filter(|p| p.mask != 0).map(|p| p.link)

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use alm::claim::{MAX_CLAIM_LEN, MAX_LIFETIME};
-use alm::{CapacityClaim, Commitment, Error, Fault, SubStreamPath};
-use core_types::{BitRate, Epoch, Layer, StreamId, WallTime};
+use alm::{CapacityClaim, Commitment, Error, Fault, Load, SubStreamPath};
+use core_types::{BitRate, Epoch, KeyId, Layer, StreamId, WallTime};
 use identity::{Domain, HybridSignature, Identity, Seed};
 use proptest::prelude::*;
 use std::sync::LazyLock;
@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 static RELAY: LazyLock<Identity> = LazyLock::new(|| Identity::from_seed(&Seed([1; 64])).unwrap());
 static MALLORY: LazyLock<Identity> = LazyLock::new(|| Identity::from_seed(&Seed([2; 64])).unwrap());
 
-/// Where fields are, in a claim for one stream with two commitments, of a half and a quadrant.
+/// Where fields are, in a claim for one stream with two commitments, of a half and a quadrant, and two peers on the way.
 mod at {
     pub(crate) const STREAM_TAG: usize = 33;
     pub(crate) const UPLINK: usize = 82;
@@ -20,6 +20,9 @@ mod at {
     pub(crate) const COUNT: usize = 109;
     pub(crate) const FIRST: std::ops::Range<usize> = 110..121;
     pub(crate) const SECOND: std::ops::Range<usize> = 121..133;
+    pub(crate) const LOAD: std::ops::Range<usize> = 133..141;
+    pub(crate) const WAY_COUNT: usize = 141;
+    pub(crate) const WAY: std::ops::Range<usize> = 142..206;
 }
 
 fn kbit(kbit: u64) -> BitRate {
@@ -41,6 +44,8 @@ fn claim() -> CapacityClaim {
         max_subscribers: 16,
         layers: Layer { spatial: 2, temporal: 1, quality: 0 },
         commitments: vec![commitment(&[0], 5_000), commitment(&[0, 1], 2_500)],
+        load: Load { streams: 2, subscribers: 3, used: kbit(4_000) },
+        way: vec![KeyId([6; 32]), KeyId([7; 32])],
         issued_at: WallTime(1_000_000),
         valid_until: WallTime(1_030_000),
     }
@@ -48,7 +53,7 @@ fn claim() -> CapacityClaim {
 
 /// Signs whatever it is given.
 fn signed_by(signer: &Identity, payload: &[u8]) -> Vec<u8> {
-    let signature = signer.sign(Domain::new("holomesh capacity claim v3"), payload).unwrap();
+    let signature = signer.sign(Domain::new("holomesh capacity claim v4"), payload).unwrap();
     [payload, &signature.to_bytes()].concat()
 }
 
@@ -67,12 +72,15 @@ fn some() -> impl Strategy<Value = CapacityClaim> {
         prop::collection::btree_map(prop::collection::vec(any::<u8>(), 0..=16), any::<(u16, u16)>(), 0..=64);
     let times = (any::<u64>(), 1..=60_000_u64);
     let figures = (any::<u64>(), any::<u64>(), any::<u32>(), any::<u16>(), any::<u16>(), any::<[u8; 3]>());
-    (prop::option::of(any::<[u8; 32]>()), figures, times, paths).prop_map(
+    let present =
+        (any::<(u16, u16, u32)>(), prop::collection::btree_set(any::<[u8; 32]>().prop_map(KeyId), 0..=8));
+    (prop::option::of(any::<[u8; 32]>()), figures, times, paths, present).prop_map(
         |(
             stream,
             (epoch, counter, uplink, max_streams, max_subscribers, layers),
             (issued, lifetime),
             paths,
+            ((streams, subscribers, used), way),
         )| {
             let issued = issued.min(u64::MAX - lifetime);
             let set_aside: u64 = paths.values().map(|(budget, _)| u64::from(*budget)).sum();
@@ -93,6 +101,8 @@ fn some() -> impl Strategy<Value = CapacityClaim> {
                         max_subscribers,
                     })
                     .collect(),
+                load: Load { streams, subscribers, used: kbit(used.into()) },
+                way: way.into_iter().collect(),
                 issued_at: WallTime(issued),
                 valid_until: WallTime(issued + lifetime),
             }
@@ -230,6 +240,11 @@ fn defect_signature_leaves_out_stream_freshness_layers_and_commitments() {
             other.commitments[1].max_subscribers = 5;
             other
         }),
+        ("streams now", CapacityClaim { load: Load { streams: 1, ..claim().load }, ..claim() }),
+        ("subscribers now", CapacityClaim { load: Load { subscribers: 2, ..claim().load }, ..claim() }),
+        ("uplink in use", CapacityClaim { load: Load { used: kbit(3_999), ..claim().load }, ..claim() }),
+        ("the way", CapacityClaim { way: vec![KeyId([6; 32]), KeyId([8; 32])], ..claim() }),
+        ("a peer less on the way", CapacityClaim { way: vec![KeyId([6; 32])], ..claim() }),
     ];
     for (what, other) in others {
         let forged = [&payload(&other)[..], signature].concat();
@@ -251,6 +266,8 @@ fn defect_floats_in_signed_data() {
         let mut budget = CapacityClaim { uplink: kbit(u64::from(u32::MAX)), ..claim() };
         budget.commitments[1].budget = rate;
         assert!(budget.sign(&RELAY).is_err(), "nor is a budget of {rate}");
+        let load = Load { used: rate, ..claim().load };
+        assert!(CapacityClaim { load, ..claim() }.sign(&RELAY).is_err(), "nor is {rate} in use");
     }
 }
 
@@ -277,6 +294,9 @@ fn claims_that_make_no_sense_are_neither_signed_nor_taken() {
         CapacityClaim { issued_at: WallTime(u64::MAX - 1), valid_until: WallTime(u64::MAX), ..claim() },
         with(many(64)),
         with(vec![commitment(&[], 5_000), commitment(&[9; 16], 5_000)]),
+        CapacityClaim { way: (10..18).map(|n| KeyId([n; 32])).collect(), ..claim() },
+        // What is claimed sinks while it is in use.
+        CapacityClaim { load: Load { used: kbit(10_001), ..claim().load }, ..claim() },
     ] {
         let signed = good.sign(&RELAY).unwrap();
         assert_eq!(*CapacityClaim::verify(&signed, RELAY.public()).unwrap(), good);
@@ -291,6 +311,9 @@ fn claims_that_make_no_sense_are_neither_signed_nor_taken() {
         with(vec![commitment(&[1], 1), commitment(&[1], 2)]),
         with(vec![commitment(&[0], 5_000), commitment(&[1], 5_001)]),
         with(vec![Commitment { budget: BitRate(u64::MAX), ..commitment(&[0], 0) }, commitment(&[1], 5_000)]),
+        CapacityClaim { way: (10..19).map(|n| KeyId([n; 32])).collect(), ..claim() },
+        CapacityClaim { way: vec![KeyId([1; 32]), KeyId([2; 32]), KeyId([1; 32])], ..claim() },
+        CapacityClaim { way: vec![KeyId([1; 32]), RELAY.key_id()], ..claim() },
     ] {
         let error = nonsense.sign(&RELAY).unwrap_err();
         assert!(matches!(error, Error::Input { .. }), "{nonsense:?}: {error}");
@@ -307,9 +330,12 @@ fn nonsense_that_its_advertiser_signed_is_refused_all_the_same() {
         bytes[at] = to;
         bytes
     };
-    assert_eq!((bytes.len(), bytes[0], bytes[at::COUNT]), (at::SECOND.end, 3, 2));
+    assert_eq!((bytes.len(), bytes[0], bytes[at::COUNT]), (at::WAY.end, 4, 2));
+    assert_eq!(bytes[at::LOAD], [0, 2, 0, 3, 0, 0, 15, 160]);
+    assert_eq!(bytes[at::WAY_COUNT], 2);
     let head = &bytes[..at::FIRST.start];
-    let (first, second) = (&bytes[at::FIRST], &bytes[at::SECOND]);
+    let (first, second, tail) = (&bytes[at::FIRST], &bytes[at::SECOND], &bytes[at::LOAD.start..]);
+    let (on, off) = (&bytes[at::WAY.start..at::WAY.start + 32], &bytes[..at::WAY.start]);
     let mut endless = bytes.clone();
     endless[at::TIMES.end - 3] = 0xff;
     let mut backwards = bytes.clone();
@@ -319,8 +345,8 @@ fn nonsense_that_its_advertiser_signed_is_refused_all_the_same() {
     let mut greedy = bytes.clone();
     greedy[at::UPLINK + 2..at::UPLINK + 4].copy_from_slice(&7_499_u16.to_be_bytes());
     for (what, bytes) in [
-        ("version 2", altered(0, 2)),
-        ("version 4", altered(0, 4)),
+        ("version 3", altered(0, 3)),
+        ("version 5", altered(0, 5)),
         ("neither any stream nor one", altered(at::STREAM_TAG, 2)),
         ("a stream where there is none", altered(at::STREAM_TAG, 0)),
         ("65 commitments", altered(at::COUNT, 65)),
@@ -329,8 +355,13 @@ fn nonsense_that_its_advertiser_signed_is_refused_all_the_same() {
         ("good for too long", endless),
         ("the end before the beginning", backwards),
         ("a path of 17", long),
-        ("a path twice", [head, first, first].concat()),
-        ("out of order", [head, second, first].concat()),
+        ("a path twice", [head, first, first, tail].concat()),
+        ("out of order", [head, second, first, tail].concat()),
+        ("a peer on the way twice", [off, on, on].concat()),
+        ("itself on the way", [off, &bytes[1..33], on].concat()),
+        ("nine peers on the way", altered(at::WAY_COUNT, 9)),
+        ("fewer peers than are said", altered(at::WAY_COUNT, 3)),
+        ("more peers than are said", altered(at::WAY_COUNT, 1)),
         ("more set aside than there is", greedy),
     ] {
         let error = refusal(&bytes);
@@ -347,9 +378,10 @@ fn nonsense_that_its_advertiser_signed_is_refused_all_the_same() {
 
 #[test]
 fn claims_of_any_other_length_than_they_can_have_are_not_looked_at() {
-    assert_eq!(MAX_CLAIM_LEN, 5_147, "as the specification says");
+    assert_eq!(MAX_CLAIM_LEN, 5_412, "as the specification says");
     let commitments = (0..64).map(|n| commitment(&[n; 16], 1)).collect();
-    let longest = CapacityClaim { commitments, ..claim() }.sign(&RELAY).unwrap();
+    let way = (10..18).map(|n| KeyId([n; 32])).collect();
+    let longest = CapacityClaim { commitments, way, ..claim() }.sign(&RELAY).unwrap();
     assert_eq!(longest.len(), MAX_CLAIM_LEN);
     let refused = |bytes: &[u8]| match CapacityClaim::verify(bytes, RELAY.public()) {
         Err(Error::Malformed { why, .. }) => why,

@@ -114,6 +114,8 @@ impl People {
             max_subscribers: small(&said["max_subscribers"]),
             layers: layer(&said["layers"]),
             commitments: commitments.collect(),
+            load: Load::default(),
+            way: Vec::new(),
             issued_at: WallTime(number(&said["issued_at_ms"])),
             valid_until: WallTime(number(&said["valid_until_ms"])),
         };

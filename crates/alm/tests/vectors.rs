@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use alm::legacy::{self, RelayCapacity};
-use alm::{CapacityClaim, Commitment, Error, SubStreamPath};
-use core_types::{BitRate, Epoch, Layer, StreamId, WallTime};
+use alm::{CapacityClaim, Commitment, Error, Load, SubStreamPath};
+use core_types::{BitRate, Epoch, KeyId, Layer, StreamId, WallTime};
 use identity::{Backend, Domain, HybridSignature, Identity, PublicIdentity, Seed};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -55,6 +55,12 @@ fn read(file: &Value, case: &Value) -> CapacityClaim {
         max_subscribers: small(&case["max_subscribers"]),
         layers: layers(&case["layers"]),
         commitments: commitments(case),
+        load: Load {
+            streams: small(&case["streams_now"]),
+            subscribers: small(&case["subscribers_now"]),
+            used: kbit(&case["used_kbit"]),
+        },
+        way: case["way"].as_array().unwrap().iter().map(|peer| KeyId(array(peer))).collect(),
         issued_at: WallTime(number(&case["issued_at_ms"])),
         valid_until: WallTime(number(&case["valid_until_ms"])),
     }
@@ -69,7 +75,7 @@ fn claims_have_the_bytes_of_the_vectors() {
     let file = load(FILE);
     let advertiser = advertiser(&file);
     let signer = Identity::from_seed_with(Backend::Portable, &Seed(array(&file["seed"]))).unwrap();
-    assert_eq!(file["domain"], "holomesh capacity claim v3");
+    assert_eq!(file["domain"], "holomesh capacity claim v4");
     for case in list(&file, "cases") {
         let claim = read(&file, case);
         let (canonical, bytes) = (hex(&case["canonical"]), hex(&case["bytes"]));
@@ -79,7 +85,7 @@ fn claims_have_the_bytes_of_the_vectors() {
         assert_eq!(payload, canonical, "{}", case["id"]);
         // What an implementation that knows nothing but the specification of signatures checks.
         let signature = HybridSignature::from_bytes(signature).unwrap();
-        advertiser.verify(Domain::new("holomesh capacity claim v3"), &canonical, &signature).unwrap();
+        advertiser.verify(Domain::new("holomesh capacity claim v4"), &canonical, &signature).unwrap();
     }
 }
 

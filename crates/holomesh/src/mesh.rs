@@ -1,17 +1,22 @@
 //! Who is there to feed others: what nodes tell each other of it (spec 53), and whom that makes a watcher ask.
 //!
-//! Hosts, relays and watchers all pass it on. Watchers that lend some of their uplink say it of themselves; where relays are the host
-//! says, without whom no relay serves, and with fewer bytes.
+//! Hosts, relays and watchers all pass it on. Relays, and watchers that lend some of their uplink, say of themselves what they can carry and
+//! what they carry. Where relays are the host says too, so that who comes knows of all of them at once.
+
+mod news;
+#[cfg(test)]
+mod tests;
 
 use crate::Error;
 use crate::clock::wall_now;
-use crate::net::{Control, PeerAddress};
-use alm::planner::{self, Candidate, Load, Request};
-use alm::{CapacityClaim, VerifiedClaim};
+use crate::net::{Control, PeerAddress, Role};
+use alm::planner::{self, Candidate, Request};
+use alm::{CapacityClaim, Load, VerifiedClaim};
 use core_types::{BitRate, Epoch, KeyId, Layer, LinkId, MonoTime, SessionId, StreamId, WallTime};
 use identity::{Identity, PublicIdentity};
 use peer_gossip::{Card, Config, Gossip, Kind, MAX_ADDRESSES};
-use std::collections::BTreeSet;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -31,6 +36,8 @@ struct Own {
     permit: Vec<u8>,
     card: Vec<u8>,
     renew_at: MonoTime,
+    /// What was said last, and when.
+    said: Option<(MonoTime, Offer)>,
 }
 
 /// What a node has to offer.
@@ -40,6 +47,10 @@ pub(crate) struct Offer {
     pub(crate) address: PeerAddress,
     pub(crate) uplink: BitRate,
     pub(crate) subscribers: u16,
+    /// What it carries at present.
+    pub(crate) load: Load,
+    /// From whom it has what it feeds to others, and so on to the publisher; nobody if that is not known.
+    pub(crate) way: Vec<KeyId>,
 }
 
 /// A node's part in it.
@@ -47,6 +58,7 @@ pub(crate) struct Offer {
 pub(crate) struct Mesh {
     session: SessionId,
     me: KeyId,
+    host: KeyId,
     gossip: Gossip,
     own: Option<Own>,
     /// The last claim's counter.
@@ -69,12 +81,14 @@ pub(crate) struct Measured {
     pub(crate) rtt: Option<Duration>,
     /// How far its claims are believed, in thousandths.
     pub(crate) trust: u16,
+    /// It has said that it has no place for us.
+    pub(crate) full: bool,
 }
 
 impl Measured {
     /// Of somebody of whom nothing is known.
     #[cfg(test)]
-    pub(crate) const NOTHING: Self = Self { rtt: None, trust: 1_000 };
+    pub(crate) const NOTHING: Self = Self { rtt: None, trust: 1_000, full: false };
 }
 
 /// What a watcher looks for.
@@ -91,9 +105,13 @@ impl Mesh {
     pub(crate) fn new(session: SessionId, me: KeyId, host: PublicIdentity) -> Result<Self, Error> {
         let mut seed = [0; 8];
         crate::keyfile::fill_random(&mut seed)?;
-        let seed = u64::from_be_bytes(seed);
+        Ok(Self::with_seed(session, me, host, u64::from_be_bytes(seed)))
+    }
+
+    fn with_seed(session: SessionId, me: KeyId, host: PublicIdentity, seed: u64) -> Self {
+        let host_key = host.key_id();
         let gossip = Gossip::new(Config::new(session, me, host, seed));
-        Ok(Self { session, me, gossip, own: None, counter: 0, seed })
+        Self { session, me, host: host_key, gossip, own: None, counter: 0, seed }
     }
 
     /// Takes part over a link from now on, once it is known that the peer belongs to the session.
@@ -120,7 +138,8 @@ impl Mesh {
         }
     }
 
-    /// Says to all what this node has to offer, by the permit that the host has signed for it, and goes on saying it.
+    /// Says to all what this node has to offer, by the permit that the host has signed for it, and goes on saying it. To be called often: what
+    /// has not changed by much is said when the claim is renewed.
     pub(crate) fn offer(
         &mut self,
         now: MonoTime,
@@ -135,9 +154,10 @@ impl Mesh {
         match &mut self.own {
             // What it can carry stands in the claim alone.
             Some(own) if !is_other(own) => {
-                if own.offer != offer {
-                    (own.offer, own.renew_at) = (offer, now);
+                if own.said.as_ref().is_none_or(|(at, said)| news::is_due(now.since(*at), said, &offer)) {
+                    own.renew_at = now;
                 }
+                own.offer = offer;
             }
             _ => {
                 let card = Card {
@@ -150,7 +170,8 @@ impl Mesh {
                 };
                 match card.sign(identity) {
                     Ok(card) => {
-                        self.own = Some(Own { offer, permit: permit.to_vec(), card, renew_at: now });
+                        self.own =
+                            Some(Own { offer, permit: permit.to_vec(), card, renew_at: now, said: None });
                     }
                     Err(error) => return tracing::warn!(%error, "nobody is told of this node"),
                 }
@@ -173,16 +194,20 @@ impl Mesh {
         let date = self.date();
         let Some(own) = &mut self.own else { return };
         own.renew_at = now.plus(RENEW_AFTER);
+        own.said = Some((now, own.offer.clone()));
+        let load = Load { used: whole_kbit(own.offer.load.used), ..own.offer.load };
         let claim = CapacityClaim {
             advertiser: self.me,
             stream: None,
             epoch,
             counter: date.0,
-            uplink: BitRate::from_kbit(own.offer.uplink.0 / 1_000),
+            uplink: whole_kbit(own.offer.uplink),
             max_streams: 64,
             max_subscribers: own.offer.subscribers,
             layers: Layer { spatial: u8::MAX, temporal: u8::MAX, quality: u8::MAX },
             commitments: Vec::new(),
+            load,
+            way: own.offer.way.clone(),
             issued_at: date,
             valid_until: WallTime(date.0 + CLAIM_FOR.as_millis() as u64),
         };
@@ -199,8 +224,13 @@ impl Mesh {
         self.gossip.handle_timeout(now, wall_now());
     }
 
+    /// When what this node has to offer is to be said again.
+    pub(crate) fn renew_at(&self) -> Option<MonoTime> {
+        self.own.as_ref().map(|own| own.renew_at)
+    }
+
     pub(crate) fn poll_timeout(&self) -> Option<MonoTime> {
-        self.own.as_ref().map(|own| own.renew_at).into_iter().chain(self.gossip.poll_timeout()).min()
+        self.renew_at().into_iter().chain(self.gossip.poll_timeout()).min()
     }
 
     /// What to send next.
@@ -235,9 +265,51 @@ impl Mesh {
         self.gossip.peer(wall_now(), peer).map(|known| known.claim)
     }
 
-    /// How many there are who say that they feed others.
+    /// How many watchers there are that say that they feed others.
     pub(crate) fn advertisers(&self) -> u32 {
-        u32::try_from(self.gossip.peers(wall_now()).count()).unwrap_or(u32::MAX)
+        let lends = |peer: &peer_gossip::Known<'_>| peer.card.kind == Kind::Watcher;
+        u32::try_from(self.gossip.peers(wall_now()).filter(lends).count()).unwrap_or(u32::MAX)
+    }
+
+    /// The way to the publisher of who has something from that peer: nobody if it is not known, or leads back here.
+    pub(crate) fn way_by(&self, parent: KeyId, role: Role) -> Vec<KeyId> {
+        let mut way = vec![parent];
+        match role {
+            Role::Host => {}
+            // Relays have what they carry from the host.
+            Role::Relay => way.push(self.host),
+            Role::Watcher => match self.claim_of(parent).and_then(|claim| claim.path_to_source()) {
+                Some(above) => way.extend(above),
+                None => return Vec::new(),
+            },
+        }
+        way.truncate(CapacityClaim::MAX_WAY);
+        if way.contains(&self.me) { Vec::new() } else { way }
+    }
+
+    /// The relays that the host names in the order in which to ask them: first those of `planned`, in that order; then those of whom
+    /// nothing is known; then those that say that they have no room, the one that sends least first. Where nothing else decides, everybody
+    /// has an order of his own.
+    pub(crate) fn sort_relays(&self, relays: &mut [PeerAddress], planned: &[Feeder]) {
+        let wall = wall_now();
+        let mut says = BTreeMap::new();
+        for peer in self.gossip.peers(wall) {
+            says.insert(peer.card.address.endpoint, peer.claim.load.used.0);
+        }
+        relays.sort_by_cached_key(|relay| {
+            let at = planned.iter().position(|feeder| feeder.address.endpoint == relay.endpoint);
+            let (class, place) = match (at, says.get(&relay.endpoint)) {
+                (Some(at), _) => (0, at as u64),
+                (None, None) => (1, 0),
+                (None, Some(used)) => (2, *used),
+            };
+            (class, place, self.lot(&relay.endpoint))
+        });
+    }
+
+    fn lot(&self, endpoint: &[u8; 32]) -> [u8; 32] {
+        let hash = Sha256::new().chain_update(self.seed.to_be_bytes()).chain_update(endpoint);
+        hash.finalize().into()
     }
 
     /// The peer with that name and transport key, if it is known.
@@ -249,16 +321,19 @@ impl Mesh {
     pub(crate) fn feeders(&self, wanted: &Wanted, known_of: impl Fn(KeyId) -> Measured) -> Vec<Feeder> {
         let wall = wall_now();
         let known: Vec<_> = self.gossip.peers(wall).collect();
+        let ways: Vec<Vec<KeyId>> = known.iter().map(|peer| self.way_of(peer)).collect();
         let candidates: Vec<Candidate<'_>> = known
             .iter()
-            .map(|peer| {
-                let Measured { rtt, trust } = known_of(peer.key);
+            .zip(&ways)
+            .map(|(peer, way)| {
+                let Measured { rtt, trust, full } = known_of(peer.key);
+                let load = peer.claim.load;
                 Candidate {
                     claim: peer.claim,
                     rtt,
-                    load: Load::default(),
+                    load: if full { Load { subscribers: u16::MAX, ..load } } else { load },
                     reach: 1_000,
-                    path_to_source: None,
+                    path_to_source: (!way.is_empty()).then_some(way.as_slice()),
                     network: network(&peer.card.address),
                     discovered_by: peer.heard_from.map_or(0, |link| (link.0 % 251) as u8),
                     trust,
@@ -291,6 +366,21 @@ impl Mesh {
         };
         order.into_iter().filter_map(feeder).collect()
     }
+
+    /// What a peer says of its way to the publisher, as far as that counts. A watcher that says that the host feeds it is no nearer than one
+    /// behind a relay: whoever has a place with a relay could say the same.
+    fn way_of(&self, peer: &peer_gossip::Known<'_>) -> Vec<KeyId> {
+        let mut way = peer.claim.way.clone();
+        if peer.card.kind == Kind::Watcher && way.len() == 1 {
+            way.push(self.host);
+        }
+        way
+    }
+}
+
+/// As claims say it, rounded down.
+const fn whole_kbit(rate: BitRate) -> BitRate {
+    BitRate(rate.0 - rate.0 % 1_000)
 }
 
 /// What of an address others can dial, and as much as a card holds: an address of all zeros stands for all of a machine's.
@@ -315,99 +405,5 @@ pub(crate) fn network_of(ip: Option<IpAddr>) -> u64 {
         Some(IpAddr::V4(ip)) => u64::from(u32::from(ip) >> 8),
         Some(IpAddr::V6(ip)) => (u128::from(ip) >> 80) as u64 | 1 << 63,
         None => 0,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn address(addresses: &[&str]) -> PeerAddress {
-        let addresses = addresses.iter().map(|a| a.parse().expect("an address")).collect();
-        PeerAddress { endpoint: [1; 32], addresses, direct: None }
-    }
-
-    #[test]
-    fn a_card_names_what_others_can_dial_and_each_once() {
-        let many: Vec<String> = (1..20).map(|n| format!("10.0.0.{n}:7")).collect();
-        let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        assert_eq!(on_a_card(&address(&many)).addresses.len(), MAX_ADDRESSES);
-        let odd = address(&["0.0.0.0:5", "[::]:5", "10.0.0.1:0", "10.0.0.2:5", "10.0.0.2:5"]);
-        assert_eq!(on_a_card(&odd), address(&["10.0.0.2:5"]));
-    }
-
-    #[test]
-    fn neighbours_are_of_one_network() {
-        let of = |a| network(&address(&[a]));
-        assert_eq!(of("10.0.0.1:5"), of("10.0.0.200:9"));
-        assert_ne!(of("10.0.0.1:5"), of("10.0.1.1:5"));
-        assert_eq!(of("[2001:db8:1::1]:5"), of("[2001:db8:1:9::1]:5"));
-        assert_ne!(of("[2001:db8:1::1]:5"), of("[2001:db8:2::1]:5"));
-        assert_ne!(of("0.0.0.1:5"), of("[::1]:5"));
-    }
-
-    #[test]
-    fn what_a_node_says_of_itself_is_said_anew_before_it_is_over_and_no_more_often() {
-        let host = Identity::from_seed(&identity::Seed([1; 64])).expect("a key");
-        let peer = Identity::from_seed(&identity::Seed([2; 64])).expect("a key");
-        let session = SessionId([3; 32]);
-        let WallTime(wall) = wall_now();
-        let permit = av_wire::permit::Permit {
-            session,
-            issuer: host.key_id(),
-            holder: peer.key_id(),
-            role: Kind::Watcher.role(),
-            serial: 1,
-            not_before: WallTime(wall - 1_000),
-            not_after: WallTime(wall + 600_000),
-            streams: av_wire::permit::PermitStreams::All,
-            max_bytes_per_second: 0,
-            max_subscribers: 0,
-        };
-        let permit = permit.sign(&host).expect("a permit");
-        let mut mesh = Mesh::new(session, peer.key_id(), host.public().clone()).expect("a seed");
-        let offer = Offer {
-            kind: Kind::Watcher,
-            address: address(&["10.0.0.2:5"]),
-            uplink: BitRate::from_kbit(5_000),
-            subscribers: 8,
-        };
-        let mut other = Mesh::new(session, host.key_id(), host.public().clone()).expect("a seed");
-        let link = LinkId(1);
-        mesh.add_link(MonoTime(0), link);
-        other.add_link(MonoTime(0), link);
-        mesh.offer(MonoTime(0), &peer, offer.clone(), &permit, Epoch(2));
-        let Some((to, Control::Gossip { entries })) = mesh.poll_message() else { panic!("nothing is said") };
-        assert_eq!((to, entries.len()), (link, 2));
-        assert_eq!(other.handle(MonoTime(0), link, &entries), Ok(()));
-        let wanted =
-            Wanted { stream: StreamId([9; 32]), rate: BitRate::from_kbit(1_000), parents: 4, spares: 2 };
-        let feeders = other.feeders(&wanted, |_| Measured::NOTHING);
-        let feeder = Feeder { key: peer.key_id(), kind: Kind::Watcher, address: offer.address.clone() };
-        assert_eq!(feeders, [feeder]);
-        assert!(other.knows(peer.key_id(), [1; 32]) && !other.knows(peer.key_id(), [2; 32]));
-
-        // The same once more is nothing new, and a claim is renewed after 25 s.
-        let last = offer.clone();
-        mesh.offer(MonoTime::from_millis(20_000), &peer, offer, &permit, Epoch(2));
-        mesh.renew(MonoTime::from_millis(24_999), &peer, Epoch(3));
-        assert_eq!(mesh.poll_message(), None);
-        mesh.renew(MonoTime::from_millis(25_000), &peer, Epoch(3));
-        let Some((_, Control::Gossip { entries })) = mesh.poll_message() else { panic!("it is not renewed") };
-        assert_eq!(entries.len(), 1, "the claim alone");
-        assert_eq!(other.handle(MonoTime::from_millis(25_000), link, &entries), Ok(()));
-        // What it can carry is said anew, and its card is not.
-        let less = Offer { uplink: BitRate::from_kbit(500), ..last };
-        mesh.offer(MonoTime::from_millis(28_000), &peer, less, &permit, Epoch(3));
-        let Some((_, Control::Gossip { entries })) = mesh.poll_message() else { panic!("it is not said") };
-        assert_eq!(entries.len(), 1);
-        assert_eq!(other.handle(MonoTime::from_millis(28_000), link, &entries), Ok(()));
-        let uplink = other.claim_of(peer.key_id()).expect("a claim").uplink;
-        assert_eq!((uplink, other.advertisers()), (BitRate::from_kbit(500), 1));
-        // Who is not believed is not asked.
-        let liar = Measured { trust: 0, ..Measured::NOTHING };
-        assert_eq!(other.feeders(&wanted, |_| liar), []);
-        other.expel(MonoTime::from_millis(28_000), peer.key_id());
-        assert_eq!(other.feeders(&wanted, |_| Measured::NOTHING), []);
     }
 }

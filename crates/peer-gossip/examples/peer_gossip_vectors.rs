@@ -172,7 +172,7 @@ impl Makers {
             bad(id, "signature", Fault::Peer, &flipped(at));
         }
         bad("other-signer", "signature", Fault::Peer, &self.sign(&self.other, DOMAIN, payload)?);
-        let domain = "holomesh capacity claim v3";
+        let domain = "holomesh capacity claim v4";
         bad("other-domain", "signature", Fault::Peer, &self.sign(&self.relay, domain, payload)?);
         // Cards that their advertiser signed, and that do not show that it belongs to the session.
         let card = |change: &dyn Fn(&mut Permit)| -> Result<Vec<u8>, Failed> {

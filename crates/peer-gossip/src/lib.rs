@@ -18,7 +18,7 @@
 //! [`Gossip::handle_timeout`] when [`Gossip::poll_timeout`] is due.
 //!
 //! ```
-//! use alm::CapacityClaim;
+//! use alm::{CapacityClaim, Load};
 //! use av_wire::permit::{Permit, PermitRole, PermitStreams};
 //! use control_wire::{Control, PeerAddress};
 //! use core_types::{BitRate, Epoch, Layer, LinkId, MonoTime, SessionId, WallTime};
@@ -57,6 +57,8 @@
 //!     max_subscribers: 8,
 //!     layers: Layer::BASE,
 //!     commitments: Vec::new(),
+//!     load: Load::default(),
+//!     way: Vec::new(),
 //!     issued_at: wall,
 //!     valid_until: WallTime(wall.0 + 60_000),
 //! };

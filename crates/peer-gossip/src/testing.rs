@@ -1,7 +1,7 @@
 //! Peers for tests: an identity, its permit, its cards and claims.
 
 use crate::{Card, Kind};
-use alm::CapacityClaim;
+use alm::{CapacityClaim, Load};
 use av_wire::permit::{Permit, PermitRole, PermitStreams};
 use control_wire::PeerAddress;
 use core_types::{BitRate, Epoch, KeyId, Layer, SessionId, WallTime};
@@ -73,6 +73,8 @@ pub(crate) fn claim(n: usize, issued_at: WallTime) -> CapacityClaim {
         max_subscribers: 4,
         layers: Layer::BASE,
         commitments: Vec::new(),
+        load: Load::default(),
+        way: Vec::new(),
         issued_at,
         valid_until: WallTime(issued_at.0 + 60_000),
     }

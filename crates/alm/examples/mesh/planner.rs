@@ -45,6 +45,8 @@ fn told(number: u8, rtt_ms: u64, streams: u64) -> Result<Told, Failed> {
         max_subscribers: 50,
         layers: Layer { spatial: 2, temporal: 2, quality: 2 },
         commitments: Vec::new(),
+        load: Load::default(),
+        way: Vec::new(),
         issued_at: WallTime(NOW),
         valid_until: WallTime(NOW + 30_000),
     };

@@ -1,14 +1,14 @@
 //! The bytes of a capacity claim (spec 55 section 2).
 
-use super::{CapacityClaim, Commitment, MAX_LIFETIME, SubStreamPath, VerifiedClaim, later};
+use super::{CapacityClaim, Commitment, Load, MAX_LIFETIME, SubStreamPath, VerifiedClaim, later};
 use crate::Error;
 use core_types::{BitRate, Epoch, KeyId, Layer, StreamId, WallTime};
 use identity::canonical::{Reader, Writer};
 use identity::{Domain, HybridSignature, Identity, PublicIdentity};
 
-const DOMAIN: Domain = Domain::new("holomesh capacity claim v3");
-/// Versions 1 and 2 were the predecessor's.
-const VERSION: u8 = 3;
+const DOMAIN: Domain = Domain::new("holomesh capacity claim v4");
+/// Versions 1 and 2 were the predecessor's; version 3 said nothing of load and way.
+const VERSION: u8 = 4;
 const ANY: u8 = 0;
 const ONE: u8 = 1;
 /// Version, advertiser, any stream or one, which, epoch, counter, uplink, streams, subscribers, layers, two times, how many
@@ -16,9 +16,11 @@ const ONE: u8 = 1;
 const HEAD_LEN: usize = 1 + 32 + 1 + 32 + 8 + 8 + 4 + 2 + 2 + 3 + 2 * 8 + 1;
 /// Length and path, budget, subscribers.
 const COMMITMENT_LEN: usize = 4 + SubStreamPath::MAX_LEN + 4 + 2;
+/// Streams, subscribers, uplink in use; how many peers, and those.
+const PRESENT_LEN: usize = 2 + 2 + 4 + 1 + CapacityClaim::MAX_WAY * 32;
 
 pub(super) const MAX_LEN: usize =
-    HEAD_LEN + CapacityClaim::MAX_COMMITMENTS * COMMITMENT_LEN + HybridSignature::LEN;
+    HEAD_LEN + CapacityClaim::MAX_COMMITMENTS * COMMITMENT_LEN + PRESENT_LEN + HybridSignature::LEN;
 
 impl CapacityClaim {
     /// Signs the claim: its canonical bytes, which hold every field, then the hybrid signature.
@@ -78,6 +80,12 @@ impl CapacityClaim {
                 .map_err(|_| "a path has more than 16 steps")?;
             w.u32(kbit(*budget)?).u16(*max_subscribers);
         }
+        let Load { streams, subscribers, used } = self.load;
+        w.u16(streams).u16(subscribers).u32(kbit(used)?);
+        w.u8(u8::try_from(self.way.len()).map_err(|_| TOO_FAR)?);
+        for peer in &self.way {
+            w.fixed(peer.as_bytes());
+        }
         Ok(w.into_bytes())
     }
 
@@ -101,6 +109,9 @@ impl CapacityClaim {
         let issued_at = WallTime(r.u64()?);
         let valid_until = WallTime(r.u64()?);
         let commitments = commitments(&mut r)?;
+        let load =
+            Load { streams: r.u16()?, subscribers: r.u16()?, used: BitRate::from_kbit(r.u32()?.into()) };
+        let way = way(&mut r)?;
         r.finish()?;
         let claim = Self {
             advertiser,
@@ -112,6 +123,8 @@ impl CapacityClaim {
             max_subscribers,
             layers,
             commitments,
+            load,
+            way,
             issued_at,
             valid_until,
         };
@@ -138,12 +151,23 @@ impl CapacityClaim {
         if set_aside > self.uplink.0 {
             return Err("commitments are more than the uplink");
         }
+        if self.way.len() > Self::MAX_WAY {
+            return Err(TOO_FAR);
+        }
+        // Nobody has anything by way of itself, nor twice by way of somebody else.
+        let mut above = core::iter::once(&self.advertiser).chain(&self.way);
+        while let Some(peer) = above.next() {
+            if above.clone().any(|other| other == peer) {
+                return Err("a peer is on the way twice");
+            }
+        }
         Ok(())
     }
 }
 
 const OTHER_SIGNER: &str = "the signer is not the advertiser";
 const TOO_MANY: &str = "there are more than 64 commitments";
+const TOO_FAR: &str = "there are more than 8 peers on the way";
 
 fn commitments(r: &mut Reader<'_>) -> Result<Vec<Commitment>, Error> {
     let count = usize::from(r.u8()?);
@@ -159,6 +183,18 @@ fn commitments(r: &mut Reader<'_>) -> Result<Vec<Commitment>, Error> {
         });
     }
     Ok(commitments)
+}
+
+fn way(r: &mut Reader<'_>) -> Result<Vec<KeyId>, Error> {
+    let count = usize::from(r.u8()?);
+    if count > CapacityClaim::MAX_WAY {
+        return Err(malformed(TOO_FAR));
+    }
+    let mut way = Vec::with_capacity(count);
+    for _ in 0..count {
+        way.push(KeyId(r.array()?));
+    }
+    Ok(way)
 }
 
 /// As it is written. What is not whole is refused, not rounded: what is verified is what was signed.

@@ -3,7 +3,7 @@
 mod what_is_signed;
 
 use super::*;
-use crate::{CapacityClaim, Error, Fault, VerifiedClaim};
+use crate::{CapacityClaim, Error, Fault, Load, VerifiedClaim};
 use core_types::{BitRate, Epoch, KeyId, Layer, MonoTime, StreamId, WallTime};
 use proptest::prelude::*;
 use std::collections::BTreeSet;

@@ -47,6 +47,11 @@ impl Prober {
         shown.saturating_mul(2).clamp(FIRST_RATE, ENOUGH)
     }
 
+    /// All that a trial can come to, as long as anything may be tried.
+    pub(super) fn open_trial(&self, now: MonoTime, shown: u64) -> u64 {
+        if self.trial(now, shown) == 0 { 0 } else { ENOUGH }
+    }
+
     /// Twice what was shown, until that is enough.
     pub(super) fn next(&mut self, now: MonoTime, shown: u64) -> Option<Probe> {
         let is_recent =

@@ -41,6 +41,8 @@ fn claim(number: u16, streams: u64) -> CapacityClaim {
         max_subscribers: 500,
         layers: Layer::BASE,
         commitments: Vec::new(),
+        load: Load::default(),
+        way: Vec::new(),
         issued_at: NOW,
         valid_until: WallTime(NOW.0 + 30_000),
     }

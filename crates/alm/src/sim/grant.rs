@@ -250,6 +250,8 @@ impl World<'_> {
             max_subscribers: u16::try_from(subscribers).unwrap_or(u16::MAX),
             layers: Layer::BASE,
             commitments: Vec::new(),
+            load: Load::default(),
+            way: Vec::new(),
             issued_at: WallTime(now),
             valid_until: WallTime(now + CLAIM_FOR_MS),
         })

@@ -1,7 +1,7 @@
 //! From claims to trees.
 
 use super::*;
-use crate::{CapacityClaim, Commitment, SubStreamPath};
+use crate::{CapacityClaim, Commitment, Load, SubStreamPath};
 use core_types::WallTime;
 use proptest::prelude::*;
 
@@ -20,6 +20,8 @@ fn claim(advertiser: KeyId, streams: u64) -> CapacityClaim {
         max_subscribers: 500,
         layers: Layer::BASE,
         commitments: Vec::new(),
+        load: Load::default(),
+        way: Vec::new(),
         issued_at: WallTime(1_000),
         valid_until: WallTime(31_000),
     }

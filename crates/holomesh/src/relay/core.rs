@@ -14,6 +14,7 @@ use crate::net::{Control, LaneChange, Lanes, Link, Transport};
 use crate::service::status::{ByTransport, Refused, RequestsRefused};
 use crate::service::uplink::Uplink;
 use crate::{Clock, Error};
+use alm::Load;
 use av_congestion::{RepairConfig, RepairShare};
 use av_relay::{Carriage, Limits, Permission, Quota, Relay, Stats};
 use av_wire::{AwsLc, FreshChunk, HopReceiver, HopSuite};
@@ -355,6 +356,18 @@ impl RelayCore {
     /// Whether anything is taken over that link, or may be asked for.
     pub(crate) fn is_child(&self, link: LinkId) -> bool {
         self.relay.subscriptions(link) > 0
+    }
+
+    /// What it carries at present, but for the rate.
+    pub(crate) fn load(&self) -> Load {
+        let most = self.codecs.keys().map(|stream| self.relay.subscribers(*stream)).max().unwrap_or(0);
+        let count = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
+        Load { streams: count(self.codecs.len()), subscribers: count(most), used: BitRate(0) }
+    }
+
+    /// What the node may send in all, by its own settings and its permit.
+    pub(crate) fn uplink_bound(&self) -> Option<BitRate> {
+        self.uplink_rates.0.into_iter().chain(self.uplink_rates.1).min()
     }
 
     /// Links over which a stream is taken, in whole or in part.

@@ -6,12 +6,14 @@ mod made;
 mod node;
 mod permits;
 mod requests;
+mod shown;
 mod status;
 mod upstream;
 
 pub(crate) use self::core::RelayCore;
 pub(crate) use self::permits::PermitDesk;
 pub(crate) use self::requests::REQUESTS;
+pub(crate) use self::shown::{Shown, Trial};
 pub use node::run_with;
 
 use crate::Error;

@@ -2,10 +2,11 @@
 
 use super::core::RelayCore;
 use super::permits::{Own, PermitDesk, until};
+use super::shown::{Shown, Trial};
 use super::upstream::HostLink;
 use super::{Config, Shutdown, Tap};
 use crate::clock::wall_now;
-use crate::mesh::Mesh;
+use crate::mesh::{Mesh, Offer};
 use crate::net::{Control, Inbox, Link, LinkEvent, Net, NetConfig, PeerAddress, Role};
 use crate::record::Recorder;
 use crate::service::limits::Refusal;
@@ -13,12 +14,14 @@ use crate::service::status::{NodeStatus, State};
 use crate::service::{INTERVAL, StatusSink};
 use crate::ticket::Ticket;
 use crate::{Clock, Error};
+use alm::Load;
 use av_relay::{Carriage, Quota, Stats};
 use av_wire::permit::PermitStreams;
 use av_wire::{ChunkHeader, FreshChunk, StreamAnnounce};
 use bytes::Bytes;
-use core_types::{KeyId, LinkId, MonoTime, StreamId};
+use core_types::{BitRate, Epoch, KeyId, LinkId, MonoTime, StreamId};
 use identity::PublicIdentity;
+use peer_gossip::Kind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,6 +30,9 @@ use tokio::time::sleep_until;
 
 /// How often a draining relay looks whether everybody has gone.
 const DRAIN_LOOK: Duration = Duration::from_millis(100);
+
+/// What it has to offer is looked at so often.
+const OFFER_LOOK: Duration = Duration::from_millis(500);
 
 /// A relay that ends at once waits for so long at most until those who are still linked have been told.
 const FAREWELL: Duration = Duration::from_millis(200);
@@ -99,8 +105,16 @@ pub(super) struct RelayNode {
     desk: PermitDesk,
     /// Until when this relay may serve, which streams, and how many of each; `None` without a permit.
     permitted: Option<(MonoTime, PermitStreams, Option<usize>)>,
+    /// As the host signed it, for others to see.
+    permit: Vec<u8>,
     permits_required: bool,
     stream_quota: Quota,
+    /// Subscribers of a stream that it takes by its own settings.
+    subscribers: usize,
+    shown: Shown,
+    /// The newest epoch of which something came.
+    epoch: Epoch,
+    offer_at: Instant,
     /// What the host wants carried, by its announcements, and what is carried of it: nothing without a permit.
     pub(super) announces: Vec<Vec<u8>>,
     carried: BTreeSet<StreamId>,
@@ -158,6 +172,11 @@ impl RelayNode {
             stream_quota,
             desk: PermitDesk::new(ticket.session, net.identity().key_id()),
             permitted: None,
+            permit: Vec::new(),
+            subscribers: limits.subscribers_per_stream.min(stream_quota.subscribers),
+            shown: Shown::new(clock.now()),
+            epoch: Epoch(0),
+            offer_at: Instant::now(),
             permits_required: limits.permits_required,
             announces: Vec::new(),
             carried: BTreeSet::new(),
@@ -184,6 +203,10 @@ impl RelayNode {
                     chunks.iter().for_each(|chunk| tap.received(chunk.bytes()));
                 }
                 self.record(link, &chunks);
+                if self.host.is(link) {
+                    let newest = chunks.iter().map(|chunk| chunk.header().epoch).max();
+                    self.epoch = self.epoch.max(newest.unwrap_or(self.epoch));
+                }
                 self.core.handle_chunks(link, chunks);
             }
             LinkEvent::Control(link, message) => {
@@ -199,6 +222,7 @@ impl RelayNode {
             LinkEvent::Down(link, why) if self.host.is(link) => self.host_is_gone(link, why),
             LinkEvent::Down(link, _) => {
                 self.desk.forget(link);
+                self.shown.forget(link);
                 self.core.remove_link(link);
             }
         }
@@ -324,6 +348,7 @@ impl RelayNode {
                 let until = until((self.clock.now(), wall), date);
                 self.permitted = Some((until, streams, figures.subscribers));
                 self.core.set_permitted_uplink(figures.bytes_per_second);
+                self.permit = signed.to_vec();
             }
             Own::Untimely(why) => {
                 // It may be that the machine slept. What was permitted before goes on to its end, and another one comes.
@@ -404,8 +429,38 @@ impl RelayNode {
         {
             self.core.send(host, &losses);
         }
+        self.offer(Instant::now());
         self.show(Instant::now());
         self.return_to_host(Instant::now())
+    }
+
+    /// Tells others what it has to offer and what it carries: no more than its owner and the host let it, and nothing when it is about to
+    /// stop. The host names it to members all the same: this says which of several relays has room.
+    fn offer(&mut self, at: Instant) {
+        let now = self.clock.at(at);
+        self.shown.look(now, &mut self.core);
+        if at < self.offer_at && !self.core.is_offer_due(now) {
+            return;
+        }
+        self.offer_at = at + OFFER_LOOK;
+        let Some((_, _, permitted)) = self.permitted.as_ref().filter(|_| !self.permit.is_empty()) else {
+            return;
+        };
+        let (uplink, subscribers) = if self.draining.is_some() {
+            (BitRate(0), 0)
+        } else {
+            let uplink = self.shown.claimable(now, Trial::Open, self.core.uplink_bound());
+            (uplink, permitted.map_or(self.subscribers, |most| most.min(self.subscribers)))
+        };
+        let offer = Offer {
+            kind: Kind::Relay,
+            address: self.net.address(),
+            uplink,
+            subscribers: u16::try_from(subscribers).unwrap_or(u16::MAX),
+            load: Load { used: self.shown.used(), ..self.core.load() },
+            way: vec![self.ticket.host],
+        };
+        self.core.offer(self.net.identity(), offer, &self.permit, self.epoch);
     }
 
     /// Shows how the relay is doing, once a second.
@@ -432,7 +487,8 @@ impl RelayNode {
         let core = self.core.poll_timeout().map(|at| self.clock.instant(at));
         let drain = self.draining.map(|end| end.min(Instant::now() + DRAIN_LOOK));
         let show = self.status.as_ref().map(|_| self.publish_at);
-        core.into_iter().chain(self.host.poll_timeout()).chain(drain).chain(show).min()
+        let offer = (!self.permit.is_empty()).then_some(self.offer_at);
+        core.into_iter().chain(offer).chain(self.host.poll_timeout()).chain(drain).chain(show).min()
     }
 
     /// Tells everybody to go elsewhere, and goes on serving until they have.
@@ -440,6 +496,8 @@ impl RelayNode {
         let seconds = u16::try_from(time.as_secs()).unwrap_or(u16::MAX);
         tracing::info!(seconds, links = self.core.links().count(), "draining");
         self.draining = Some(Instant::now() + time);
+        self.offer_at = Instant::now();
+        self.offer(self.offer_at);
         for link in self.core.links() {
             link.send(&Control::Draining { seconds });
         }

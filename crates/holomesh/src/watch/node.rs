@@ -29,7 +29,7 @@ use alm::Action;
 use av_mls::{EpochSecret, Member};
 use av_wire::{ChunkHeader, FreshChunk, Keyring};
 use bytes::Bytes;
-use core_types::{BitRate, LayerPolicy, LeafIndex, LinkId, SessionId, StreamId};
+use core_types::{LayerPolicy, LeafIndex, LinkId, SessionId, StreamId};
 use identity::PublicIdentity;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -133,8 +133,6 @@ struct Watcher {
     mesh: Mesh,
     look_at: Instant,
     conduct: Conduct,
-    /// What of the uplink was offered last, and when.
-    offered: (BitRate, Option<Instant>),
     /// What the host signed for us, for relays to see.
     permit: Option<Vec<u8>>,
     member: Member,
@@ -207,7 +205,6 @@ impl Watcher {
             mesh: Mesh::new(ticket.session, own, host.peer.identity.clone())?,
             look_at: Instant::now(),
             conduct: Conduct::new()?,
-            offered: (BitRate(0), None),
             host: host.id,
             host_link: HostLink::new(),
             first_contact: FirstContact::default(),

@@ -2,12 +2,17 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use crate::guest::{Guest, card};
-use crate::stage::{Relay, Stage};
+use crate::stage::{PAUSE, Relay, Stage};
 use crate::support::holomesh;
 use crate::viewer::{PATIENCE, Viewer, figure, signal, wait_until};
+use alm::{CapacityClaim, VerifiedClaim};
+use core_types::BitRate;
 use holomesh::net::{Control, LinkEvent};
 use holomesh::ticket::Ticket;
+use identity::PublicIdentity;
+use peer_gossip::Kind;
 use rustix::process::Signal;
+use std::time::Instant;
 
 fn lending(ticket: &str) -> Viewer {
     Viewer::spawn(holomesh().args(["watch", ticket, "--log", "info", "--uplink", "20000"]))
@@ -39,6 +44,25 @@ fn a_watcher_that_feeds_others_is_killed_and_they_lose_no_picture() {
     }
 }
 
+/// With one stripe all of them feed in the same one: each could have it from each, and in a ring nobody has it. Nothing says who has it from
+/// whom but their keys.
+#[test]
+fn watchers_that_lend_in_the_same_stripe_feed_one_another_and_nobody_itself() {
+    let stage = Stage::new();
+    let (_host, ticket) = stage.host(1, &[]);
+    let viewers: Vec<Viewer> = (0..4).map(|_| lending(&ticket)).collect();
+    feed_one_another(&viewers, 3);
+    viewers.iter().for_each(|viewer| viewer.shows(25));
+    let before: Vec<u64> = viewers.iter().map(Viewer::lost).collect();
+    let since = Instant::now();
+    for (viewer, before) in viewers.iter().zip(before) {
+        viewer.shows(125);
+        assert_eq!(viewer.lost(), before, "{}", viewer.node.said());
+        let pause = viewer.longest_pause(since);
+        assert!(pause < PAUSE, "no picture for {pause:?}: {}", viewer.node.said());
+    }
+}
+
 #[test]
 fn when_the_only_relay_dies_the_host_and_watchers_go_on() {
     let stage = Stage::new();
@@ -50,6 +74,52 @@ fn when_the_only_relay_dies_the_host_and_watchers_go_on() {
     signal(&relay.node, Signal::KILL);
     viewers.iter().for_each(|viewer| viewer.shows(100));
     feed_one_another(&viewers, 3);
+}
+
+/// The next claim that somebody hears of.
+async fn claim(guest: &mut Guest, of: &PublicIdentity) -> VerifiedClaim {
+    loop {
+        let heard = std::mem::take(&mut guest.heard);
+        let claims = heard.iter().filter(|entry| entry.first() == Some(&1));
+        if let Some(claim) = claims.filter_map(|entry| CapacityClaim::verify(&entry[1..], of).ok()).last() {
+            return claim;
+        }
+        if let LinkEvent::Control(_, Control::Gossip { entries }) = guest.event().await {
+            guest.heard = entries;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_says_what_it_carries_and_no_more_than_the_host_lets_it() {
+    let stage = Stage::new();
+    let (_host, ticket) = stage.host(1, &["--relay-uplink", "3000", "--relay-subscribers", "3"]);
+    let relay = Relay::start(&ticket, &[]);
+    let parsed: Ticket = ticket.parse().unwrap();
+    let mut guest = Guest::join(&parsed, 4_096).await;
+    let heard = guest.heard.clone();
+    let of = card(&mut guest, &parsed).await;
+    assert_eq!(of.kind, Kind::Relay);
+    guest.heard = heard;
+    let viewer = stage.viewer(&ticket);
+    relay.serves(1);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        assert!(Instant::now() < deadline, "{}", relay.node.said());
+        let claim = claim(&mut guest, &of.identity).await;
+        assert_eq!((claim.uplink, claim.max_subscribers), (BitRate::from_kbit(3_000), 3));
+        assert_eq!(claim.way, [parsed.host]);
+        if claim.load.subscribers == 1 && claim.load.used > BitRate::from_kbit(50) {
+            break;
+        }
+    }
+    viewer.shows(25);
+    // One that is about to stop has nothing to offer.
+    signal(&relay.node, Signal::TERM);
+    let deadline = Instant::now() + PATIENCE;
+    while claim(&mut guest, &of.identity).await.max_subscribers != 0 {
+        assert!(Instant::now() < deadline, "{}", relay.node.said());
+    }
 }
 
 /// Its permit is good for minutes yet.

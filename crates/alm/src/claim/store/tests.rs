@@ -1,7 +1,7 @@
 //! What the store promises, against a naive model of it, and against many identities that mean harm.
 
 use super::*;
-use crate::CapacityClaim;
+use crate::{CapacityClaim, Load};
 use core_types::{BitRate, Epoch, Layer};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +24,8 @@ fn claim(advertiser: KeyId, counter: u64, issued: u64, lifetime: u64, variant: u
         max_subscribers: 8,
         layers: Layer::BASE,
         commitments: Vec::new(),
+        load: Load::default(),
+        way: Vec::new(),
         issued_at: WallTime(issued),
         valid_until: WallTime(issued + lifetime),
     })

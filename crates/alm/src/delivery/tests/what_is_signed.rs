@@ -13,6 +13,8 @@ fn claim() -> CapacityClaim {
         max_subscribers: 8,
         layers: Layer::BASE,
         commitments: Vec::new(),
+        load: Load::default(),
+        way: Vec::new(),
         issued_at: wall(0),
         valid_until: wall(30_000),
     }

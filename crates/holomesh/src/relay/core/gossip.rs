@@ -1,8 +1,9 @@
 //! A node's part in what peers tell each other of who is there to feed others (spec 53).
 
 use super::RelayCore;
-use crate::mesh::Mesh;
-use core_types::{KeyId, LinkId, MonoTime};
+use crate::mesh::{Mesh, Offer};
+use core_types::{Epoch, KeyId, LinkId, MonoTime};
+use identity::Identity;
 
 impl RelayCore {
     /// Takes part from now on, over links whose peers may have something.
@@ -23,6 +24,20 @@ impl RelayCore {
         if let Some(mesh) = &mut self.mesh {
             mesh.remove_link(link);
         }
+    }
+
+    /// Says what this node has to offer, by the permit that the host has signed for it.
+    pub(crate) fn offer(&mut self, identity: &Identity, offer: Offer, permit: &[u8], epoch: Epoch) {
+        let now = self.clock.now();
+        if let Some(mesh) = &mut self.mesh {
+            mesh.offer(now, identity, offer, permit, epoch);
+        }
+        self.tell_others();
+    }
+
+    /// Whether what this node has said is to be said again.
+    pub(crate) fn is_offer_due(&self, now: MonoTime) -> bool {
+        self.mesh.as_ref().and_then(Mesh::renew_at).is_some_and(|at| at <= now)
     }
 
     /// What a peer says of others.

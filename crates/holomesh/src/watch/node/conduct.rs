@@ -333,7 +333,9 @@ impl Watcher {
 
     /// What this watcher knows of a peer by itself.
     pub(super) fn measured(&self, rtts: &BTreeMap<KeyId, Duration>, now: MonoTime, peer: KeyId) -> Measured {
-        Measured { rtt: rtts.get(&peer).copied(), trust: self.conduct.standing(now, peer).trust }
+        let its = |link: &&LinkId| self.links.get(*link).is_some_and(|link| link.peer.key_id() == peer);
+        let full = self.parents.iter().find(its).is_some_and(|link| self.is_full(*link));
+        Measured { rtt: rtts.get(&peer).copied(), trust: self.conduct.standing(now, peer).trust, full }
     }
 
     /// The time to each parent and back, as far as it was measured.

@@ -2,19 +2,17 @@
 
 use super::Watcher;
 use super::parents::SPARES;
+use super::spread::Dealt;
 use crate::mesh::{Feeder, Offer, Wanted};
 use crate::net::{Link, PeerAddress, Role};
-use core_types::{Epoch, LinkId};
+use crate::publish::StreamKind;
+use crate::watch::receive::InStream;
+use core_types::{Epoch, KeyId, LinkId};
 use peer_gossip::Kind;
 use std::time::{Duration, Instant};
 
 /// What is heard of others is looked at so often.
 const LOOK: Duration = Duration::from_millis(500);
-/// What can be lent is said anew when it has changed by so many per cent, …
-const CHANGED: u64 = 25;
-/// … not more often than this, and if it is more than before than this.
-const LEAST: Duration = Duration::from_secs(2);
-const AGAIN: Duration = Duration::from_secs(5);
 /// Subscriptions that a watcher claims to take for each stripe's worth of uplink: spares take nothing.
 const PLACES: u64 = 2;
 
@@ -39,40 +37,39 @@ impl Watcher {
         }
     }
 
-    /// Says what this watcher lends, by the permit that the host has signed for it.
+    /// Says what this watcher lends and carries, by the permit that the host has signed for it; again where that has changed.
     pub(super) fn offer(&mut self) {
+        let way = self.way();
         let rate = self.streams_rate();
         let stripes = self.dealt().map_or(4, |(_, _, parts)| u64::from(parts));
         let now = self.clock.now();
         let (Some(serving), Some(permit)) = (&mut self.serving, self.permit.clone()) else { return };
+        serving.look_at_uplink(now);
         let uplink = serving.claimable(now);
         let stripe = (rate.0 / stripes.max(1)).max(1);
         let places = uplink.0 / stripe * PLACES;
-        self.offered = (uplink, Some(Instant::now()));
         let offer = Offer {
             kind: Kind::Watcher,
             address: self.net.address(),
             uplink,
             subscribers: u16::try_from(places).unwrap_or(u16::MAX),
+            load: serving.load(),
+            way,
         };
         let epoch = self.snapshot.epoch.unwrap_or(Epoch(0));
         self.mesh.offer(self.clock.now(), self.net.identity(), offer, &permit, epoch);
         self.tell();
     }
 
-    /// Says so when what can be lent has become another: less at once, more when that was not said a moment ago.
-    fn offer_anew(&mut self, now: Instant) {
-        let time = self.clock.now();
-        let Some(serving) = &mut self.serving else { return };
-        serving.look_at_uplink(time);
-        let (was, said_at) = self.offered;
-        let is = serving.claimable(time);
-        let less = is.0.saturating_mul(100) < was.0.saturating_mul(100 - CHANGED);
-        let more = is.0.saturating_mul(100) > was.0.saturating_mul(100 + CHANGED);
-        let due = said_at.is_some_and(|at| now.duration_since(at) >= if less { LEAST } else { AGAIN });
-        if (less || more) && due {
-            self.offer();
-        }
+    /// From whom this watcher has the part in which it feeds others, and so on to the publisher, as far as that is known.
+    fn way(&self) -> Vec<KeyId> {
+        let at_home = |stream: &&InStream| !Dealt::of(stream).home(self.home).is_empty();
+        let streams = self.streams.values().filter(at_home);
+        let stream = streams.max_by_key(|stream| stream.kind == StreamKind::Video);
+        let carrier =
+            stream.and_then(|stream| stream.subscription.carrier(Dealt::of(stream).home(self.home)));
+        let peer = carrier.and_then(|link| self.links.get(&link)).map(|link| &link.peer);
+        peer.map_or_else(Vec::new, |peer| self.mesh.way_by(peer.key_id(), peer.role))
     }
 
     /// Looks at who is there, and renews what is said of this node.
@@ -83,7 +80,7 @@ impl Watcher {
         self.tell();
         if now >= self.look_at {
             self.look_at = now + LOOK;
-            self.offer_anew(now);
+            self.offer();
             if self.snapshot.epoch.is_some() {
                 self.reach_relays();
             }
@@ -92,8 +89,9 @@ impl Watcher {
 
     /// Whom to dial, best first: the relays that the host names, then whom others know of.
     pub(super) fn candidates(&mut self) -> Vec<PeerAddress> {
-        let mut candidates = self.relays.clone();
-        for feeder in self.feeders() {
+        let (feeders, mut candidates) = (self.feeders(), self.relays.clone());
+        self.mesh.sort_relays(&mut candidates, &feeders);
+        for feeder in feeders {
             if !candidates.iter().any(|known| known.endpoint == feeder.address.endpoint) {
                 candidates.push(feeder.address);
             }

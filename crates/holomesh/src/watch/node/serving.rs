@@ -4,16 +4,15 @@ use super::Watcher;
 use super::spread::Dealt;
 use crate::clock::wall_now;
 use crate::net::{Control, Lanes, Link, LinkEvent};
-use crate::relay::{PermitDesk, REQUESTS, RelayCore};
+use crate::relay::{PermitDesk, REQUESTS, RelayCore, Shown, Trial};
 use crate::{Clock, Error};
-use alm::estimator::Estimator;
+use alm::Load;
 use av_mls::Member;
 use av_relay::{Limits, Quota};
 use control_wire::NoRoom;
 use core_types::{BitRate, CodecId, KeyId, LinkId, MonoTime, SessionId, StreamId, StripeSet};
 use identity::PublicIdentity;
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 /// The link by which its own streams come into the relay's state machine: what it has opened needs no other name.
 const OPENED: LinkId = LinkId(0);
@@ -22,9 +21,6 @@ const CHILDREN_FOR_EACH: u64 = 8;
 /// Links at most, children and those who have shown no permit yet: these are not to take the places of those.
 const MAX_LINKS: usize = 256;
 
-/// What goes to children is added up so often.
-const SAMPLE: Duration = Duration::from_millis(200);
-
 /// What a watcher lends to others.
 #[derive(Debug)]
 pub(super) struct Serving {
@@ -32,8 +28,7 @@ pub(super) struct Serving {
     desk: PermitDesk,
     own: KeyId,
     uplink: BitRate,
-    estimator: Estimator,
-    sampled: MonoTime,
+    shown: Shown,
 }
 
 impl Serving {
@@ -41,8 +36,8 @@ impl Serving {
         let limits = Limits { permits_required: true, ..Limits::default() };
         let core =
             RelayCore::with_limits(clock, lanes, limits, Quota::UNLIMITED, Some(REQUESTS), Some(uplink));
-        let (desk, estimator) = (PermitDesk::new(session, own), Estimator::new());
-        Self { core, desk, own, uplink, estimator, sampled: clock.now() }
+        let desk = PermitDesk::new(session, own);
+        Self { core, desk, own, uplink, shown: Shown::new(clock.now()) }
     }
 
     /// Passes on a stream of that rate from now on.
@@ -65,22 +60,18 @@ impl Serving {
 
     /// What it claims to others: what it has shown, or what children may try of it, and never more than it lends.
     pub(super) fn claimable(&mut self, now: MonoTime) -> BitRate {
-        let shown = self.estimator.claimable(now, BitRate(0), &[]).uplink;
-        shown.max(self.estimator.trial(now)).min(self.uplink)
+        self.shown.claimable(now, Trial::Doubling, Some(self.uplink))
     }
 
     /// Adds up what goes to children.
     pub(super) fn look_at_uplink(&mut self, now: MonoTime) {
-        let over = now.since(self.sampled);
-        if over < SAMPLE {
-            return;
-        }
-        self.sampled = now;
-        for (link, sample) in self.core.samples(now, over) {
-            if let Err(error) = self.estimator.handle_sample(now, link, sample) {
-                tracing::debug!(%link, %error, "a link is not measured");
-            }
-        }
+        self.shown.look(now, &mut self.core);
+    }
+
+    /// What it carries at present.
+    pub(super) fn load(&self) -> Load {
+        let subscribers = u16::try_from(self.children()).unwrap_or(u16::MAX);
+        Load { subscribers, used: self.shown.used(), ..self.core.load() }
     }
 
     /// Links over which something is taken.
@@ -181,7 +172,7 @@ impl Watcher {
         if let Some(serving) = &mut self.serving {
             serving.desk.forget(link);
             serving.core.remove_link(link);
-            serving.estimator.handle_link_gone(link);
+            serving.shown.forget(link);
         }
         self.tend_children();
     }
