@@ -127,6 +127,36 @@ async fn who_takes_a_share_and_does_not_pass_it_on_is_left_and_found_out() {
     assert_eq!((liar.now().accused, stage.events("liar")), (0, 1));
 }
 
+/// As many identities as one likes can be in one network. So there nobody is convicted, and yet each finds out for itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_one_network_nobody_is_convicted_and_each_leaves_by_what_it_measures() {
+    let network = network(27);
+    network.set_default(path()).unwrap();
+    let symbol_size = SymbolSize::new(128).unwrap();
+    let cast = Cast { uplink: None, symbol_size, ..lending(1, 0) };
+    let mut stage = Stage::of(network, ENDLESS, cast).await;
+    let loss = LossConfig { percent: 85.0, seed: 5 };
+    stage.add_neighbour(1, seed(true), Some(BitRate::from_kbit(20_000)), loss);
+    for number in 2..=7 {
+        stage.add_neighbour(number, seed(false), None, LossConfig::NONE);
+    }
+    stage.tell(Command::Start).await;
+    let (liar, others) = stage.watchers.split_first().unwrap();
+    for watcher in others {
+        watcher.is(|now| now.left > 0).await;
+    }
+    // In networks of their own so many would do.
+    let accused = || others.iter().map(|watcher| watcher.now().accused).sum::<u64>();
+    let deadline = tokio::time::Instant::now() + crate::kit::PATIENCE;
+    while accused() < 3 {
+        assert!(tokio::time::Instant::now() < deadline, "{}", accused());
+        tokio::time::sleep(MILLISECOND * 20).await;
+    }
+    liar.is(|now| now.children == 0).await;
+    liar.shows(SECOND).await;
+    assert_eq!(stage.events("liar"), 0);
+}
+
 /// A relay that delivers most of its share is no cause for alarm, and yet a spare that might do better takes its place in time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_spare_takes_the_place_of_a_relay_that_delivers_less() {

@@ -37,6 +37,11 @@ pub(crate) const fn watcher_at(number: u8) -> SocketAddr {
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, number, 2, 1)), 1)
 }
 
+/// Where the watcher with this number is when all are in one network.
+pub(crate) const fn neighbour_at(number: u8) -> SocketAddr {
+    at(3, number)
+}
+
 const fn at(kind: u8, number: u8) -> SocketAddr {
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(10, 0, kind, number)), 1)
 }
@@ -210,6 +215,20 @@ impl Stage {
     /// One with that seed that lends `uplink`, and of what it should pass on loses so much on the way out.
     pub(crate) fn add_lossy(&mut self, number: u8, seed: Seed, uplink: Option<BitRate>, loss: LossConfig) {
         self.add(number, seed, |config| (config.uplink, config.loss) = (uplink, loss));
+    }
+
+    /// Likewise, in one network with all others that are added so.
+    pub(crate) fn add_neighbour(
+        &mut self,
+        number: u8,
+        seed: Seed,
+        uplink: Option<BitRate>,
+        loss: LossConfig,
+    ) {
+        let listen = neighbour_at(number);
+        self.add(number, seed, |config| {
+            (config.uplink, config.loss, config.listen) = (uplink, loss, listen);
+        });
     }
 
     /// One that goes on listening when it was taken out.
