@@ -171,6 +171,15 @@ fn the_encoder_spends_on_losses_what_is_expected_and_nothing_where_none_are() {
     let (some, much) = (described(5), described(20));
     assert!(some >= Duration::from_millis(40) && much >= some, "{some:?} and {much:?}");
     assert_eq!(described(100), much, "no more than the configuration says");
+    // Nor does it look for anything to describe meanwhile.
+    let mut encoder = OpusEncoder::new(opus).unwrap();
+    for (percent, redundancy) in [(0, Duration::ZERO), (7, opus.redundancy), (0, Duration::ZERO)] {
+        expect_loss(&mut encoder, &opus, percent).unwrap();
+        assert_eq!(
+            (encoder.config().redundancy, encoder.config().expected_loss_percent),
+            (redundancy, percent)
+        );
+    }
 }
 
 /// Blocks of silence, so many of them.
