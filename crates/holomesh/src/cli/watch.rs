@@ -3,19 +3,24 @@
 use super::NodeOptions;
 use crate::Error;
 use crate::ticket::Ticket;
-use crate::watch::{self, Command, Config, MatroskaSink, Proofs, Sink, Y4mSink};
+use crate::watch::{
+    self, Command, Config, MatroskaSink, Proofs, Report, Sink, Snapshot, SpeakerSink, WatchState, Y4mSink,
+};
 use clap::Args;
 use codec_av1::Structure;
 use core_types::{BitRate, LayerPolicy};
-use std::path::PathBuf;
+use std::future::Future;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 /// Options of `holomesh watch`.
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// What `holomesh host` printed.
-    ticket: String,
+    /// What `holomesh host` printed; of several sessions the one is shown whose publisher speaks.
+    #[arg(required = true, value_name = "TICKET")]
+    tickets: Vec<String>,
     /// Where to put what is received: a `.mkv` or `.webm` file with pictures and sound, or `-` for the decoded pictures
     /// as Y4M on standard output, for `| ffplay -`. May be given twice.
     #[arg(short, long, value_name = "FILE")]
@@ -66,64 +71,73 @@ pub(super) fn leave_after(seconds: Option<f64>, commands: mpsc::Sender<Command>)
     });
 }
 
+/// Of a watcher that lends: how many it feeds, and what it claims to them that it can carry.
+fn lending(now: &Snapshot) -> String {
+    format!("  children {} (claims {} kbit/s)", now.children, now.claimed.0 / 1_000)
+}
+
 pub(super) async fn run(options: Options) -> Result<(), Error> {
-    let ticket: Ticket = options.ticket.parse()?;
-    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
-    for output in &options.output {
-        sinks.push(if output.as_os_str() == "-" {
-            Box::new(Y4mSink::new(std::io::stdout()))
-        } else {
-            let known = output.extension().is_some_and(|e| e == "mkv" || e == "webm");
-            if !known {
-                return Err(Error::input(
-                    format!("-o {}", output.display()),
-                    "must end in .mkv or .webm, or be - for Y4M on standard output",
-                ));
-            }
-            Box::new(MatroskaSink::new(output))
+    let tickets: Vec<Ticket> =
+        options.tickets.iter().map(|ticket| ticket.parse()).collect::<Result<_, Error>>()?;
+    let sinks = options.sinks(tickets.len())?;
+    let is_one = tickets.len() == 1;
+    let mut watching: JoinSet<Result<(), Error>> = JoinSet::new();
+    for (place, (ticket, sinks)) in (1..).zip(tickets.into_iter().zip(sinks)) {
+        let config = options.config(ticket)?;
+        let (state, lends) = (config.state.clone(), config.uplink.is_some());
+        let (commands, inbox) = mpsc::channel(1);
+        leave_after(options.seconds, commands);
+        let name = if is_one { String::new() } else { format!("{place}: ") };
+        watching.spawn(async move {
+            let report = show_while(&name, &state, lends, watch::run_with(config, sinks, inbox)).await?;
+            sum_up(&name, &report);
+            Ok(())
         });
     }
-    let mut config = Config::new(options.node.seed()?, ticket);
-    if let Some(listen) = options.node.listen {
-        config.listen = listen;
+    while let Some(ended) = watching.join_next().await {
+        ended.map_err(|_| Error::Ended("a session"))??;
     }
-    config.delay = Duration::from_millis(options.delay.min(5_000));
-    config.proofs = options.proofs;
-    config.layers = options.layers.unwrap_or(LayerPolicy::UNCAPPED);
-    config.uplink = options.uplink.map(|kbit| BitRate::from_kbit(kbit.into()));
-    config.lanes = options.node.transport.lanes();
-    config.direct = options.node.transport.direct();
-    let (state, lends) = (config.state.clone(), config.uplink.is_some());
-    let (commands, inbox) = mpsc::channel(1);
-    leave_after(options.seconds, commands);
-    let watching = watch::run_with(config, sinks, inbox);
+    Ok(())
+}
+
+/// Says once a second how it goes.
+async fn show_while(
+    name: &str,
+    state: &WatchState,
+    lends: bool,
+    watching: impl Future<Output = Result<Report, Error>>,
+) -> Result<Report, Error> {
     tokio::pin!(watching);
     let mut tick = tokio::time::interval(Duration::from_secs(1));
-    let report = loop {
+    loop {
         tokio::select! {
-            report = &mut watching => break report?,
+            report = &mut watching => return report,
             _ = tick.tick() => {
                 let now = state.snapshot();
                 if let Some(epoch) = now.epoch {
                     eprintln!(
-                        "epoch {epoch}  parents {}{}  pictures {} ({} lost)  sound {} ({} repaired, {} recovered, {} concealed)  repaired {}",
+                        "{name}epoch {epoch}  parents {}{}  pictures {} ({} lost)  sound {} ({} repaired, {} recovered, {} concealed){}  repaired {}",
                         now.parents,
-                        if lends { format!("  children {}", now.children) } else { String::new() },
+                        if lends { lending(&now) } else { String::new() },
                         now.played.frames_shown,
                         now.played.frames_lost,
                         now.played.audio_shown,
                         now.played.audio_repaired,
                         now.played.audio_recovered,
                         now.played.audio_concealed,
+                        if now.played.speaks { "  speaking" } else { "" },
                         now.repaired,
                     );
                 }
             }
         }
-    };
+    }
+}
+
+fn sum_up(name: &str, report: &Report) {
     let (played, proofs) = (report.last.played, report.last.proofs);
     eprintln!(
-        "{} pictures shown ({} in fewer layers or descriptions, {} late, {} lost), {} packets of sound ({} by units of repair, {} by FEC, {} by DRED, {} pauses; {} concealed), {} chunks could not be opened",
+        "{name}{} pictures shown ({} in fewer layers or descriptions, {} late, {} lost), {} packets of sound ({} by units of repair, {} by FEC, {} by DRED, {} pauses; {} concealed), {} chunks could not be opened",
         played.frames_shown,
         played.frames_reduced,
         played.frames_late,
@@ -136,11 +150,66 @@ pub(super) async fn run(options: Options) -> Result<(), Error> {
         played.audio_concealed,
         report.last.undecryptable,
     );
+    if played.audio_shown > 0 {
+        let (spoken, heard) = (played.spoken.as_secs_f64(), played.audio_shown as f64 * 0.02);
+        eprintln!("{name}somebody spoke for {spoken:.1} s of {heard:.1} s of sound");
+    }
     if proofs.objects > 0 {
         eprintln!(
-            "of {} pictures and packets {} are proven to be the publisher's, {} by Ed25519 alone, {} not proven, {} forged",
+            "{name}of {} pictures and packets {} are proven to be the publisher's, {} by Ed25519 alone, {} not proven, {} forged",
             proofs.objects, proofs.hybrid, proofs.interim, proofs.unproven, proofs.forged,
         );
     }
-    Ok(())
+}
+
+impl Options {
+    /// What each of so many sessions is put into: of several, one screen for all of them.
+    fn sinks(&self, sessions: usize) -> Result<Vec<Vec<Box<dyn Sink>>>, Error> {
+        if sessions == 1 {
+            return Ok(vec![self.output.iter().map(|output| sink(output)).collect::<Result<_, Error>>()?]);
+        }
+        let mut all: Vec<Vec<Box<dyn Sink>>> = (0..sessions).map(|_| Vec::new()).collect();
+        for output in &self.output {
+            if output.as_os_str() != "-" {
+                let what = format!("-o {}", output.display());
+                return Err(Error::input(
+                    what,
+                    "of several sessions there is `-o -` alone: a file holds one",
+                ));
+            }
+            let told = Box::new(|place: usize, _| eprintln!("shows {}", place + 1));
+            let screen = SpeakerSink::screen(sessions, Box::new(Y4mSink::new(std::io::stdout())), told);
+            for (sinks, screen) in all.iter_mut().zip(screen) {
+                sinks.push(Box::new(screen));
+            }
+        }
+        Ok(all)
+    }
+
+    fn config(&self, ticket: Ticket) -> Result<Config, Error> {
+        let mut config = Config::new(self.node.seed()?, ticket);
+        if let Some(listen) = self.node.listen {
+            config.listen = listen;
+        }
+        config.delay = Duration::from_millis(self.delay.min(5_000));
+        config.proofs = self.proofs;
+        config.layers = self.layers.unwrap_or(LayerPolicy::UNCAPPED);
+        config.uplink = self.uplink.map(|kbit| BitRate::from_kbit(kbit.into()));
+        config.lanes = self.node.transport.lanes();
+        config.direct = self.node.transport.direct();
+        Ok(config)
+    }
+}
+
+fn sink(output: &Path) -> Result<Box<dyn Sink>, Error> {
+    if output.as_os_str() == "-" {
+        return Ok(Box::new(Y4mSink::new(std::io::stdout())));
+    }
+    if !output.extension().is_some_and(|e| e == "mkv" || e == "webm") {
+        return Err(Error::input(
+            format!("-o {}", output.display()),
+            "must end in .mkv or .webm, or be - for Y4M on standard output",
+        ));
+    }
+    Ok(Box::new(MatroskaSink::new(output)))
 }

@@ -5,10 +5,10 @@ use super::proofs::{ProofStats, Proofs};
 use crate::net::{LossConfig, Underlay};
 use crate::record::{RecordStats, Recorder};
 use crate::ticket::Ticket;
-use core_types::{BitRate, Epoch, LayerPolicy};
+use core_types::{BitRate, Epoch, KeyId, LayerPolicy};
 use identity::Seed;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How a watcher runs.
@@ -92,6 +92,8 @@ pub struct Snapshot {
     pub parents: u32,
     /// Watchers that this one feeds.
     pub children: u32,
+    /// What it claims to others that it can carry of their streams; 0 if it lends nothing.
+    pub claimed: BitRate,
     /// What was played.
     pub played: PlayStats,
     /// Chunks received while a member.
@@ -126,18 +128,29 @@ pub struct Snapshot {
     pub opened_after_removal: u64,
 }
 
-/// A [`Snapshot`] that is kept up to date.
+/// A [`Snapshot`] that is kept up to date, and who feeds the watcher.
 #[derive(Debug, Default)]
-pub struct WatchState(Mutex<Snapshot>);
+pub struct WatchState(Mutex<(Snapshot, Vec<KeyId>)>);
 
 impl WatchState {
     /// How it is now.
     pub fn snapshot(&self) -> Snapshot {
-        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Those who carry some of the pictures to it, or of the sound where there are none: [`Snapshot::parents`], by name.
+    pub fn feeders(&self) -> Vec<KeyId> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
     }
 
     pub(super) fn set(&self, snapshot: Snapshot) {
-        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = snapshot;
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0 = snapshot;
+    }
+
+    pub(super) fn set_feeders(&self, feeders: impl Iterator<Item = KeyId>) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.1.clear();
+        state.1.extend(feeders);
     }
 }
 

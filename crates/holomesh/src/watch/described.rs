@@ -1,7 +1,7 @@
 //! Pictures in several descriptions: each is shown when it is due, from what has come of it by then.
 
 use super::receive::Received;
-use super::sink::Sink;
+use super::sink::{MadeFrom, Sink};
 use super::video::{Asking, MAX_WAITING, Picture, Ready, START_PATIENCE, Schedule, VideoStats};
 use crate::Error;
 use codec_mdc::{Description, Descriptions, FrameNumber, MdcReceiver, coded_picture};
@@ -184,6 +184,7 @@ impl DescribedPlayer {
             seq: ObjectSeq(frame.0),
             pts: slot.pts,
             is_reduced: made.from.len() < self.of.count() || picture.size() != self.size,
+            made_from: MadeFrom::Descriptions { came: made.from.len() as u8, of: self.of.count() as u8 },
             frame: picture,
             assembled_at: slot.assembled_at,
             decode_time,

@@ -21,4 +21,4 @@ pub use player::PlayStats;
 pub use proofs::{ProofStats, Proofs};
 pub use replay::Replayed;
 pub(crate) use replay::{Pieces, Replay};
-pub use sink::{MatroskaSink, ShownPicture, ShownSound, Sink, WavSink, Y4mSink};
+pub use sink::{MadeFrom, MatroskaSink, ShownPicture, ShownSound, Sink, SpeakerSink, WavSink, Y4mSink};

@@ -495,7 +495,11 @@ impl Watcher {
             s.missing += repair.missing;
             s.repaired += repair.repaired;
         }
-        s.parents = self.carriers().len() as u32;
+        let carriers = self.carriers();
+        s.parents = carriers.len() as u32;
+        s.claimed = self.offered.0;
+        let feeders = carriers.iter().filter_map(|link| self.links.get(link));
+        self.state.set_feeders(feeders.map(|link| link.peer.key_id()));
         s.played = self.player.stats();
         self.snapshot = s;
         self.state.set(s);

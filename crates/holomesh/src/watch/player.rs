@@ -8,6 +8,7 @@ use crate::publish::StreamKind;
 use crate::{Clock, Error};
 use av_wire::{Media, StreamAnnounce};
 use codec_mdc::Description;
+use codec_opus::SoundStats;
 use core_types::Epoch;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -54,6 +55,12 @@ pub struct PlayStats {
     pub audio_paused: u64,
     /// Slots of sound concealed.
     pub audio_concealed: u64,
+    /// What the sound was made from, and by how much it was stretched.
+    pub sound: SoundStats,
+    /// Whether the publisher speaks, as far as is heard: for 400 ms at the least, and until 800 ms after it stopped.
+    pub speaks: bool,
+    /// For how long it has spoken in all.
+    pub spoken: Duration,
 }
 
 /// The node's handle on its player's thread.
@@ -206,6 +213,7 @@ impl Player {
             stats.audio_from_dred = SoundPlayer::slots(sound.from_redundancy);
             stats.audio_paused = SoundPlayer::slots(sound.paused);
             stats.audio_concealed = SoundPlayer::slots(sound.concealed);
+            (stats.sound, stats.speaks, stats.spoken) = (sound, audio.is_speaking(), audio.spoken());
         }
         *self.shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = stats;
         Ok(())

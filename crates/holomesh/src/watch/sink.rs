@@ -4,15 +4,17 @@ use crate::Error;
 use crate::media::{MatroskaWriter, VideoTrack, Y4mWriter};
 use av_wire::{Media, StreamAnnounce};
 use codec_av1::Frame;
-use codec_opus::{Channels, opus_head};
-use core_types::{CodecId, Epoch, FrameSize, MediaTime, ObjectSeq};
+use codec_opus::{Activity, Channels, SoundSource, opus_head};
+use core_types::{CodecId, Epoch, FrameSize, Layer, MediaTime, ObjectSeq};
 use std::collections::VecDeque;
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+mod speaker;
 mod wav;
 
+pub use speaker::SpeakerSink;
 pub use wav::WavSink;
 
 /// A picture at the moment it is shown.
@@ -26,6 +28,8 @@ pub struct ShownPicture<'a> {
     pub frame: &'a Frame,
     /// The size in which it was coded: that of a lower layer where no more came.
     pub coded_size: FrameSize,
+    /// What it was made from.
+    pub made_from: MadeFrom,
     /// When its object was complete.
     pub assembled_at: Instant,
     /// How long decoding took.
@@ -36,6 +40,21 @@ pub struct ShownPicture<'a> {
     pub late: bool,
 }
 
+/// What a picture was made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MadeFrom {
+    /// The layers of one stream up to this one, as far as they came. Of what came above a gap nothing is seen: then
+    /// [`ShownPicture::coded_size`] is less.
+    Layer(Layer),
+    /// So many descriptions, of so many that there are.
+    Descriptions {
+        /// Those that came in time.
+        came: u8,
+        /// All of them.
+        of: u8,
+    },
+}
+
 /// A slot of sound, 20 ms, when it has been played.
 #[derive(Debug, Clone, Copy)]
 pub struct ShownSound {
@@ -43,6 +62,8 @@ pub struct ShownSound {
     pub pts: MediaTime,
     /// True if all of it came from its own packet or was recovered from later ones; false if some was concealed.
     pub real: bool,
+    /// What the worst of it came from.
+    pub source: SoundSource,
     /// When it was heard.
     pub heard_at: Instant,
 }
@@ -81,6 +102,8 @@ pub trait Sink: Send {
     }
     /// A slot of sound is played.
     fn sound(&mut self, _sound: ShownSound) {}
+    /// What is found of 10 ms of sound that are heard at `heard_at`: its level, and whether there is a voice in it.
+    fn activity(&mut self, _at: MediaTime, _heard_at: Instant, _activity: Activity) {}
     /// Nothing more comes.
     ///
     /// # Errors

@@ -4,7 +4,8 @@ use super::receive::Received;
 use super::sink::{ShownSound, Sink};
 use crate::{Clock, Error};
 use codec_opus::{
-    Channels, ClockOffset, SampleTime, SoundConfig, SoundPacket, SoundPlayout, SoundSource, SoundStats,
+    Activity, Channels, ClockOffset, SampleTime, SoundConfig, SoundPacket, SoundPlayout, SoundSource,
+    SoundStats, Speech,
 };
 use core_types::MediaTime;
 use std::time::{Duration, Instant};
@@ -19,8 +20,11 @@ const STANDSTILL: Duration = Duration::from_millis(500);
 pub(super) struct SoundPlayer {
     playout: SoundPlayout,
     next_pull: Option<Instant>,
-    /// The slot that plays, by its number, and whether all of it so far was more than a guess.
-    slot: Option<(u64, bool)>,
+    /// The slot that plays, by its number, and what the worst of it so far came from.
+    slot: Option<(u64, SoundSource)>,
+    /// Whether the publisher speaks, and pieces of 10 ms in which it did.
+    speech: Speech,
+    spoken: u32,
     /// When media time 0 was heard, as the last piece tells.
     zero: Option<Instant>,
     is_stopped: bool,
@@ -43,7 +47,16 @@ impl SoundPlayer {
             ..default
         };
         let playout = SoundPlayout::new(config).map_err(failed)?;
-        Ok(Self { playout, next_pull: None, slot: None, zero: None, is_stopped: true, ended: false })
+        Ok(Self {
+            playout,
+            next_pull: None,
+            slot: None,
+            speech: Speech::new(),
+            spoken: 0,
+            zero: None,
+            is_stopped: true,
+            ended: false,
+        })
     }
 
     pub(super) fn push(
@@ -87,20 +100,30 @@ impl SoundPlayer {
             self.next_pull = Some(at + PIECE);
             let piece = self.playout.pull(clock.at(at)).map_err(failed)?;
             self.is_stopped = piece.at.is_none();
-            let Some(media) = piece.at else { continue };
+            let Some(media) = piece.at else {
+                self.speech.stop();
+                continue;
+            };
             self.zero = at.checked_sub(media.media().as_duration());
             // After the last packet there is nothing to guess.
-            let is_real = piece.source != SoundSource::Concealment;
-            if self.ended && self.playout.waiting() == 0 && !is_real {
+            if self.ended && self.playout.waiting() == 0 && piece.source == SoundSource::Concealment {
                 continue;
+            }
+            // What is guessed is nobody's voice.
+            let is_voice = piece.activity.is_voice && piece.source != SoundSource::Concealment;
+            let activity = Activity { is_voice, ..piece.activity };
+            self.speech.update(activity);
+            self.spoken += u32::from(self.speech.is_speaking());
+            for sink in &mut *sinks {
+                sink.activity(media.media(), at, activity);
             }
             let slot =
                 u64::try_from(media.media().as_duration().as_micros() / SLOT.as_micros()).unwrap_or(u64::MAX);
             match &mut self.slot {
-                Some((playing, all_real)) if *playing == slot => *all_real &= is_real,
+                Some((playing, worst)) if *playing == slot => *worst = piece.source.max(*worst),
                 _ => {
                     self.tell(sinks, at);
-                    self.slot = Some((slot, is_real));
+                    self.slot = Some((slot, piece.source));
                 }
             }
         }
@@ -109,11 +132,12 @@ impl SoundPlayer {
 
     /// The slot that played is over.
     fn tell(&mut self, sinks: &mut [Box<dyn Sink>], heard_at: Instant) {
-        let Some((slot, real)) = self.slot.take() else { return };
+        let Some((slot, source)) = self.slot.take() else { return };
+        let real = source != SoundSource::Concealment;
         let pts = MediaTime(slot.saturating_mul(SLOT.as_micros() as u64));
         let heard_at = heard_at.checked_sub(SLOT).unwrap_or(heard_at);
         for sink in sinks {
-            sink.sound(ShownSound { pts, real, heard_at });
+            sink.sound(ShownSound { pts, real, source, heard_at });
         }
     }
 
@@ -140,6 +164,16 @@ impl SoundPlayer {
         self.playout.stats()
     }
 
+    /// Whether the publisher speaks.
+    pub(super) const fn is_speaking(&self) -> bool {
+        self.speech.is_speaking()
+    }
+
+    /// For how long it has spoken in all.
+    pub(super) fn spoken(&self) -> Duration {
+        PIECE * self.spoken
+    }
+
     /// In slots.
     pub(super) fn slots(of: Duration) -> u64 {
         u64::try_from(of.as_micros() / SLOT.as_micros()).unwrap_or(u64::MAX)
@@ -161,11 +195,32 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     #[derive(Clone, Default)]
-    struct Ears(Arc<Mutex<Vec<ShownSound>>>);
+    struct Ears(Arc<Mutex<Vec<ShownSound>>>, Arc<Mutex<Vec<(MediaTime, bool)>>>);
 
     impl Sink for Ears {
         fn sound(&mut self, sound: ShownSound) {
             self.0.lock().unwrap().push(sound);
+        }
+
+        fn activity(&mut self, at: MediaTime, _: Instant, activity: Activity) {
+            self.1.lock().unwrap().push((at, activity.is_voice));
+        }
+    }
+
+    fn object(n: u64, payload: Vec<u8>, assembled_at: Instant) -> Received {
+        Received {
+            kind: StreamKind::Audio,
+            description: None,
+            seq: ObjectSeq(n),
+            layer: Layer::BASE,
+            class: ObjectClass::KeyFrame,
+            flags: ObjectFlags::default(),
+            pts: MediaTime(n * 20_000),
+            picture: n,
+            told: None,
+            payload,
+            assembled_at,
+            was_repaired: false,
         }
     }
 
@@ -187,22 +242,8 @@ mod tests {
             let pcm: Vec<i16> = (0..960).map(|i| ((n * 960 + i) % 240 * 60) as i16).collect();
             let payload = encoder.encode(&pcm).unwrap();
             let at = origin + ms(n * 20 + 30);
-            let object = Received {
-                kind: StreamKind::Audio,
-                description: None,
-                seq: ObjectSeq(n),
-                layer: Layer::BASE,
-                class: ObjectClass::KeyFrame,
-                flags: ObjectFlags::default(),
-                pts: MediaTime(n * 20_000),
-                picture: n,
-                told: None,
-                payload,
-                assembled_at: at,
-                was_repaired: false,
-            };
             if !lost(n) {
-                player.push(&clock, object, &mut sinks).unwrap();
+                player.push(&clock, object(n, payload, at), &mut sinks).unwrap();
             }
             for now in [at, at + ms(10)] {
                 let zero = pictures(n).map(|after| origin + ms(after));
@@ -237,6 +278,54 @@ mod tests {
         schedule.follow(Some(origin + ms(330)));
         assert_eq!(schedule.due(MediaTime(40_000)), Some(origin + ms(350)));
         assert_eq!(schedule.zero(), Some(origin + ms(130)), "sound is not held back to where it is itself");
+    }
+
+    /// A second of hum, two of a tone that swells as speech does, and two of hum; of the last second every fifth packet is lost.
+    #[test]
+    fn who_speaks_is_found_in_what_is_heard() {
+        let clock = Clock::start();
+        let origin = Instant::now() + Duration::from_secs(1);
+        let mut encoder = OpusEncoder::new(AudioConfig::through_bursts()).unwrap();
+        let mut player = SoundPlayer::new(1, Duration::from_millis(60)).unwrap();
+        let ears = Ears::default();
+        let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(ears.clone())];
+        let (mut spoke, mut loud) = (Vec::new(), 0);
+        for n in 0..250u64 {
+            let amplitude = if (50..150).contains(&n) { 9_000.0 } else { 12.0 };
+            let pcm: Vec<i16> = (0..960u64)
+                .map(|i| {
+                    let t = (n * 960 + i) as f64 / 48_000.0;
+                    let swell = 0.6 + 0.4 * (t * 25.0).sin();
+                    ((t * 1_100.0).sin() * amplitude * swell) as i16
+                })
+                .collect();
+            let at = origin + Duration::from_millis(n * 20);
+            let payload = encoder.encode(&pcm).unwrap();
+            if n < 200 || n % 5 != 0 {
+                player.push(&clock, object(n, payload, at), &mut sinks).unwrap();
+            }
+            player.play(&clock, at, None, &mut sinks).unwrap();
+            spoke.push(player.is_speaking());
+        }
+        let turns: Vec<usize> = (1..250).filter(|n| spoke[*n] != spoke[n - 1]).collect();
+        let [began, ended] = turns[..] else { panic!("{turns:?}") };
+        // 400 ms after it began and 800 after it ended, and as long as it is kept back.
+        assert!((70..=78).contains(&began) && (186..=200).contains(&ended), "{turns:?}");
+        assert_eq!(player.spoken().as_millis() / 100, (ended - began) as u128 / 5, "{turns:?}");
+        for (at, is_voice) in ears.1.lock().unwrap().iter() {
+            loud += u32::from(*is_voice);
+            let inside = (1_000_000..3_400_000).contains(&at.0);
+            assert!(!is_voice || inside, "{at:?}");
+        }
+        assert!((200..240).contains(&loud), "{loud} pieces");
+        let heard = ears.0.lock().unwrap();
+        let lost: Vec<_> = heard.iter().filter(|slot| slot.source != SoundSource::Packet).collect();
+        assert!(
+            lost.iter().all(|slot| slot.pts.0 >= 3_980_000 && slot.source > SoundSource::Repaired),
+            "{lost:?}"
+        );
+        // Ten packets, each of which is heard in one slot or in two.
+        assert!((10..=20).contains(&lost.len()), "{}", lost.len());
     }
 
     #[test]

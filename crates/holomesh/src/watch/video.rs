@@ -1,7 +1,7 @@
 //! The video side of playing out: order, gaps, layers, key frames, decoding, and when each picture is due.
 
 use super::receive::Received;
-use super::sink::Sink;
+use super::sink::{MadeFrom, Sink};
 use crate::Error;
 pub(super) use asking::Asking;
 use codec_av1::{LayerPacket, LayeredDecoder, join_layers};
@@ -157,6 +157,7 @@ impl VideoPlayer {
                     seq: first.seq,
                     pts: decoded.pts,
                     is_reduced: objects.len() < awaited || decoded.frame.size() != self.size,
+                    made_from: MadeFrom::Layer(objects.last().map_or(first.layer, |highest| highest.layer)),
                     frame: decoded.frame,
                     assembled_at: assembled_at.unwrap_or(first.assembled_at),
                     decode_time,

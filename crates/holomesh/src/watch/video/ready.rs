@@ -2,7 +2,7 @@
 
 use super::{Schedule, TOO_LATE, VideoStats};
 use crate::Error;
-use crate::watch::sink::{ShownPicture, Sink};
+use crate::watch::sink::{MadeFrom, ShownPicture, Sink};
 use codec_av1::Frame;
 use core_types::{FrameSize, MediaTime, ObjectSeq};
 use std::collections::VecDeque;
@@ -13,6 +13,7 @@ pub(in crate::watch) struct Picture {
     pub(in crate::watch) pts: MediaTime,
     pub(in crate::watch) frame: Frame,
     pub(in crate::watch) is_reduced: bool,
+    pub(in crate::watch) made_from: MadeFrom,
     pub(in crate::watch) assembled_at: Instant,
     pub(in crate::watch) decode_time: Duration,
 }
@@ -79,6 +80,7 @@ impl Ready {
                 seq: picture.seq,
                 pts: picture.pts,
                 coded_size: picture.frame.size(),
+                made_from: picture.made_from,
                 frame: scaled.as_ref().unwrap_or(&picture.frame),
                 assembled_at: picture.assembled_at,
                 decode_time: picture.decode_time,
