@@ -4,8 +4,9 @@
 use super::sources::Clip;
 use crate::Error;
 use crate::publish::{Observer, Published, StreamKind};
-use crate::watch::{ShownPicture, ShownSound, Sink};
-use core_types::{Epoch, MediaTime};
+use crate::watch::{MadeFrom, ShownPicture, ShownSound, Sink};
+use codec_opus::Activity;
+use core_types::{Epoch, FrameSize, MediaTime};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -91,6 +92,8 @@ pub(super) struct Shown {
     pub(super) wait: f64,
     pub(super) decode: f64,
     pub(super) psnr: f64,
+    pub(super) coded_size: FrameSize,
+    pub(super) made_from: MadeFrom,
 }
 
 /// A picture kept for the report: its number in the clip, as watched, and its PSNR.
@@ -107,6 +110,7 @@ pub(super) struct WatchRecord {
     shown: Mutex<Vec<Shown>>,
     kept: Mutex<Vec<Kept>>,
     sounds: Mutex<Vec<ShownSound>>,
+    activity: Mutex<Vec<(MediaTime, Activity)>>,
 }
 
 impl WatchRecord {
@@ -120,6 +124,11 @@ impl WatchRecord {
 
     pub(super) fn sounds(&self) -> Vec<ShownSound> {
         lock(&self.sounds).clone()
+    }
+
+    /// What was found of each 10 ms that were heard.
+    pub(super) fn activity(&self) -> Vec<(MediaTime, Activity)> {
+        lock(&self.activity).clone()
     }
 
     /// Latencies of what was shown since `since`, in milliseconds.
@@ -156,6 +165,8 @@ impl Sink for MeasuringSink {
             wait: (ms(picture.assembled_at, picture.shown_at) - decode).max(0.0),
             decode,
             psnr,
+            coded_size: picture.coded_size,
+            made_from: picture.made_from,
         };
         lock(&self.record.shown).push(shown);
         if self.keep.contains(&index) {
@@ -166,5 +177,9 @@ impl Sink for MeasuringSink {
 
     fn sound(&mut self, sound: ShownSound) {
         lock(&self.record.sounds).push(sound);
+    }
+
+    fn activity(&mut self, at: MediaTime, _heard_at: Instant, activity: Activity) {
+        lock(&self.record.activity).push((at, activity));
     }
 }

@@ -2,6 +2,9 @@
 //! killed, a member joins, a member is removed, and all of it is measured.
 
 mod board;
+mod came;
+mod guests;
+mod mesh;
 pub(crate) mod nodes;
 mod options;
 mod run;

@@ -3,6 +3,7 @@
 use crate::Error;
 use crate::net::TransportChoice;
 use crate::publish::{Encoder, VideoConfig};
+use crate::report::{StepKind, Steps};
 use clap::Args;
 use codec_av1::Structure;
 use codec_mdc::Descriptions;
@@ -65,9 +66,15 @@ pub struct Options {
     /// Send the pictures in 2 or 4 descriptions, each over a relay of its own: any of them is a picture, more are a better one.
     #[arg(long, value_name = "2|4", value_parser = crate::cli::descriptions, conflicts_with = "layers")]
     pub mdc: Option<Descriptions>,
+    /// What each watcher lends of its uplink to feed others, in kbit/s [default: nothing].
+    #[arg(long, value_name = "KBIT", value_parser = clap::value_parser!(u32).range(100..))]
+    pub uplink: Option<u32>,
     /// From when an object could have arrived to when it is played, in milliseconds.
     #[arg(long, default_value_t = 85)]
     pub delay: u64,
+    /// Publishers who speak in turn, each in a session of its own; the first watcher has them on one screen, which shows who speaks.
+    #[arg(long, default_value_t = 1)]
+    pub speakers: u8,
     /// What media travel on.
     #[arg(long, value_enum, default_value_t)]
     pub transport: TransportChoice,
@@ -87,6 +94,7 @@ impl Options {
         };
         range("relays", self.relays.into(), 0.0, 16.0)?;
         range("watchers", self.watchers.into(), 1.0, 32.0)?;
+        range("speakers", self.speakers.into(), 1.0, 4.0)?;
         range("parents", self.parents.into(), 1.0, 16.0)?;
         range("seconds", self.seconds, 1.0, 600.0)?;
         range("loss", self.loss, 0.0, 50.0)?;
@@ -107,6 +115,18 @@ impl Options {
         Ok(())
     }
 
+    /// In which steps pictures can be had.
+    pub(super) fn steps(&self) -> Steps {
+        let (of, count) = match self.mdc {
+            Some(of) => (StepKind::Descriptions, of.count() as u8),
+            None if self.layers.quality() > 1 => (StepKind::Qualities, self.layers.quality()),
+            None if self.layers.spatial() > 1 => (StepKind::Resolutions, self.layers.spatial()),
+            // Of several picture rates a picture has one.
+            None => (StepKind::Whole, 1),
+        };
+        Steps { of, count }
+    }
+
     /// How pictures are encoded that come so long after one another.
     pub(super) fn video(&self, interval: Duration) -> VideoConfig {
         VideoConfig {
@@ -120,8 +140,22 @@ impl Options {
         }
     }
 
-    /// How many relays carry pictures to each watcher, if there are as many: each one of the descriptions, or a share of all.
+    /// Those of somebody who publishes beside the first one: in one layer, at half the rate.
+    pub(super) fn guest_video(&self, interval: Duration) -> VideoConfig {
+        VideoConfig {
+            layers: Structure::L1T1,
+            descriptions: None,
+            bit_rate: BitRate::from_kbit((self.bit_rate / 2).max(20)),
+            ..self.video(interval)
+        }
+    }
+
+    /// How many relays carry pictures to each watcher, if there are as many: each one of the descriptions, or a share of all. Where watchers
+    /// lend, some take the place of relays.
     pub(super) fn carriers(&self) -> u32 {
+        if self.uplink.is_some() {
+            return 1;
+        }
         let wanted = self.mdc.map_or(self.parents, |of| of.count() as u8);
         wanted.min(self.relays).max(1).into()
     }
@@ -162,7 +196,9 @@ impl Options {
                 self.mdc
                     .map_or_else(|| "one description".into(), |of| format!("{} descriptions", of.count())),
             ),
+            ("uplink", self.uplink.map_or_else(|| "lends nothing".into(), |kbit| format!("{kbit} kbit/s"))),
             ("delay", format!("{} ms", self.delay)),
+            ("speakers", self.speakers.to_string()),
             ("transport", self.transport.to_string()),
         ]
     }

@@ -1,9 +1,11 @@
 //! The course of the demo.
 
 use super::board::{Board, MeasuringSink, WatchRecord};
+use super::guests::Guests;
+use super::mesh;
 use super::nodes::{HostNode, NodeThread, loopback};
 use super::options::Options;
-use super::sources::{Clip, LoopedClip, LoopedSound};
+use super::sources::{Clip, LoopedClip, TurnSound};
 use super::summary::{self, Outcome};
 use super::tap::RelayTap;
 use crate::net::LossConfig;
@@ -11,9 +13,9 @@ use crate::publish::AudioConfig;
 use crate::relay::Tap;
 use crate::report::model::{Event, EventKind, NodeName, Role};
 use crate::report::progress::{Progress, RelaySnapshot, Snapshot, WatcherSnapshot, WatcherState};
-use crate::report::{PublisherSample, Timeline, WatcherSample, WatcherSeries};
+use crate::report::{Mesh, PublisherSample, Timeline, WatcherSample, WatcherSeries};
 use crate::ticket::Ticket;
-use crate::watch::{MatroskaSink, Sink, WatchState};
+use crate::watch::{MatroskaSink, Sink, SpeakerSink, WatchState};
 use crate::{Error, keyfile, relay, session, watch};
 use av_relay::Stats;
 use codec_opus::EncoderConfig as OpusConfig;
@@ -34,6 +36,7 @@ const WIND_DOWN: Duration = Duration::from_secs(10);
 /// One relay of the demo.
 pub(super) struct RelayNode {
     pub(super) name: String,
+    pub(super) key_id: KeyId,
     pub(super) tap: Arc<RelayTap>,
     pub(super) killed: bool,
     thread: NodeThread<Stats>,
@@ -66,6 +69,13 @@ pub fn run(options: &Options) -> Result<(String, bool), Error> {
     summary::write(options, outcome, cpu_before)
 }
 
+/// A new identity, and its name.
+fn new_key() -> Result<(Seed, KeyId), Error> {
+    let seed = keyfile::random_seed()?;
+    let key_id = Identity::from_seed(&Seed(seed.0)).map_err(|e| Error::codec("identity", e))?.key_id();
+    Ok((seed, key_id))
+}
+
 struct Stage<'a> {
     options: &'a Options,
     clip: Clip,
@@ -73,11 +83,16 @@ struct Stage<'a> {
     ticket: Ticket,
     commands: mpsc::Sender<session::Command>,
     host: NodeThread<()>,
+    guests: Guests,
+    /// What the first watcher's pictures go to if there are guests.
+    screen: Option<SpeakerSink>,
     relays: Vec<RelayNode>,
     watchers: Vec<WatchNode>,
     start: Instant,
     events: Vec<Event>,
     publisher: Vec<PublisherSample>,
+    /// As it was while something was published last.
+    mesh: Mesh,
     last_coded: u64,
     progress: Progress,
 }
@@ -86,10 +101,10 @@ impl<'a> Stage<'a> {
     /// Starts all nodes and waits until everybody is linked up.
     fn set(options: &'a Options, clip: Clip) -> Result<Self, Error> {
         let board = Arc::<Board>::default();
-        let sound = LoopedSound::load(options.audio.clone(), options.seconds)?;
+        let sound = TurnSound::load(options, 0)?;
         let opus = OpusConfig {
-            sample_rate: sound.sample_rate,
-            channels: sound.channels,
+            sample_rate: sound.sample_rate(),
+            channels: sound.channels(),
             bit_rate: BitRate::from_kbit(32),
             dtx: AudioConfig::dtx_of(sound.channels),
             ..AudioConfig::through_bursts()
@@ -117,14 +132,18 @@ impl<'a> Stage<'a> {
             ticket,
             commands,
             host,
+            guests: Guests::default(),
+            screen: None,
             relays: Vec::new(),
             watchers: Vec::new(),
             start: Instant::now(),
             events: Vec::new(),
             publisher: Vec::new(),
+            mesh: Mesh::default(),
             last_coded: 0,
             progress: Progress::new(std::io::stderr()),
         };
+        stage.screen = stage.guests.start(options, &stage.clip)?;
         for _ in 0..options.relays {
             stage.add_relay()?;
         }
@@ -142,29 +161,30 @@ impl<'a> Stage<'a> {
     fn add_relay(&mut self) -> Result<(), Error> {
         let name = format!("relay-{}", self.relays.len() + 1);
         let tap = Arc::<RelayTap>::default();
+        let (seed, key_id) = new_key()?;
         let config = relay::Config {
             loss: self.loss(100 + self.relays.len() as u64),
             lanes: self.options.lanes(),
             direct: self.options.direct(),
             tap: Some(tap.clone() as Arc<dyn Tap>),
-            ..relay::Config::new(keyfile::random_seed()?, self.ticket.clone(), loopback())
+            ..relay::Config::new(seed, self.ticket.clone(), loopback())
         };
         let thread = NodeThread::spawn(&name, move || relay::run(config, std::future::pending(), || {}))?;
-        self.relays.push(RelayNode { name, tap, killed: false, thread });
+        self.relays.push(RelayNode { name, key_id, tap, killed: false, thread });
         Ok(())
     }
 
     fn add_watcher(&mut self, role: Role) -> Result<(), Error> {
         let number = self.watchers.len() as u64 + 1;
         let name = format!("watcher-{number}");
-        let seed = keyfile::random_seed()?;
-        let key_id = Identity::from_seed(&Seed(seed.0)).map_err(|e| Error::codec("identity", e))?.key_id();
+        let (seed, key_id) = new_key()?;
         let record = Arc::<WatchRecord>::default();
         let mut config = watch::Config::new(seed, self.ticket.clone());
         config.delay = Duration::from_millis(self.options.delay);
         config.loss = self.loss(200 + number);
         config.lanes = self.options.lanes();
         config.direct = self.options.direct();
+        config.uplink = self.options.uplink.map(|kbit| BitRate::from_kbit(kbit.into()));
         // Whoever is removed goes on listening, to show that it hears nothing.
         let leaves = self.options.event(self.options.leave_at).is_some();
         config.linger_after_removal = leaves && number == u64::from(self.options.watchers);
@@ -180,6 +200,9 @@ impl<'a> Stage<'a> {
         let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(measuring)];
         if number == 1 {
             sinks.push(Box::new(MatroskaSink::new(self.recording())));
+        }
+        if let Some(screen) = self.screen.take() {
+            sinks.push(Box::new(screen));
         }
         let thread = NodeThread::spawn(&name, move || watch::run(config, sinks))?;
         let series = WatcherSeries { id: NodeName::new(&name), samples: Vec::new() };
@@ -203,7 +226,7 @@ impl<'a> Stage<'a> {
                 let now = w.state.snapshot();
                 now.epoch.is_some() && now.parents >= parents
             });
-            if linked {
+            if linked && self.guests.are_linked() {
                 return Ok(());
             }
             self.check_alive()?;
@@ -239,6 +262,7 @@ impl<'a> Stage<'a> {
     /// Publishes, lets the events happen, and samples.
     fn play(&mut self) -> Result<(), Error> {
         self.tell(session::Command::Start)?;
+        self.guests.tell_start()?;
         let patience = Instant::now() + SETTLE;
         self.start = loop {
             if let Some(event) = self.board.events().iter().find(|event| event.kind == "start") {
@@ -311,6 +335,10 @@ impl<'a> Stage<'a> {
         let encoder_kbit = (coded - self.last_coded) as f64 * per_second;
         self.last_coded = coded;
         self.publisher.push(PublisherSample { t_ms, encoder_kbit });
+        // Afterwards everybody says goodbye.
+        if t_ms as f64 <= self.options.seconds * 1e3 {
+            self.mesh = mesh::of(t_ms, self.ticket.host, &self.relays, &self.watchers);
+        }
         let mut watchers = Vec::new();
         for watcher in &mut self.watchers {
             let at = watcher.state.snapshot();
@@ -363,6 +391,8 @@ impl<'a> Stage<'a> {
         self.progress.finish();
         let deadline = Instant::now() + WIND_DOWN;
         self.host.finish_by(deadline).unwrap_or(Err(Error::Ended("the host")))?;
+        let end = Duration::from_secs_f64(self.options.seconds);
+        let view = self.guests.end(deadline, self.start, end)?;
         let mut watchers = Vec::new();
         let mut series = Vec::new();
         for watcher in self.watchers {
@@ -391,7 +421,8 @@ impl<'a> Stage<'a> {
             board: self.board,
             watchers,
             events: self.events,
-            timeline: Timeline { publisher: self.publisher, watchers: series },
+            timeline: Timeline { publisher: self.publisher, watchers: series, view, ..Timeline::default() },
+            mesh: self.mesh,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! The clip and the sound, held in memory and played round and round.
 
+use super::options::Options;
 use crate::Error;
 use crate::media::{AudioSource, VideoSource};
 use crate::publish::{BlockSource, FrameSource};
@@ -8,6 +9,7 @@ use codec_opus::{Channels, SampleRate};
 use core_types::{FrameRate, FrameSize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Pictures of a clip that are held at most: a minute or so of 640×360.
 const MAX_CLIP_BYTES: usize = 1 << 30;
@@ -96,6 +98,50 @@ impl LoopedSound {
         let sample_rate = SampleRate::from_hz(hz).ok_or_else(|| Error::codec("sound", format!("{hz} Hz")))?;
         let channels = if source.channels() == 2 { Channels::Stereo } else { Channels::Mono };
         Ok(Self { open, source, sample_rate, channels, left: (seconds * f64::from(hz)) as u64 })
+    }
+}
+
+/// A sound that is heard in turn with others: silent while another has the turn.
+pub(crate) struct TurnSound {
+    sound: LoopedSound,
+    place: u8,
+    of: u8,
+    /// Samples a channel so far.
+    at: u64,
+}
+
+impl TurnSound {
+    /// How long somebody speaks before the next one does.
+    const TURN: Duration = Duration::from_millis(2_500);
+
+    /// The demo's sound as the speaker at that place has it, of as many as there are.
+    pub(super) fn load(options: &Options, place: u8) -> Result<Self, Error> {
+        let sound = LoopedSound::load(options.audio.clone(), options.seconds)?;
+        Ok(Self { sound, place, of: options.speakers.max(1), at: 0 })
+    }
+
+    pub(super) const fn sample_rate(&self) -> SampleRate {
+        self.sound.sample_rate
+    }
+
+    pub(super) const fn channels(&self) -> Channels {
+        self.sound.channels
+    }
+
+    fn has_turn(&self) -> bool {
+        let turn = u64::from(self.sound.sample_rate.hz()) * Self::TURN.as_millis() as u64 / 1_000;
+        self.at / turn.max(1) % u64::from(self.of) == u64::from(self.place)
+    }
+}
+
+impl BlockSource for TurnSound {
+    fn next(&mut self, samples: usize) -> Result<Option<Vec<i16>>, Error> {
+        let Some(mut block) = self.sound.next(samples)? else { return Ok(None) };
+        if !self.has_turn() {
+            block.fill(0);
+        }
+        self.at += samples as u64;
+        Ok(Some(block))
     }
 }
 

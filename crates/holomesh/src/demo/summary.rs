@@ -1,6 +1,7 @@
 //! From what was measured to the report.
 
 use super::board::{Board, WatchRecord};
+use super::came::{self, Since, Speaking};
 use super::options::Options;
 use super::sources::Clip;
 use super::tap::RelayTap;
@@ -9,10 +10,10 @@ use crate::media::frame_to_png;
 use crate::publish::{Published, StreamKind};
 use crate::report::checks::{Outcome as CheckOutcome, assess};
 use crate::report::model::{
-    DemoReport, Event, EventKind, Leaver, Machine, NodeName, ProofReport, RelayReport, Role, StagesMs,
-    WatcherReport,
+    DemoReport, Event, EventKind, Leaver, Machine, NodeName, ProofReport, RelayReport, Role, SoundReport,
+    SpeechReport, StagesMs, WatcherReport,
 };
-use crate::report::{Percentiles, PicturePair, Spread, Timeline, html, table};
+use crate::report::{Mesh, Percentiles, PicturePair, Spread, Timeline, html, table};
 use crate::watch::{ShownSound, Snapshot};
 use core_types::Epoch;
 use std::collections::BTreeSet;
@@ -29,15 +30,17 @@ pub(super) struct Outcome {
     pub(super) relays: Vec<(String, bool, Arc<RelayTap>)>,
     pub(super) events: Vec<Event>,
     pub(super) timeline: Timeline,
+    pub(super) mesh: Mesh,
 }
 
 /// Writes report and JSON; returns what to print, and whether every promise was kept.
 pub(super) fn write(
     options: &Options,
-    outcome: Outcome,
+    mut outcome: Outcome,
     cpu_before: Option<Duration>,
 ) -> Result<(String, bool), Error> {
-    let report = report(options, &outcome, cpu_before);
+    let mut report = report(options, &outcome, cpu_before);
+    add_rows(options, &mut outcome, &mut report)?;
     let json_path = options.json.clone().unwrap_or_else(|| options.out.join("report.json"));
     let json = report.to_json().map_err(|e| Error::codec("JSON", e))?;
     save(&json_path, json.as_bytes())?;
@@ -102,6 +105,10 @@ fn report(options: &Options, outcome: &Outcome, cpu_before: Option<Duration>) ->
         relays: relays.collect(),
         events: events(outcome),
         leaver,
+        steps: options.steps(),
+        spoken_ms: 0,
+        view: None,
+        mesh: outcome.mesh.clone(),
         options: options.shown().into_iter().map(|(name, value)| (name.into(), value)).collect(),
         machine: machine(),
         cpu_seconds: crate::service::cpu_time()
@@ -115,16 +122,7 @@ fn watcher_report(
     video: &[Published],
     audio: &[Published],
 ) -> WatcherReport {
-    // What a member may expect: everything of the epochs that it was a member in.
-    let expected = |all: &[Published]| {
-        let mine = |p: &&Published| {
-            last.first_epoch.is_some_and(|first| p.epoch >= first)
-                && last.removed_in.is_none_or(|end| p.epoch < end)
-        };
-        let mine: Vec<Published> = all.iter().filter(mine).copied().collect();
-        mine
-    };
-    let (my_video, my_audio) = (expected(video), expected(audio));
+    let (my_video, my_audio) = (expected(last, video), expected(last, audio));
     let my_pictures: BTreeSet<_> = my_video.iter().map(|p| p.pts).collect();
     let my_sounds: BTreeSet<_> = my_audio.iter().map(|p| p.pts).collect();
     let shown: Vec<_> = record.shown().into_iter().filter(|s| my_pictures.contains(&s.pts)).collect();
@@ -149,9 +147,6 @@ fn watcher_report(
         audio_expected: my_audio.len() as u64,
         audio_shown: heard.len() as u64,
         audio_concealed: last.played.audio_concealed,
-        audio_by_units: last.played.audio_repaired,
-        audio_by_fec: last.played.audio_from_fec,
-        audio_by_dred: last.played.audio_from_dred,
         chunks_received: last.chunks,
         chunks_repaired: last.repaired,
         undecryptable_chunks: last.undecryptable,
@@ -167,6 +162,9 @@ fn watcher_report(
         },
         downlink_ratio: (source > 0).then(|| last.bytes as f64 / source as f64),
         parents: 0,
+        frames_by_step: Vec::new(),
+        sound: SoundReport::default(),
+        speech: SpeechReport::default(),
         proofs: ProofReport {
             objects: last.proofs.objects,
             hybrid: last.proofs.hybrid,
@@ -178,6 +176,50 @@ fn watcher_report(
             downlink_percent: (last.bytes > 0).then(|| last.proofs.bytes as f64 * 100.0 / last.bytes as f64),
         },
     }
+}
+
+/// What a member may expect: everything of the epochs that it was a member in.
+fn expected(last: &Snapshot, all: &[Published]) -> Vec<Published> {
+    let mine = |p: &&Published| {
+        last.first_epoch.is_some_and(|first| p.epoch >= first)
+            && last.removed_in.is_none_or(|end| p.epoch < end)
+    };
+    all.iter().filter(mine).copied().collect()
+}
+
+/// The rows of what came at each watcher, and what they add up to.
+fn add_rows(options: &Options, outcome: &mut Outcome, report: &mut DemoReport) -> Result<(), Error> {
+    let since = Since(outcome.start);
+    let (video, audio) = (outcome.board.all(StreamKind::Video), outcome.board.all(StreamKind::Audio));
+    let published = Speaking::published(options, 0)?;
+    report.spoken_ms = published.spoken_ms();
+    // When media time began.
+    let zero = audio.first().and_then(|first| first.captured_at.checked_sub(first.pts.as_duration()));
+    let zero = zero.map_or(Duration::ZERO, |zero| zero.saturating_duration_since(outcome.start));
+    let made = (options.steps(), outcome.clip.size, outcome.clip.rate.frame_interval());
+    let timeline = &mut outcome.timeline;
+    timeline.speech.push(published.lane("published", zero));
+    let mut speakers = vec![published];
+    for place in 1..options.speakers {
+        let guest = Speaking::published(options, place)?;
+        timeline.speech.push(guest.lane(&format!("guest {place}"), zero));
+        speakers.push(guest);
+    }
+    report.view = timeline.view.as_ref().map(|lane| Speaking::view(lane, &speakers, zero));
+    let Some(published) = speakers.first() else { return Ok(()) };
+    for ((name, _, last, record), watcher) in outcome.watchers.iter().zip(&mut report.watchers) {
+        let (pictures, by_step) =
+            came::pictures((name, since), made, &expected(last, &video), &record.shown());
+        watcher.frames_by_step = by_step;
+        timeline.pictures.push(pictures);
+        let sound = came::sound((name, since), &expected(last, &audio), record);
+        watcher.sound = came::sound_report(&sound, &last.played);
+        timeline.sound.push(sound);
+        let heard = Speaking::of(&record.activity());
+        watcher.speech = heard.report(published);
+        timeline.speech.push(heard.lane(name, zero));
+    }
+    Ok(())
 }
 
 /// How much sooner or later than its sound a picture was seen, in milliseconds; `None` if nothing was heard then.

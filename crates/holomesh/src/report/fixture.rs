@@ -1,8 +1,9 @@
 //! A run that never took place, for the tests: seven watchers, four relays, a kill, a join and a removal.
 
 use crate::report::{
-    DemoReport, Event, EventKind, Leaver, Machine, NodeName, Percentiles, ProofReport, PublisherSample,
-    RelayReport, Role, Spread, StagesMs, Timeline, WatcherReport, WatcherSample, WatcherSeries,
+    DemoReport, Event, EventKind, Feed, Lane, Leaver, Machine, Mesh, MeshNode, NodeName, Part, Percentiles,
+    ProofReport, PublisherSample, RelayReport, Role, SoundReport, SoundState, SpeechReport, Spread, StagesMs,
+    StepKind, Steps, Timeline, ViewReport, WatcherReport, WatcherSample, WatcherSeries,
 };
 
 use proptest::prelude::*;
@@ -19,11 +20,15 @@ pub(crate) fn report() -> DemoReport {
         seed: 1,
         frames_published: 250,
         audio_frames_published: 500,
+        steps: Steps { of: StepKind::Resolutions, count: 3 },
+        spoken_ms: 8_130,
+        view: Some(ViewReport { speakers: 2, changes: 4, right_percent: Some(81.5) }),
         epochs: 3,
         watchers: (1..=7).map(watcher).collect(),
         relays: (1..=4).map(relay).collect(),
         events: events(),
         leaver: Leaver { chunks_seen_after_leave: 812, chunks_opened_after_leave: 0 },
+        mesh: mesh(),
         options: [
             ("relays", "4"),
             ("watchers", "6"),
@@ -55,7 +60,65 @@ pub(crate) fn timeline() -> Timeline {
         t_ms: i * 200,
         encoder_kbit: if i % 10 == 1 { 690.0 } else { 310.0 } + 40.0 * noise(i, 0),
     });
-    Timeline { publisher: publisher.collect(), watchers: (1..=7).map(series).collect() }
+    Timeline {
+        publisher: publisher.collect(),
+        watchers: (1..=7).map(series).collect(),
+        pictures: (1..=7).map(pictures).collect(),
+        sound: (1..=7).map(sound).collect(),
+        speech: (0..=7).map(speech).collect(),
+        view: Some(Lane { id: NodeName::new("in view"), ..lane(1, 2_500, |at, _| (at / 2_500 % 2) as u8) }),
+    }
+}
+
+/// Each watcher takes from two relays that are left, and the last two from the third watcher, which lends.
+fn mesh() -> Mesh {
+    let node = |id: &str, part| MeshNode { id: NodeName::new(id), part, is_gone: false, claims_kbit: None };
+    let mut nodes = vec![node("publisher", Part::Publisher)];
+    nodes.extend((1..=4).map(|n| node(&format!("relay-{n}"), Part::Relay)));
+    nodes.extend((1..=7).map(|n| node(&format!("watcher-{n}"), Part::Watcher)));
+    (nodes[2].is_gone, nodes[10].is_gone, nodes[7].claims_kbit) = (true, true, Some(5_000));
+    let feed = |from: &str, to: String| Feed { from: NodeName::new(from), to: NodeName::new(to) };
+    let mut feeds: Vec<Feed> = [1, 3, 4].map(|n| feed("publisher", format!("relay-{n}"))).into();
+    for n in [1, 2, 3, 4, 5, 7] {
+        feeds.push(feed(if n % 2 == 0 { "relay-3" } else { "relay-1" }, format!("watcher-{n}")));
+        feeds.push(feed(if n > 4 { "watcher-3" } else { "relay-4" }, format!("watcher-{n}")));
+    }
+    Mesh { at_ms: 9_800, nodes, feeds }
+}
+
+fn lane(n: u64, step_ms: u64, state: impl Fn(u64, bool) -> u8) -> Lane {
+    let (from, to, _) = span(n);
+    let name = if n == 0 { "published".to_owned() } else { format!("watcher-{n}") };
+    let mut lane = Lane::new(NodeName::new(name));
+    for at in (from..to.min(10_000)).step_by(step_ms as usize) {
+        lane.push(at, at + step_ms, state(at, (KILL_MS..KILL_MS + 600).contains(&at)));
+    }
+    lane
+}
+
+fn pictures(n: u64) -> Lane {
+    lane(n, 40, |at, hurt| match noise(at, n) {
+        low if hurt && low < 0.3 => 3,
+        low if hurt && low < 0.8 || low < 0.02 => 1 + (n % 2) as u8,
+        _ => 0,
+    })
+}
+
+fn sound(n: u64) -> Lane {
+    let states =
+        [SoundState::Repaired, SoundState::CoarseCopy, SoundState::Redundancy, SoundState::Concealed];
+    lane(n, 20, |at, hurt| match noise(at, n + 20) {
+        low if low < if hurt { 0.4 } else { 0.04 } => states[(at / 20) as usize % 4].number(),
+        _ if (8_500..9_000).contains(&at) => SoundState::Pause.number(),
+        _ => SoundState::Packet.number(),
+    })
+}
+
+fn speech(n: u64) -> Lane {
+    let late = n * 7;
+    lane(n, 10, move |at, _| {
+        u8::from(at % 4_000 > 300 + late && at % 4_000 < 3_200 + late && at < 8_500 + late)
+    })
 }
 
 fn events() -> Vec<Event> {
@@ -110,13 +173,11 @@ fn watcher(n: u64) -> WatcherReport {
         frames_expected: expected,
         frames_shown: expected - u64::from(n == 3),
         frames_reduced: n % 4,
+        frames_by_step: vec![expected - n % 4 - u64::from(n == 3), n % 4, 0, u64::from(n == 3)],
         frames_late: n % 3,
         audio_expected: expected * 2,
         audio_shown: expected * 2 - n % 2,
         audio_concealed: n % 2,
-        audio_by_units: 9 + n,
-        audio_by_fec: 0,
-        audio_by_dred: n % 3,
         chunks_received: expected * 11,
         chunks_repaired: 40 + n * 3,
         undecryptable_chunks: 0,
@@ -142,6 +203,17 @@ fn watcher(n: u64) -> WatcherReport {
             bytes: expected * 170,
             downlink_percent: Some(4.25 + n as f64 / 8.0),
         },
+        sound: SoundReport {
+            packets_ms: expected * 38,
+            repaired_ms: 120 + n * 20,
+            coarse_copies_ms: 0,
+            redundancy_ms: 60,
+            concealed_ms: 20 * (n % 2),
+            paused_ms: 460,
+            stretched_ms: 35,
+            squeezed_ms: 12,
+        },
+        speech: SpeechReport { spoken_ms: expected * 31, agreement_percent: Some(98.5 - n as f64 / 8.0) },
     }
 }
 

@@ -22,6 +22,8 @@
 
 pub mod checks;
 pub mod html;
+pub mod lanes;
+pub mod mesh;
 pub mod model;
 pub mod percentiles;
 pub mod progress;
@@ -34,9 +36,11 @@ mod text;
 mod fixture;
 
 pub use html::PicturePair;
+pub use lanes::{Lane, SoundState, Span};
+pub use mesh::{Feed, Mesh, MeshNode, Part};
 pub use model::{
-    DemoReport, Event, EventKind, Leaver, Machine, NodeName, ProofReport, RelayReport, Role, StagesMs,
-    WatcherReport,
+    DemoReport, Event, EventKind, Leaver, Machine, NodeName, ProofReport, RelayReport, Role, SoundReport,
+    SpeechReport, StagesMs, StepKind, Steps, ViewReport, WatcherReport,
 };
 pub use percentiles::{Percentiles, Spread};
 pub use timeline::{PublisherSample, Timeline, WatcherSample, WatcherSeries};

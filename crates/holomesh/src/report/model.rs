@@ -1,5 +1,6 @@
 //! The figures of one run, in the shape of the JSON report.
 
+use super::mesh::Mesh;
 use super::percentiles::{Percentiles, Spread, measured};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
@@ -15,6 +16,15 @@ pub struct DemoReport {
     pub frames_published: u64,
     /// Audio packets that the publisher sent.
     pub audio_frames_published: u64,
+    /// In which steps pictures can be had.
+    #[serde(default)]
+    pub steps: Steps,
+    /// For how long somebody spoke in the sound that was published, in ms.
+    #[serde(default)]
+    pub spoken_ms: u64,
+    /// Whom the screen of several sessions showed, if there were several.
+    #[serde(default)]
+    pub view: Option<ViewReport>,
     /// Epochs that the session went through, the first included.
     pub epochs: u64,
     /// One entry per watcher, in the order in which they came.
@@ -25,6 +35,9 @@ pub struct DemoReport {
     pub events: Vec<Event>,
     /// What the removed member's node could do afterwards.
     pub leaver: Leaver,
+    /// Who fed whom while it was published last.
+    #[serde(default)]
+    pub mesh: Mesh,
     /// The options of the run as they were in force, defaults included.
     pub options: BTreeMap<String, String>,
     /// Where the run took place.
@@ -82,6 +95,10 @@ pub struct WatcherReport {
     pub frames_shown: u64,
     /// Of these, shown in fewer layers, or from fewer descriptions, than the publisher made.
     pub frames_reduced: u64,
+    /// Frames published while it was a member, by how much of each came: all of it, one of the [`Steps`] less and so on; the last
+    /// number is of those that were not shown. Empty where there is one step.
+    #[serde(default)]
+    pub frames_by_step: Vec<u64>,
     /// Frames that were ready only after their time to be shown.
     pub frames_late: u64,
     /// Audio packets published while it was a member.
@@ -90,15 +107,6 @@ pub struct WatcherReport {
     pub audio_shown: u64,
     /// Audio packets that were missing and concealed by the decoder.
     pub audio_concealed: u64,
-    /// Audio packets that were lost and played as they were sent: units of repair in later packets gave them back.
-    #[serde(default)]
-    pub audio_by_units: u64,
-    /// Audio packets that were lost and played from the coarse copy in the packet after them (in-band FEC).
-    #[serde(default)]
-    pub audio_by_fec: u64,
-    /// Audio packets that were lost and played from the deep redundancy of a later packet (DRED).
-    #[serde(default)]
-    pub audio_by_dred: u64,
     /// Chunks received over all parents, duplicates apart.
     pub chunks_received: u64,
     /// Source symbols that were lost and rebuilt from repair symbols.
@@ -125,6 +133,90 @@ pub struct WatcherReport {
     /// What the proofs of authorship said.
     #[serde(default)]
     pub proofs: ProofReport,
+    /// What the sound that was heard was made from.
+    #[serde(default)]
+    pub sound: SoundReport,
+    /// Who was heard to speak.
+    #[serde(default)]
+    pub speech: SpeechReport,
+}
+
+/// In which steps pictures can be had: who has less room, or loses much, gets fewer of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Steps {
+    /// What there are several of.
+    pub of: StepKind,
+    /// How many; 0 and 1 are the same.
+    pub count: u8,
+}
+
+/// What pictures are made in several of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepKind {
+    /// Nothing: each picture is there or not.
+    #[default]
+    Whole,
+    /// Layers of resolution.
+    Resolutions,
+    /// Layers of quality.
+    Qualities,
+    /// Descriptions.
+    Descriptions,
+}
+
+/// Whom a screen showed on which there were several publishers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct ViewReport {
+    /// Publishers.
+    pub speakers: u8,
+    /// How often it changed.
+    pub changes: u64,
+    /// Of the time in which one of them spoke and no other did, the part in which that one was shown, in per cent.
+    #[serde(serialize_with = "measured")]
+    pub right_percent: Option<f64>,
+}
+
+impl fmt::Display for StepKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Whole => "pictures",
+            Self::Resolutions => "resolutions",
+            Self::Qualities => "qualities",
+            Self::Descriptions => "descriptions",
+        })
+    }
+}
+
+/// What the sound that a watcher heard was made from, in ms of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SoundReport {
+    /// Packets as they came.
+    pub packets_ms: u64,
+    /// Packets brought back in time by the fountain code, from what later ones carried for them.
+    pub repaired_ms: u64,
+    /// The coarse copy in the packet after a lost one.
+    pub coarse_copies_ms: u64,
+    /// The deep redundancy of a later packet.
+    pub redundancy_ms: u64,
+    /// Guesses from what came before.
+    pub concealed_ms: u64,
+    /// Pauses that the publisher made.
+    pub paused_ms: u64,
+    /// Put in by stretching, to have more delay.
+    pub stretched_ms: u64,
+    /// Taken out by stretching, to have less.
+    pub squeezed_ms: u64,
+}
+
+/// Who was heard to speak.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct SpeechReport {
+    /// For how long the publisher was heard to speak, in ms.
+    pub spoken_ms: u64,
+    /// Part of the time in which it was so as in the sound that was published, in per cent.
+    #[serde(serialize_with = "measured")]
+    pub agreement_percent: Option<f64>,
 }
 
 /// What a watcher found out about who had sent what it received. Objects are frames and audio packets.
@@ -346,7 +438,13 @@ mod tests {
                 &["downlink_ratio", "parents", "stayed", "role", "stages_ms", "chunks_received"],
             );
             assert_has(watcher, &["chunks_repaired", "audio_concealed", "psnr_frames", "proofs"]);
-            assert_has(watcher, &["audio_by_units", "audio_by_fec", "audio_by_dred"]);
+            assert_has(watcher, &["frames_by_step", "sound", "speech"]);
+            assert_has(
+                &watcher["sound"],
+                &["packets_ms", "repaired_ms", "coarse_copies_ms", "redundancy_ms"],
+            );
+            assert_has(&watcher["sound"], &["concealed_ms", "paused_ms", "stretched_ms", "squeezed_ms"]);
+            assert_eq!(keys(&watcher["speech"]), ["agreement_percent", "spoken_ms"]);
             assert_has(&watcher["proofs"], &["objects", "hybrid", "interim", "unproven", "forged"]);
             assert_has(&watcher["proofs"], &["lost_proofs", "bytes", "downlink_percent"]);
             assert_eq!(keys(&watcher["latency_ms"]), ["p50", "p95", "p99"]);
@@ -366,6 +464,9 @@ mod tests {
         }
         assert_eq!(keys(&json["leaver"]), ["chunks_opened_after_leave", "chunks_seen_after_leave"]);
         assert_eq!(keys(&json["machine"]), ["cores", "cpu", "os", "profile"]);
+        assert_eq!(json["steps"], serde_json::json!({ "of": "resolutions", "count": 3 }));
+        assert_has(&json["mesh"], &["at_ms", "nodes", "feeds"]);
+        assert_eq!(json["mesh"]["feeds"][0], serde_json::json!({ "from": "publisher", "to": "relay-1" }));
         let roles: Vec<_> = json["watchers"].as_array().unwrap().iter().map(|w| w["role"].clone()).collect();
         assert!(["stayed", "joined", "left"].iter().all(|role| roles.contains(&Value::from(*role))));
     }

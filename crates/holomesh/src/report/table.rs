@@ -2,7 +2,8 @@
 
 use super::{
     checks::{self, Outcome},
-    model::{DemoReport, Event, NodeName, RelayReport, WatcherReport},
+    mesh::{Mesh, MeshNode, Part},
+    model::{DemoReport, Event, NodeName, RelayReport, SoundReport, WatcherReport},
     percentiles::Spread,
     text::{bytes, count, figure, percent, percentage, plain, seconds, shorten},
 };
@@ -25,6 +26,29 @@ pub fn render(report: &DemoReport) -> String {
             out.extend(authorship(&report.watchers));
             out.push(String::new());
         }
+        if report.watchers.iter().any(|w| w.sound != SoundReport::default()) {
+            out.extend(sound(report));
+            out.push(String::new());
+        }
+        if report.steps.count > 1 {
+            out.extend(steps(report));
+            out.push(String::new());
+        }
+    }
+    if let Some(view) = report.view {
+        out.push(format!(
+            "in view   who spoke of {}: {} of the time, {} changes",
+            view.speakers,
+            percentage(view.right_percent),
+            count(view.changes)
+        ));
+        out.push(String::new());
+    }
+    let lenders: Vec<_> = report.mesh.nodes.iter().filter(|node| node.part == Part::Watcher).collect();
+    let lenders: Vec<_> = lenders.into_iter().filter_map(|node| lender(&report.mesh, node)).collect();
+    if !lenders.is_empty() {
+        out.extend(lenders);
+        out.push(String::new());
     }
     if !report.relays.is_empty() {
         out.extend(relays(&report.relays));
@@ -115,6 +139,44 @@ fn authorship(watchers: &[WatcherReport]) -> Vec<String> {
         ]
     };
     align(std::iter::once(head).chain(watchers.iter().map(row)).collect(), 1)
+}
+
+/// What the sound was made from, and how much of it was speech.
+fn sound(report: &DemoReport) -> Vec<String> {
+    let head =
+        ["sound, ms", "packets", "window", "FEC", "DRED", "concealed", "pauses", "stretched", "squeezed"];
+    let head = head.into_iter().chain(["speech", "as said"]).map(str::to_owned).collect();
+    let row = |w: &WatcherReport| {
+        let s = &w.sound;
+        let figures =
+            [s.packets_ms, s.repaired_ms, s.coarse_copies_ms, s.redundancy_ms, s.concealed_ms, s.paused_ms];
+        let figures = figures.into_iter().chain([s.stretched_ms, s.squeezed_ms, w.speech.spoken_ms]);
+        let agreement = percentage(w.speech.agreement_percent);
+        std::iter::once(name(&w.id)).chain(figures.map(count)).chain([agreement]).collect()
+    };
+    align(std::iter::once(head).chain(report.watchers.iter().map(row)).collect(), 1)
+}
+
+/// Pictures by how much of each came.
+fn steps(report: &DemoReport) -> Vec<String> {
+    let of = report.steps.count;
+    let came = (1..=of).rev().map(|came| format!("{came} of {of}"));
+    let head =
+        std::iter::once(format!("{}", report.steps.of)).chain(came).chain(["not shown".to_owned()]).collect();
+    let row = |w: &WatcherReport| {
+        let figures = (0..=usize::from(of)).map(|at| count(w.frames_by_step.get(at).copied().unwrap_or(0)));
+        std::iter::once(name(&w.id)).chain(figures).collect()
+    };
+    align(std::iter::once(head).chain(report.watchers.iter().map(row)).collect(), 1)
+}
+
+/// A watcher that lends, and whom it feeds.
+fn lender(mesh: &Mesh, node: &MeshNode) -> Option<String> {
+    let claims = node.claims_kbit?;
+    let fed: Vec<_> =
+        mesh.feeds.iter().filter(|feed| feed.from == node.id).map(|feed| name(&feed.to)).collect();
+    let fed = if fed.is_empty() { "nobody".to_owned() } else { fed.join(", ") };
+    Some(format!("{} lends, claims {claims} kbit/s, feeds {fed}", name(&node.id)))
 }
 
 fn name(id: &NodeName) -> String {

@@ -1,5 +1,6 @@
 //! Time series of a run, sampled at a fixed pace, for the plots.
 
+use super::lanes::Lane;
 use super::model::NodeName;
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +11,19 @@ pub struct Timeline {
     pub publisher: Vec<PublisherSample>,
     /// One series per watcher; colours in the plots follow this order.
     pub watchers: Vec<WatcherSeries>,
+    /// Of each watcher, how many of the [`Steps`](super::Steps) were missing of each picture: 0 for none, and as many as there are where it
+    /// was not shown. By when it was captured. Empty where there is one step.
+    #[serde(default)]
+    pub pictures: Vec<Lane>,
+    /// Of each watcher, where each packet's sound came from: [`SoundState`](super::SoundState). By when it was captured.
+    #[serde(default)]
+    pub sound: Vec<Lane>,
+    /// When somebody spoke (1) and when not (0): in what was published, then as each watcher heard it. By when it was said.
+    #[serde(default)]
+    pub speech: Vec<Lane>,
+    /// Whose pictures one screen shows on which there are those of several publishers, by who speaks: 0 for the first.
+    #[serde(default)]
+    pub view: Option<Lane>,
 }
 
 /// The publisher at one moment.
@@ -95,7 +109,9 @@ impl Timeline {
     /// The time of the last sample of anybody, in ms.
     pub(super) fn end_ms(&self) -> u64 {
         let watchers = self.watchers.iter().flat_map(|w| w.samples.iter().map(|s| s.t_ms));
-        watchers.chain(self.publisher.iter().map(|s| s.t_ms)).max().unwrap_or(0)
+        let lanes =
+            self.pictures.iter().chain(&self.sound).chain(&self.speech).chain(&self.view).map(Lane::end_ms);
+        watchers.chain(self.publisher.iter().map(|s| s.t_ms)).chain(lanes).max().unwrap_or(0)
     }
 }
 

@@ -31,8 +31,7 @@ pub(super) fn colours<'a>(report: &'a DemoReport, timeline: &'a Timeline) -> Has
 /// Section "Over time".
 pub(super) fn section(report: &DemoReport, timeline: &Timeline, events: &[Numbered<'_>]) -> String {
     let colours = colours(report, timeline);
-    let last_event = events.last().map_or(0, |e| e.event.at_ms);
-    let end_ms = timeline.end_ms().max(last_event);
+    let end_ms = end_ms(timeline, events);
     let lines = |points: &dyn Fn(&WatcherSeries) -> Vec<Point>| -> Vec<Series> {
         let series = |w: &WatcherSeries| Series {
             name: w.id.to_string(),
@@ -110,7 +109,13 @@ fn class(i: usize) -> String {
     format!("k{i} s{} d{}", i % COLOURS, i / COLOURS % 3)
 }
 
-fn mark(numbered: &Numbered<'_>) -> Mark {
+/// Where the axis of time ends, the same for all that is drawn over it.
+pub(super) fn end_ms(timeline: &Timeline, events: &[Numbered<'_>]) -> u64 {
+    timeline.end_ms().max(events.last().map_or(0, |e| e.event.at_ms))
+}
+
+/// An event over what is drawn.
+pub(super) fn mark(numbered: &Numbered<'_>) -> Mark {
     Mark {
         at_ms: numbered.event.at_ms,
         class: kind_class(numbered.event.kind),

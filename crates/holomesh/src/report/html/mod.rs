@@ -3,8 +3,11 @@
 mod authorship;
 mod axis;
 mod charts;
+mod lanes;
 mod marks;
+mod mesh;
 mod plot;
+mod received;
 mod sections;
 
 use super::{
@@ -37,10 +40,13 @@ pub fn render(report: &DemoReport, timeline: &Timeline, pictures: &[PicturePair]
     let body = [
         sections::headline(report, &events, timeline.end_ms()),
         charts::section(report, timeline, &events),
+        received::section(report, timeline, &events),
+        received::speech(report, timeline, &events),
         sections::pictures(pictures),
         sections::stages(report),
         sections::watchers(report, &charts::colours(report, timeline)),
         authorship::authorship(report),
+        mesh::section(&report.mesh),
         sections::relays(report),
         sections::events(&events),
         sections::run(report),

@@ -7,8 +7,8 @@ use super::{
 };
 use crate::report::timeline::Point;
 
-/// Room for the labels of the vertical axis.
-const LEFT: f64 = 52.0;
+/// Room for the labels of the vertical axis, and for names of rows.
+const LEFT: f64 = 66.0;
 const RIGHT: f64 = 12.0;
 const BOTTOM: f64 = 24.0;
 /// Height of one row of event names.
@@ -79,50 +79,26 @@ impl Plot {
         let largest = largest
             .filter(|v| v.is_finite())
             .fold(None, |max: Option<f64>, v| Some(max.map_or(v, |m| m.max(v))));
-        let spots = self.spots(marks, end_ms, size);
-        let rows = spots.iter().flatten().map(|spot| spot.row + 1).max().unwrap_or(0);
         let frame = Frame {
-            left: LEFT,
-            right: size.width - RIGHT,
-            top: 18.0 + rows as f64 * ROW,
-            bottom: 18.0 + rows as f64 * ROW + size.height,
-            time: Axis::ending_at(end_ms as f64 / 1e3, size.width / 110.0),
+            area: Area::new(size, (marks, self.named_marks), end_ms, (18.0, size.height)),
             value: Axis::covering(largest.unwrap_or(0.0), 4.0, if self.steps { 1.0 } else { 0.0 }),
         };
-        let (width, height) = (size.width, frame.bottom + BOTTOM);
-        let (class, title, unit) = (size.class, esc(self.title), esc(self.unit));
-        let mut svg = format!(
-            "<svg class=\"plot {class}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{title} over time, {unit}\">\n"
-        );
-        svg += &frame.axes(self.unit);
-        svg += &frame.marks(marks, &spots);
+        let area = &frame.area;
+        let mut svg = area.open(&format!("{} over time, {}", self.title, self.unit));
+        svg += &frame.axis(self.unit);
+        svg += &area.time_axis();
+        svg += &area.marks(marks);
         svg += &self.lines(&frame);
         if largest.is_none() {
-            let (x, y) = ((frame.left + frame.right) / 2.0, (frame.top + frame.bottom) / 2.0);
+            let (x, y) = ((area.left + area.right) / 2.0, (area.top + area.bottom) / 2.0);
             svg += &format!("<text class=\"none\" x=\"{x:.0}\" y=\"{y:.0}\">nothing measured</text>\n");
         }
         svg + "</svg>\n"
     }
 
-    fn spots(&self, marks: &[Mark], end_ms: u64, size: Size) -> Vec<Option<Spot>> {
-        let time = Axis::ending_at(end_ms as f64 / 1e3, 1.0);
-        let (left, right) = (LEFT, size.width - RIGHT);
-        let wish = |mark: &Mark| {
-            let (number, name) = mark.landmark.as_ref()?;
-            let letters = if self.named_marks { name.chars().count() } else { 0 };
-            // A badge with more than two digits would not fit its disc.
-            let x = left + (right - left) * time.share(mark.at_ms as f64 / 1e3);
-            (*number < 100).then_some(Wish { x, letters })
-        };
-        let wishes: Vec<_> = marks.iter().map(wish).collect();
-        let placed = marks::place(&wishes.iter().flatten().cloned().collect::<Vec<_>>(), left, right, 3);
-        let mut placed = placed.into_iter();
-        wishes.iter().map(|wish| wish.as_ref().and_then(|_| placed.next().flatten())).collect()
-    }
-
     fn lines(&self, frame: &Frame) -> String {
         let n = self.series.len() as f64;
-        let unit = (frame.bottom - frame.top) / frame.value.top * frame.value.step;
+        let unit = (frame.area.bottom - frame.area.top) / frame.value.top * frame.value.step;
         let apart = if self.steps { (unit * 0.6 / n.max(1.0)).min(2.4) } else { 0.0 };
         let line = |(i, series): (usize, &Series)| {
             let path = frame.path(&series.points, self.steps, apart * (i as f64 - (n - 1.0) / 2.0));
@@ -133,42 +109,51 @@ impl Plot {
     }
 }
 
-/// The area of a plot in pixels, with its axes.
-struct Frame {
-    left: f64,
-    right: f64,
-    top: f64,
-    bottom: f64,
+/// Where something is drawn over time, in pixels, with the events of the run above it and the axis of time below.
+#[derive(Debug)]
+pub(super) struct Area {
+    size: Size,
+    pub(super) left: f64,
+    pub(super) right: f64,
+    pub(super) top: f64,
+    pub(super) bottom: f64,
     time: Axis,
-    value: Axis,
+    spots: Vec<Option<Spot>>,
 }
 
-impl Frame {
+impl Area {
+    /// For a time up to `end_ms`, `height` high with so much room above it for what stands over the vertical axis. The marks carry their
+    /// names if they are to.
+    pub(super) fn new(
+        size: Size,
+        (marks, named): (&[Mark], bool),
+        end_ms: u64,
+        (room, height): (f64, f64),
+    ) -> Self {
+        let (left, right) = (LEFT, size.width - RIGHT);
+        let spots = spots(marks, named, end_ms, (left, right));
+        let rows = spots.iter().flatten().map(|spot| spot.row + 1).max().unwrap_or(0);
+        let top = room + rows as f64 * ROW;
+        let time = Axis::ending_at(end_ms as f64 / 1e3, size.width / 110.0);
+        Self { size, left, right, top, bottom: top + height, time, spots }
+    }
+
+    /// The drawing's first tag.
+    pub(super) fn open(&self, label: &str) -> String {
+        let (class, width, height) = (self.size.class, self.size.width, self.bottom + BOTTOM);
+        format!(
+            "<svg class=\"plot {class}\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{}\">\n",
+            esc(label)
+        )
+    }
+
     fn x(&self, t_ms: u64) -> f64 {
         self.left + (self.right - self.left) * self.time.share(t_ms as f64 / 1e3)
     }
 
-    fn y(&self, value: f64) -> f64 {
-        self.bottom - (self.bottom - self.top) * self.value.share(value)
-    }
-
-    fn axes(&self, unit: &str) -> String {
+    pub(super) fn time_axis(&self) -> String {
         let mut svg = String::new();
         let (left, right, bottom) = (self.left, self.right, self.bottom);
-        for (value, text) in self.value.ticks() {
-            let y = self.y(value);
-            let class = if value == 0.0 { "base" } else { "grid" };
-            svg += &format!(
-                "<line class=\"{class}\" x1=\"{left}\" x2=\"{right}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>"
-            );
-            svg += &format!("<text class=\"y\" x=\"{:.1}\" y=\"{:.1}\">{text}</text>\n", left - 7.0, y + 4.0);
-        }
-        svg += &format!(
-            "<text class=\"y\" x=\"{:.1}\" y=\"{:.1}\">{}</text>\n",
-            left - 7.0,
-            self.top - 9.0,
-            esc(unit)
-        );
         for (value, text) in self.time.ticks() {
             let x = left + (right - left) * self.time.share(value);
             svg += &format!(
@@ -180,9 +165,9 @@ impl Frame {
         svg
     }
 
-    fn marks(&self, marks: &[Mark], spots: &[Option<Spot>]) -> String {
+    pub(super) fn marks(&self, marks: &[Mark]) -> String {
         let mut svg = String::new();
-        for (mark, spot) in marks.iter().zip(spots) {
+        for (mark, spot) in marks.iter().zip(&self.spots) {
             let x = self.x(mark.at_ms);
             let start = spot.map_or(self.top, |spot| 10.0 + spot.row as f64 * ROW);
             let class =
@@ -206,17 +191,64 @@ impl Frame {
         }
         svg
     }
+}
+
+fn spots(marks: &[Mark], named: bool, end_ms: u64, (left, right): (f64, f64)) -> Vec<Option<Spot>> {
+    let time = Axis::ending_at(end_ms as f64 / 1e3, 1.0);
+    let wish = |mark: &Mark| {
+        let (number, name) = mark.landmark.as_ref()?;
+        let letters = if named { name.chars().count() } else { 0 };
+        // A badge with more than two digits would not fit its disc.
+        let x = left + (right - left) * time.share(mark.at_ms as f64 / 1e3);
+        (*number < 100).then_some(Wish { x, letters })
+    };
+    let wishes: Vec<_> = marks.iter().map(wish).collect();
+    let placed = marks::place(&wishes.iter().flatten().cloned().collect::<Vec<_>>(), left, right, 3);
+    let mut placed = placed.into_iter();
+    wishes.iter().map(|wish| wish.as_ref().and_then(|_| placed.next().flatten())).collect()
+}
+
+/// The area of a plot, with its vertical axis.
+struct Frame {
+    area: Area,
+    value: Axis,
+}
+
+impl Frame {
+    fn y(&self, value: f64) -> f64 {
+        self.area.bottom - (self.area.bottom - self.area.top) * self.value.share(value)
+    }
+
+    fn axis(&self, unit: &str) -> String {
+        let mut svg = String::new();
+        let (left, right) = (self.area.left, self.area.right);
+        for (value, text) in self.value.ticks() {
+            let y = self.y(value);
+            let class = if value == 0.0 { "base" } else { "grid" };
+            svg += &format!(
+                "<line class=\"{class}\" x1=\"{left}\" x2=\"{right}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>"
+            );
+            svg += &format!("<text class=\"y\" x=\"{:.1}\" y=\"{:.1}\">{text}</text>\n", left - 7.0, y + 4.0);
+        }
+        svg += &format!(
+            "<text class=\"y\" x=\"{:.1}\" y=\"{:.1}\">{}</text>\n",
+            left - 7.0,
+            self.area.top - 9.0,
+            esc(unit)
+        );
+        svg
+    }
 
     /// The data of a path; a missing value interrupts it.
     fn path(&self, points: &[Point], steps: bool, shift: f64) -> String {
         let mut path = String::new();
         let mut before: Option<f64> = None;
-        for point in thin(points, (self.right - self.left) as usize) {
+        for point in thin(points, (self.area.right - self.area.left) as usize) {
             let Some(value) = point.value.filter(|v| v.is_finite()) else {
                 before = None;
                 continue;
             };
-            let (x, y) = (self.x(point.t_ms), self.y(value) + shift);
+            let (x, y) = (self.area.x(point.t_ms), self.y(value) + shift);
             match before {
                 None => path += &format!("M{x:.1} {y:.1}"),
                 Some(last) if steps && last == y => path += &format!("H{x:.1}"),

@@ -1,7 +1,9 @@
 //! The whole page: well-formed, self-contained, safe against whatever is in the report.
 
 use super::*;
-use crate::report::{EventKind, NodeName, WatcherSample, WatcherSeries, fixture};
+use crate::report::{
+    EventKind, Lane, NodeName, SoundReport, StepKind, Steps, WatcherSample, WatcherSeries, fixture,
+};
 use proptest::prelude::*;
 
 const VOID: [&str; 4] = ["meta", "img", "br", "!doctype"];
@@ -74,6 +76,9 @@ fn a_real_run_gives_well_formed_markup_with_all_its_parts() {
     for part in [
         "All 10 checks hold",
         "Over time",
+        "What came",
+        "Who speaks",
+        "Who feeds whom",
         "The picture",
         "Where the latency goes",
         "Watchers",
@@ -85,6 +90,10 @@ fn a_real_run_gives_well_formed_markup_with_all_its_parts() {
     }
     for title in ["Frames shown", "Latency", "Parents", "Bit rate"] {
         assert_eq!(html.matches(&format!("aria-label=\"{title} over time")).count(), plot::Size::ALL.len());
+    }
+    for title in ["Layers", "Sound", "Speech"] {
+        let label = format!("aria-label=\"{title} over time, one row for each\"");
+        assert_eq!(html.matches(&label).count(), plot::Size::ALL.len(), "{title}");
     }
     let options = fixture::report().options;
     assert!(
@@ -136,6 +145,63 @@ fn landmarks_are_numbered_alike_in_plots_and_list() {
         assert!(html.contains(&format!("text-anchor=\"start\">{name}</text>")), "{name}");
         assert!(html.contains(&format!("<p>{name} ")), "{name}");
     }
+}
+
+#[test]
+fn what_came_is_told_by_height_in_words_and_in_figures() {
+    let html = page();
+    // Of three resolutions: all, two, one, none.
+    for (class, label) in [
+        ("step0", "3 of 3 resolutions"),
+        ("step1", "2 of 3 resolutions"),
+        ("step2", "1 of 3 resolutions"),
+        ("missing", "not shown"),
+    ] {
+        let path = format!("<path class=\"{class}\" d=\"");
+        assert!(html.contains(&path) && html.contains(&format!("{label}</li>")), "{label}");
+        assert!(html.contains(&format!("<th>{label}</th>")), "{label}");
+    }
+    let heights = |class: &str| -> Vec<f64> {
+        let path = format!("<path class=\"{class}\" d=\"M");
+        let block = |rest: &str| rest.split(['v', 'h']).nth(2)?.parse::<f64>().ok();
+        html.split(&path).skip(1).filter_map(block).collect()
+    };
+    for (higher, lower) in
+        [("step0", "step1"), ("step1", "step2"), ("concealed", "redundant"), ("repaired", "packet")]
+    {
+        let (high, low) = (heights(higher), heights(lower));
+        assert!(!high.is_empty() && !low.is_empty(), "{higher} {lower}");
+        assert!(high.iter().all(|high| low.iter().all(|low| high > low)), "{higher} {lower}");
+    }
+    assert!(html.contains("<title>watcher-1, concealed: a guess: 0."));
+    assert!(html.contains("<title>watcher-3 feeds watcher-5</title>"));
+    assert!(html.contains(">watcher-5, watcher-7</td><td>2</td><td>5000</td>"));
+    assert_eq!(html.matches("class=\"node gone\"").count(), 2 * plot::Size::ALL.len());
+}
+
+#[test]
+fn descriptions_are_called_so_and_what_was_not_measured_has_no_section() {
+    let mut report = fixture::report();
+    report.steps = Steps { of: StepKind::Descriptions, count: 4 };
+    let html = render(&report, &fixture::timeline(), &[]);
+    assert!(html.contains("<b>Descriptions</b>") && html.contains("<th>3 of 4</th>"));
+    report.steps = Steps::default();
+    report.mesh = Default::default();
+    report.watchers.iter_mut().for_each(|w| w.sound = SoundReport::default());
+    let timeline = Timeline { watchers: fixture::timeline().watchers, ..Timeline::default() };
+    let html = render(&report, &timeline, &[]);
+    for section in ["What came", "Who speaks", "Who feeds whom"] {
+        assert!(!html.contains(section), "{section}");
+    }
+}
+
+#[test]
+fn a_long_run_gives_no_longer_a_page_than_there_is_to_see() {
+    let mut timeline = fixture::timeline();
+    let mut long = Lane::new(NodeName::new("watcher-1"));
+    (0..90_000u64).for_each(|n| long.push(n * 40, n * 40 + 40, (n % 4) as u8));
+    timeline.pictures = vec![long];
+    assert!(render(&fixture::report(), &timeline, &[]).len() < page().len() + 200_000);
 }
 
 #[test]
@@ -194,6 +260,11 @@ proptest! {
         report.watchers[0].id = NodeName::new(hostile.clone());
         timeline.watchers[0].id = NodeName::new(hostile.clone());
         report.relays[0].id = NodeName::new(hostile.clone());
+        report.mesh.nodes[7].id = NodeName::new(hostile.clone());
+        report.mesh.feeds[4].from = NodeName::new(hostile.clone());
+        report.mesh.feeds[5].to = NodeName::new(hostile.clone());
+        timeline.pictures[0].id = NodeName::new(hostile.clone());
+        timeline.speech[0].id = NodeName::new(hostile.clone());
         report.options.insert(hostile.clone(), hostile.clone());
         report.machine.cpu = hostile.clone();
         report.machine.os = hostile.clone();
@@ -220,6 +291,12 @@ proptest! {
         (watcher.frames_shown, watcher.frames_expected, watcher.parents) = (n, n / 3, n as u32);
         report.relays[0].chunks_out = n;
         report.cpu_seconds = Some(f);
+        report.watchers[1].frames_by_step = vec![n, 1, n];
+        report.watchers[1].sound.packets_ms = n;
+        report.watchers[1].speech.agreement_percent = Some(a);
+        report.steps.count = n as u8;
+        (report.mesh.at_ms, report.mesh.nodes[5].claims_kbit) = (n, Some(n));
+        timeline.sound[0].push(n / 2, n, n as u8);
         timeline.watchers[0].samples.push(WatcherSample {
             t_ms: n, frames_shown_total: n, latency_ms_p50: Some(a), parents: n as u32, downlink_kbit: b,
         });
