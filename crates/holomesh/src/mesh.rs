@@ -312,6 +312,12 @@ impl Mesh {
         hash.finalize().into()
     }
 
+    /// Those who say that they feed others: who, what they are, what they claim that they can carry, and to how many.
+    pub(crate) fn known(&self) -> Vec<(KeyId, Kind, BitRate, u16)> {
+        let known = self.gossip.peers(wall_now());
+        known.map(|k| (k.key, k.card.kind, k.claim.uplink, k.claim.max_subscribers)).collect()
+    }
+
     /// The peer with that name and transport key, if it is known.
     pub(crate) fn knows(&self, peer: KeyId, endpoint: [u8; 32]) -> bool {
         self.gossip.peers(wall_now()).any(|k| k.key == peer && k.card.address.endpoint == endpoint)

@@ -8,7 +8,7 @@ mod transmit;
 use super::losses::Told;
 use super::made::Made;
 use super::requests::{REQUESTS, RequestMeter};
-use super::status::{Past, count};
+use super::status::{Announced, Past, count};
 use crate::mesh::Mesh;
 use crate::net::{Control, LaneChange, Lanes, Link, Transport};
 use crate::service::status::{ByTransport, Refused, RequestsRefused};
@@ -74,6 +74,7 @@ pub(crate) struct RelayCore {
     pub(super) lanes: Lanes,
     pub(super) links: BTreeMap<LinkId, Served>,
     pub(super) codecs: BTreeMap<StreamId, CodecId>,
+    pub(super) announced: BTreeMap<StreamId, Announced>,
     /// Streams that were carried a moment ago, and when they ended.
     former: VecDeque<(MonoTime, StreamId)>,
     /// Links without room for what waits, and when to ask them again.
@@ -95,7 +96,7 @@ pub(crate) struct RelayCore {
     /// What the node may send in all by its own settings, and by its permit.
     uplink_rates: (Option<BitRate>, Option<BitRate>),
     /// What is heard and said of who is there to feed others, if this node takes part in that.
-    mesh: Option<Mesh>,
+    pub(super) mesh: Option<Mesh>,
     pub(super) past: Past,
     pub(super) accepted: u64,
     pub(super) refused: Refused,
@@ -124,6 +125,7 @@ impl RelayCore {
             lanes,
             links: BTreeMap::new(),
             codecs: BTreeMap::new(),
+            announced: BTreeMap::new(),
             former: VecDeque::new(),
             blocked: BTreeMap::new(),
             key_frames: Vec::new(),
@@ -297,6 +299,7 @@ impl RelayCore {
     }
 
     fn forget_stream(&mut self, stream: StreamId) {
+        self.announced.remove(&stream);
         if self.codecs.remove(&stream).is_some() {
             self.former.truncate(MAX_FORMER - 1);
             self.former.push_front((self.clock.now(), stream));

@@ -392,6 +392,7 @@ impl RelayNode {
             }
             let carriage = Carriage { codec: announce.codec, until, quota };
             self.core.carry(id, host, carriage)?;
+            self.core.announced(id, &announce);
             self.core.subscribe_upstream(host, id);
             if let Some(recorder) = &self.recorder {
                 recorder.stream(signed, &announce, &self.host_identity);

@@ -1,12 +1,25 @@
 //! How a relay is doing, for metrics and for `holomesh top`.
 
 use super::core::RelayCore;
+use crate::descriptions;
+use crate::mesh::Mesh;
 use crate::net::{Lanes, Link, Sent, Transport};
 use crate::service::status::{
-    ByTransport, Drops, LinkStatus, Snapshot, StreamStatus, Tables, Totals, Traffic,
+    ByTransport, Drops, FeederStatus, LinkStatus, Snapshot, StreamStatus, Tables, Taken, Totals, Traffic,
 };
 use av_relay::Stats;
-use core_types::MonoTime;
+use av_wire::StreamAnnounce;
+use codec_mdc::Description;
+use core_types::{BitRate, CodecId, KeyId, Layer, MonoTime, StreamId};
+use peer_gossip::Kind;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What the publisher has said of a stream.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Announced {
+    layers: Layer,
+    description: Option<Description>,
+}
 
 /// What goes on with links that are gone by now.
 #[derive(Debug, Default)]
@@ -29,12 +42,26 @@ impl Past {
 }
 
 impl RelayCore {
+    /// What the publisher has said of a stream that is carried: for who looks at how the node is doing.
+    pub(super) fn announced(&mut self, stream: StreamId, announce: &StreamAnnounce) {
+        // One whose label names no description is carried like any other.
+        let description = descriptions::of_stream(announce).ok().flatten();
+        self.announced.insert(stream, Announced { layers: announce.layers, description });
+    }
+
     /// What this part of the node knows of itself.
     pub(super) fn snapshot(&mut self, now: MonoTime) -> Snapshot {
         let mut links = Vec::new();
         let mut totals = self.totals();
+        let mut taken: BTreeMap<StreamId, BTreeMap<(u8, u8, u8), u64>> = BTreeMap::new();
         for (id, served) in &mut self.links {
             let estimate = served.link.estimate(now);
+            let mut got = Got::default();
+            for (stream, codec) in &self.codecs {
+                let Some(layer) = self.relay.effective_layer(*id, *stream) else { continue };
+                *taken.entry(*stream).or_default().entry(height(layer)).or_default() += 1;
+                got.add(layer, *codec, self.announced.get(stream));
+            }
             let (quic, lane) = served.link.sent();
             add(&mut totals.sent.quic, traffic(quic));
             add(&mut totals.sent.udp, traffic(lane));
@@ -58,11 +85,14 @@ impl RelayCore {
                 queue_bytes: self.relay.backlog_bytes(*id),
                 drops: drops(&stats, overflow),
                 quota_hits: stats.quota_hits,
+                takes: got.name(),
                 ..LinkStatus::default()
             });
         }
         let streams = self.relay.streams().map(|id| {
             let stats = self.relay.stream_stats(id).unwrap_or_default();
+            let announced = self.announced.get(&id);
+            let gets = taken.remove(&id).unwrap_or_default();
             StreamStatus {
                 id: id.short(),
                 codec: self
@@ -70,7 +100,13 @@ impl RelayCore {
                     .get(&id)
                     .map(|codec| format!("{codec:?}").to_lowercase())
                     .unwrap_or_default(),
+                layers: announced.map(|announced| layers_name(announced.layers)).unwrap_or_default(),
+                description: announced
+                    .and_then(|announced| announced.description)
+                    .map(|one| format!("{} of {}", one.index() + 1, one.of().count()))
+                    .unwrap_or_default(),
                 subscribers: self.relay.subscribers(id) as u64,
+                taken: taken_names(&gets),
                 upstreams: self.links.keys().filter(|link| self.relay.is_upstream(id, **link)).count() as u64,
                 received: Traffic { bytes: stats.bytes_in, packets: stats.chunks_in },
                 sent: Traffic { bytes: stats.bytes_out, packets: stats.chunks_out },
@@ -80,7 +116,26 @@ impl RelayCore {
             }
         });
         let streams = streams.collect();
-        Snapshot { totals, links, streams, tables: self.tables(), ..Snapshot::default() }
+        let feeders = self.feeders();
+        Snapshot { totals, links, streams, feeders, tables: self.tables(), ..Snapshot::default() }
+    }
+
+    /// Those of whom is heard that they feed others.
+    fn feeders(&self) -> Vec<FeederStatus> {
+        let linked: BTreeSet<KeyId> = self.links.values().map(|served| served.link.peer.key_id()).collect();
+        let known = self.mesh.as_ref().map(Mesh::known).unwrap_or_default();
+        let feeder = |(key, kind, claims, places): (KeyId, Kind, BitRate, u16)| FeederStatus {
+            peer: key.short(),
+            role: match kind {
+                Kind::Relay => "relay",
+                Kind::Watcher => "watcher",
+            }
+            .into(),
+            claims_bits: claims.0,
+            places: places.into(),
+            is_linked: linked.contains(&key),
+        };
+        known.into_iter().map(feeder).collect()
     }
 
     fn tables(&self) -> Tables {
@@ -117,6 +172,57 @@ impl RelayCore {
             late_joins: stats.late_joins,
         }
     }
+}
+
+/// What a link gets of the pictures.
+#[derive(Debug, Default)]
+struct Got {
+    layer: Option<Layer>,
+    /// Of so many descriptions, so many.
+    descriptions: Option<(usize, usize)>,
+}
+
+impl Got {
+    fn add(&mut self, layer: Layer, codec: CodecId, announced: Option<&Announced>) {
+        match announced.and_then(|announced| announced.description) {
+            Some(one) => {
+                let (_, count) = self.descriptions.unwrap_or_default();
+                self.descriptions = Some((one.of().count(), count + 1));
+            }
+            None if codec == CodecId::Av1 => {
+                let higher = self.layer.filter(|known| height(*known) > height(layer));
+                self.layer = Some(higher.unwrap_or(layer));
+            }
+            None => {}
+        }
+    }
+
+    fn name(&self) -> String {
+        match (self.descriptions, self.layer) {
+            (Some((of, count)), _) => format!("{count} of {of}"),
+            (None, layer) => layer.map(layers_name).unwrap_or_default(),
+        }
+    }
+}
+
+/// Of layers the one that comes last is shed first.
+const fn height(layer: Layer) -> (u8, u8, u8) {
+    (layer.spatial, layer.quality, layer.temporal)
+}
+
+/// All layers up to this one, as they are called: `L3T3`, and `Q2` where there are qualities.
+fn layers_name(Layer { spatial, temporal, quality }: Layer) -> String {
+    let count = |highest: u8| u16::from(highest) + 1;
+    let name = format!("L{}T{}", count(spatial), count(temporal));
+    if quality > 0 { format!("{name}Q{}", count(quality)) } else { name }
+}
+
+fn taken_names(gets: &BTreeMap<(u8, u8, u8), u64>) -> Vec<Taken> {
+    let taken = |(&(spatial, quality, temporal), &subscribers): (&(u8, u8, u8), &u64)| Taken {
+        layers: layers_name(Layer { spatial, temporal, quality }),
+        subscribers,
+    };
+    gets.iter().rev().map(taken).collect()
 }
 
 fn drops(stats: &Stats, overflow: u64) -> Drops {

@@ -10,7 +10,7 @@ pub use super::publisher::{StatusSink, StatusSource};
 
 use serde::{Deserialize, Serialize};
 
-/// Rows of links and of streams that a snapshot has at most; how many more there are is said beside them.
+/// Rows of links, of streams and of others that a snapshot has at most; how many more there are is said beside them.
 pub const MAX_ROWS: usize = 4_096;
 
 /// A node at one moment.
@@ -37,6 +37,10 @@ pub struct Snapshot {
     pub streams: Vec<StreamStatus>,
     /// Streams that found no room in `streams`.
     pub streams_left_out: u64,
+    /// Others of whom is heard that they feed whoever asks: watchers that lend some of their uplink.
+    pub feeders: Vec<FeederStatus>,
+    /// Of these, those that found no room in `feeders`.
+    pub feeders_left_out: u64,
 }
 
 /// The node itself.
@@ -362,6 +366,8 @@ pub struct LinkStatus {
     pub drops: Drops,
     /// Times that a quota held something back.
     pub quota_hits: u64,
+    /// What it gets of the pictures now: the highest layer, as `L2T3`, or how many descriptions, as `1 of 2`; empty if nothing.
+    pub takes: String,
     /// What goes over it now.
     pub rates: Rates,
 }
@@ -374,8 +380,14 @@ pub struct StreamStatus {
     pub id: String,
     /// What is in it, as far as the announcement says: `av1`, `opus`.
     pub codec: String,
+    /// The layers in which it is published, as `L3T3`: resolutions and picture rates, or `L1T3Q2` with qualities. Empty if not known.
+    pub layers: String,
+    /// Of pictures in several descriptions, which of them it is, as `1 of 2`; empty otherwise.
+    pub description: String,
     /// Links that subscribe to it.
     pub subscribers: u64,
+    /// How many of them get what of it now: the highest first.
+    pub taken: Vec<Taken>,
     /// Links that feed it.
     pub upstreams: u64,
     /// What came in.
@@ -390,14 +402,42 @@ pub struct StreamStatus {
     pub rates: Rates,
 }
 
+/// What some of those get who subscribe to a stream.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Taken {
+    /// The highest layer, as `L2T3`.
+    pub layers: String,
+    /// How many get it.
+    pub subscribers: u64,
+}
+
+/// Somebody of whom is heard that it feeds others.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FeederStatus {
+    /// Its short key id.
+    pub peer: String,
+    /// `watcher`, or `relay`.
+    pub role: String,
+    /// Bits a second that it claims it can carry.
+    pub claims_bits: u64,
+    /// Subscriptions that it claims to have room for.
+    pub places: u64,
+    /// Whether there is a link to it here.
+    pub is_linked: bool,
+}
+
 impl Snapshot {
     /// Leaves out what is more than [`MAX_ROWS`], and says how much that was.
     pub(super) fn bound(&mut self) {
         let over = |len: usize| len.saturating_sub(MAX_ROWS) as u64;
         self.links_left_out += over(self.links.len());
         self.streams_left_out += over(self.streams.len());
+        self.feeders_left_out += over(self.feeders.len());
         self.links.truncate(MAX_ROWS);
         self.streams.truncate(MAX_ROWS);
+        self.feeders.truncate(MAX_ROWS);
     }
 }
 
@@ -416,12 +456,16 @@ mod tests {
 
     #[test]
     fn what_finds_no_room_is_counted() {
-        let mut snapshot =
-            Snapshot { links: vec![LinkStatus::default(); MAX_ROWS + 7], ..Snapshot::default() };
+        let mut snapshot = Snapshot {
+            links: vec![LinkStatus::default(); MAX_ROWS + 7],
+            feeders: vec![FeederStatus::default(); MAX_ROWS + 2],
+            ..Snapshot::default()
+        };
         snapshot.bound();
         assert_eq!(
             (snapshot.links.len(), snapshot.links_left_out, snapshot.streams_left_out),
             (MAX_ROWS, 7, 0)
         );
+        assert_eq!((snapshot.feeders.len(), snapshot.feeders_left_out), (MAX_ROWS, 2));
     }
 }

@@ -67,19 +67,43 @@ pub(super) struct Column {
     pub(super) width: u16,
     pub(super) sort: Option<Sort>,
     pub(super) left: bool,
+    /// Whether a narrow screen goes without it.
+    pub(super) is_spare: bool,
     pub(super) cell: fn(&LinkStatus) -> String,
 }
 
-/// In the order of the table. The first nine fit 80 columns; the address comes where there is room.
-pub(super) const COLUMNS: [Column; 10] = [
-    Column { heading: "PEER", width: 9, sort: Some(Sort::Peer), left: true, cell: |link| link.peer.clone() },
-    Column { heading: "ROLE", width: 8, sort: None, left: true, cell: |link| link.role.clone() },
-    Column { heading: "VIA", width: 6, sort: None, left: true, cell: |link| link.transport.clone() },
+/// In the order of the table. The first nine fit 80 columns; what is taken and the address come where there is room.
+pub(super) const COLUMNS: [Column; 11] = [
+    Column {
+        heading: "PEER",
+        width: 9,
+        sort: Some(Sort::Peer),
+        left: true,
+        is_spare: false,
+        cell: |link| link.peer.clone(),
+    },
+    Column {
+        heading: "ROLE",
+        width: 8,
+        sort: None,
+        left: true,
+        is_spare: false,
+        cell: |link| link.role.clone(),
+    },
+    Column {
+        heading: "VIA",
+        width: 6,
+        sort: None,
+        left: true,
+        is_spare: false,
+        cell: |link| link.transport.clone(),
+    },
     Column {
         heading: "RTT",
         width: 7,
         sort: Some(Sort::Rtt),
         left: false,
+        is_spare: false,
         cell: |link| dash(link.rtt_micros, units::micros),
     },
     Column {
@@ -87,6 +111,7 @@ pub(super) const COLUMNS: [Column; 10] = [
         width: 6,
         sort: Some(Sort::Loss),
         left: false,
+        is_spare: false,
         cell: |link| dash(link.loss, units::percent),
     },
     Column {
@@ -94,6 +119,7 @@ pub(super) const COLUMNS: [Column; 10] = [
         width: 8,
         sort: Some(Sort::In),
         left: false,
+        is_spare: false,
         cell: |link| units::si(link.rates.in_bits),
     },
     Column {
@@ -101,6 +127,7 @@ pub(super) const COLUMNS: [Column; 10] = [
         width: 8,
         sort: Some(Sort::Out),
         left: false,
+        is_spare: false,
         cell: |link| units::si(link.rates.out_bits),
     },
     Column {
@@ -108,6 +135,7 @@ pub(super) const COLUMNS: [Column; 10] = [
         width: 8,
         sort: Some(Sort::Queue),
         left: false,
+        is_spare: false,
         cell: |link| units::binary(link.queue_bytes),
     },
     Column {
@@ -115,9 +143,25 @@ pub(super) const COLUMNS: [Column; 10] = [
         width: 8,
         sort: Some(Sort::Drops),
         left: false,
+        is_spare: false,
         cell: |link| units::si(link.drops.total() as f64),
     },
-    Column { heading: "ADDRESS", width: 24, sort: None, left: true, cell: |link| link.address.clone() },
+    Column {
+        heading: "TAKES",
+        width: 6,
+        sort: None,
+        left: true,
+        is_spare: true,
+        cell: |link| link.takes.clone(),
+    },
+    Column {
+        heading: "ADDRESS",
+        width: 24,
+        sort: None,
+        left: true,
+        is_spare: true,
+        cell: |link| link.address.clone(),
+    },
 ];
 
 fn dash<T>(value: Option<T>, show: fn(T) -> String) -> String {

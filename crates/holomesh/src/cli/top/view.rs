@@ -3,7 +3,7 @@
 use super::app::App;
 use super::columns::{COLUMNS, Column};
 use super::units::{binary, long, si};
-use crate::service::status::{Snapshot, State, StreamStatus};
+use crate::service::status::{FeederStatus, Snapshot, State, StreamStatus, Taken};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier, Style};
@@ -13,8 +13,9 @@ use std::time::Duration;
 const HEAD: u16 = 4;
 const FOOT: u16 = 1;
 
-/// Of the lines for links and streams, streams get this part at most.
+/// Of the lines for links, streams and others who feed, streams get this part at most, and others that.
 const STREAMS_PART: u16 = 3;
+const FEEDERS_PART: u16 = 5;
 
 const PLAIN: Style = Style::new();
 const BOLD: Style = Style::new().add_modifier(Modifier::BOLD);
@@ -26,15 +27,17 @@ const DIM: Style = Style::new().add_modifier(Modifier::DIM);
 /// Draws everything into `area`.
 pub(super) fn draw(app: &mut App, area: Rect, buffer: &mut Buffer) {
     let lines = area.height.saturating_sub(HEAD + FOOT);
-    let streams = streams_lines(&app.snapshot, lines);
-    let links = lines - streams;
+    let streams = part_of(lines, app.snapshot.streams.len(), STREAMS_PART);
+    let feeders = part_of(lines, app.snapshot.feeders.len(), FEEDERS_PART);
+    let links = lines - streams - feeders;
     // One line of the links is their heading, and one says how many are not shown.
     app.keep_full(usize::from(links.saturating_sub(2)));
     let mut page = Page { buffer, area, y: area.y };
     head(app, &mut page);
     link_table(app, &mut page, links);
-    page.y = area.bottom().saturating_sub(FOOT + streams).max(page.y);
+    page.y = area.bottom().saturating_sub(FOOT + streams + feeders).max(page.y);
     stream_table(&app.snapshot, &mut page, streams);
+    feeder_table(&app.snapshot, &mut page, feeders);
     page.y = area.bottom().saturating_sub(FOOT).max(page.y);
     let keys = " q quit  space pause  sort: p r l i o u d  R turn round  arrows scroll";
     page.line(&[(keys, DIM)]);
@@ -44,7 +47,7 @@ pub(super) fn draw(app: &mut App, area: Rect, buffer: &mut Buffer) {
 pub(super) fn text(app: &App, width: u16) -> String {
     let snapshot = &app.snapshot;
     // Headings, and a line for those left out.
-    let tables = (snapshot.links.len() + snapshot.streams.len()).saturating_add(4);
+    let tables = (snapshot.links.len() + snapshot.streams.len() + snapshot.feeders.len()).saturating_add(5);
     let area = Rect::new(0, 0, width, HEAD.saturating_add(u16::try_from(tables).unwrap_or(u16::MAX)));
     let mut buffer = Buffer::empty(area);
     let mut page = Page { buffer: &mut buffer, area, y: 0 };
@@ -53,6 +56,10 @@ pub(super) fn text(app: &App, width: u16) -> String {
     link_table(app, &mut page, links);
     let streams = u16::try_from(snapshot.streams.len() + 1).unwrap_or(u16::MAX);
     stream_table(snapshot, &mut page, streams);
+    if !snapshot.feeders.is_empty() {
+        let feeders = u16::try_from(snapshot.feeders.len() + 1).unwrap_or(u16::MAX);
+        feeder_table(snapshot, &mut page, feeders);
+    }
     let end = page.y;
     let mut text = String::new();
     for y in 0..end {
@@ -63,10 +70,10 @@ pub(super) fn text(app: &App, width: u16) -> String {
     text
 }
 
-/// Lines for streams: what they need, as long as the links keep two thirds.
-fn streams_lines(snapshot: &Snapshot, lines: u16) -> u16 {
-    let wanted = u16::try_from(snapshot.streams.len() + 1).unwrap_or(u16::MAX);
-    if lines < 6 || snapshot.streams.is_empty() { 0 } else { wanted.min(lines / STREAMS_PART) }
+/// Lines for so many rows and their heading: what they need, up to a part of all.
+fn part_of(lines: u16, rows: usize, part: u16) -> u16 {
+    let wanted = u16::try_from(rows + 1).unwrap_or(u16::MAX);
+    if lines < 2 * part || rows == 0 { 0 } else { wanted.min(lines / part) }
 }
 
 /// Where the next line goes. What finds no room is left out.
@@ -181,21 +188,23 @@ fn link_table(app: &App, page: &mut Page<'_>, lines: u16) {
     }
 }
 
-/// The address is the only column that a narrow screen goes without.
+/// Whether there is room for a column after all that a narrow screen does not go without, and the spare ones before it. Half of the
+/// address is better than none.
 fn fits(column: &Column, width: u16) -> bool {
-    let others: u16 = COLUMNS
-        .iter()
-        .filter(|other| other.sort.is_some() || other.heading != "ADDRESS")
-        .map(|c| c.width + 1)
-        .sum();
-    column.heading != "ADDRESS" || width >= others + column.width / 2
+    if !column.is_spare {
+        return true;
+    }
+    let before = COLUMNS.iter().take_while(|other| other.heading != column.heading);
+    let needed: u16 = before.map(|other| other.width + 1).sum();
+    width >= needed + if column.width > 12 { column.width / 2 } else { column.width + 1 }
 }
 
 fn stream_table(snapshot: &Snapshot, page: &mut Page<'_>, lines: u16) {
     let Some(rows) = lines.checked_sub(1) else { return };
-    let heading = [("STREAM", 9, true), ("CODEC", 6, true), ("SUBS", 6, false), ("IN b/s", 9, false)]
+    let heading = [("STREAM", 9, true), ("CODEC", 6, true), ("OF", 6, true), ("SUBS", 6, false)]
         .into_iter()
-        .chain([("OUT b/s", 9, false), ("RING", 9, false), ("KEY FRAMES ASKED", 18, false)]);
+        .chain([("IN b/s", 8, false), ("OUT b/s", 8, false), ("RING", 8, false), ("KEYS", 5, false)])
+        .chain([("TAKEN BY", 15, true)]);
     let headings: Vec<(String, Style)> =
         heading.map(|(text, width, left)| (cell(text, width, left), HEADING)).collect();
     full_line(page, &headings);
@@ -204,17 +213,69 @@ fn stream_table(snapshot: &Snapshot, page: &mut Page<'_>, lines: u16) {
     }
 }
 
+/// Others who feed whoever asks.
+fn feeder_table(snapshot: &Snapshot, page: &mut Page<'_>, lines: u16) {
+    let Some(rows) = lines.checked_sub(1) else { return };
+    let heading = [
+        ("LENDS", 9, true),
+        ("ROLE", 8, true),
+        ("CLAIMS b/s", 10, false),
+        ("ROOM FOR", 9, false),
+        ("LINK", 5, true),
+    ];
+    let headings: Vec<(String, Style)> =
+        heading.map(|(text, width, left)| (cell(text, width, left), HEADING)).into();
+    full_line(page, &headings);
+    for feeder in snapshot.feeders.iter().take(usize::from(rows)) {
+        page.line(&[(&feeder_row(feeder), PLAIN)]);
+    }
+}
+
+fn feeder_row(feeder: &FeederStatus) -> String {
+    [
+        cell(&feeder.peer, 9, true),
+        cell(&feeder.role, 8, true),
+        cell(&si(feeder.claims_bits as f64), 10, false),
+        cell(&feeder.places.to_string(), 9, false),
+        cell(if feeder.is_linked { "yes" } else { "no" }, 5, true),
+    ]
+    .concat()
+}
+
 fn stream_row(stream: &StreamStatus) -> String {
     [
         cell(&stream.id, 9, true),
         cell(&stream.codec, 6, true),
+        cell(published(stream), 6, true),
         cell(&stream.subscribers.to_string(), 6, false),
-        cell(&si(stream.rates.in_bits), 9, false),
-        cell(&si(stream.rates.out_bits), 9, false),
-        cell(&binary(stream.ring_bytes), 9, false),
-        cell(&stream.key_frame_requests.to_string(), 18, false),
+        cell(&si(stream.rates.in_bits), 8, false),
+        cell(&si(stream.rates.out_bits), 8, false),
+        cell(&binary(stream.ring_bytes), 8, false),
+        cell(&stream.key_frame_requests.to_string(), 5, false),
+        cell(&taken(stream), TAKEN, true),
     ]
     .concat()
+}
+
+/// The longest list of who takes what that is shown: what there is no room for on a screen is cut off.
+const TAKEN: u16 = 60;
+
+/// Which description it is, or its layers where there are several.
+fn published(stream: &StreamStatus) -> &str {
+    match (stream.description.as_str(), stream.layers.as_str()) {
+        ("", "L1T1") => "",
+        ("", layers) => layers,
+        (description, _) => description,
+    }
+}
+
+/// `4 L3T3, 2 L1T3`, of streams of several layers.
+fn taken(stream: &StreamStatus) -> String {
+    if matches!(stream.layers.as_str(), "" | "L1T1") {
+        return String::new();
+    }
+    let one = |taken: &Taken| format!("{} {}", taken.subscribers, taken.layers);
+    stream.taken.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// A heading over the whole width.

@@ -1,7 +1,8 @@
 use super::*;
 use crate::net::{Inbox, LinkEvent, Net, NetConfig, Role};
-use av_wire::ChunkHeader;
-use core_types::{ChunkSeq, Epoch, Layer, Marks};
+use crate::service::status::Taken;
+use av_wire::{ChunkHeader, StreamAnnounce};
+use core_types::{ChunkSeq, Epoch, Layer, Marks, ObjectClass};
 use identity::Seed;
 use tokio::time::timeout;
 
@@ -249,4 +250,58 @@ async fn more_connections_than_one_turn_serves_are_all_served() {
     assert_eq!(served(&stage.core), QUIC_TURN);
     stage.core.sends_more().await;
     assert_eq!(served(&stage.core), QUIC_TURN + 1);
+}
+
+/// A chunk that begins a whole object of that layer.
+fn object(seq: u64, layer: Layer) -> Vec<FreshChunk<Bytes>> {
+    let header = ChunkHeader {
+        stream_id: STREAM,
+        epoch: Epoch(1),
+        chunk_seq: ChunkSeq(seq),
+        codec: CodecId::Av1,
+        layer,
+        marks: Marks { class: ObjectClass::KeyFrame, start: true, ..Marks::NONE },
+    };
+    let mut chunk = header.to_bytes().unwrap().to_vec();
+    chunk.resize(200, 9);
+    let inside = HopReceiver::<AwsLc>::new(HopSuite::TransportSealed);
+    vec![inside.take_whole(Bytes::from(chunk)).unwrap()]
+}
+
+#[tokio::test]
+async fn a_snapshot_tells_which_layers_there_are_and_which_are_taken() {
+    let mut stage = Stage::new().await;
+    let (parent, _parent) = stage.dial_parent().await;
+    let (child, _child) = stage.take_child().await;
+    stage.core.carry(STREAM, parent, Carriage::forever(CodecId::Av1)).unwrap();
+    stage.core.admit(child, false);
+    let now = stage.core.clock.now();
+    let bare = stage.core.snapshot(now);
+    assert_eq!((bare.streams[0].layers.as_str(), bare.streams[0].description.as_str()), ("", ""));
+    let top = Layer { spatial: 2, temporal: 2, quality: 0 };
+    let announce = crate::publish::announce(crate::publish::StreamKind::Video, KeyId([1; 32]), 1);
+    stage.core.announced(STREAM, &StreamAnnounce { layers: top, ..announce.clone() });
+    let cap = LayerPolicy { max_spatial: 1, max_temporal: 255, max_quality: 255 };
+    stage.core.handle_control(child, Control::subscribe(STREAM, cap, StripeSet::ALL, Start::Live));
+    for (seq, spatial) in (0..3).enumerate() {
+        stage.core.handle_chunks(parent, object(seq as u64, Layer { spatial, ..Layer::BASE }));
+    }
+    let now = stage.core.clock.now();
+    let snapshot = stage.core.snapshot(now);
+    assert_eq!(snapshot.streams[0].layers, "L3T3");
+    let taken = Taken { layers: "L2T1".into(), subscribers: 1 };
+    assert_eq!(snapshot.streams[0].taken, [taken]);
+    let takes =
+        |id: LinkId| snapshot.links.iter().find(|link| link.id == id.0).map(|link| link.takes.as_str());
+    assert_eq!((takes(child), takes(parent)), (Some("L2T1"), Some("")));
+
+    // The same stream as one of four descriptions.
+    let described = StreamAnnounce { codec: CodecId::Mdc, label: "camera/1/0".into(), ..announce };
+    stage.core.announced(STREAM, &described);
+    let now = stage.core.clock.now();
+    let snapshot = stage.core.snapshot(now);
+    assert_eq!(snapshot.streams[0].description, "3 of 4");
+    assert!(snapshot.links.iter().any(|link| link.takes == "1 of 4"), "{:?}", snapshot.links);
+    stage.core.remove_stream(STREAM);
+    assert!(stage.core.announced.is_empty());
 }

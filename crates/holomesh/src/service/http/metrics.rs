@@ -12,6 +12,7 @@ pub(crate) fn render(snapshot: &Snapshot) -> String {
     links(&mut page, snapshot);
     traffic(&mut page, snapshot);
     streams(&mut page, snapshot);
+    feeders(&mut page, snapshot);
     page.finish()
 }
 
@@ -119,8 +120,31 @@ fn streams(page: &mut Page, snapshot: &Snapshot) {
     };
     let help = "Subscriptions, over all streams.";
     page.one(Kind::Gauge, "holomesh_subscriptions", help, sum(|stream| stream.subscribers));
+    let help = "Subscriptions that get less than the highest layer of their stream, over all streams.";
+    page.one(Kind::Gauge, "holomesh_subscriptions_reduced", help, sum(reduced));
     let help = "Bytes of recent chunks that are kept, over all streams.";
     page.one(Kind::Gauge, "holomesh_ring_bytes", help, sum(|stream| stream.ring_bytes));
+}
+
+fn reduced(stream: &StreamStatus) -> u64 {
+    let less = stream.taken.iter().filter(|taken| taken.layers != stream.layers);
+    if stream.layers.is_empty() {
+        0
+    } else {
+        less.fold(0, |sum, taken| sum.saturating_add(taken.subscribers))
+    }
+}
+
+fn feeders(page: &mut Page, snapshot: &Snapshot) {
+    let of = |role: &'static str| snapshot.feeders.iter().filter(move |feeder| feeder.role == role);
+    let roles = ["relay", "watcher"];
+    let help = "Others of whom is heard that they feed whoever asks.";
+    let known = roles.map(|role| (role, of(role).count() as f64));
+    page.each(Kind::Gauge, "holomesh_feeders", help, "role", known);
+    let help = "What they claim that they can carry, in bytes a second.";
+    let claims = |role| of(role).fold(0u64, |sum, feeder| sum.saturating_add(feeder.claims_bits / 8));
+    let claimed = roles.map(|role| (role, count(claims(role))));
+    page.each(Kind::Gauge, "holomesh_feeders_claimed_bytes_per_second", help, "role", claimed);
 }
 
 /// The middle, nine tenths and the end; nothing where nothing was measured.

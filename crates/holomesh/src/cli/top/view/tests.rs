@@ -1,7 +1,7 @@
 use super::super::app::Step;
 use super::super::columns::Sort;
 use super::*;
-use crate::service::status::{Drops, LinkStatus, NodeStatus, ProcessStatus, Rates};
+use crate::service::status::{Drops, FeederStatus, LinkStatus, NodeStatus, ProcessStatus, Rates, Taken};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
@@ -16,12 +16,18 @@ fn snapshot(links: u64, streams: u64) -> Snapshot {
         loss: (id > 0).then_some(id as f64 / 1_000.0),
         queue_bytes: id * 2_048,
         drops: Drops { repair: id, ..Drops::default() },
+        takes: if id == 0 { String::new() } else { "L2T3".into() },
         rates: Rates { out_bits: 2.5e6 + id as f64, in_bits: 0.0, ..Rates::default() },
         ..LinkStatus::default()
     };
     let stream = |id: u64| StreamStatus {
         id: format!("strm{id:04}"),
         codec: "av1".into(),
+        layers: if id == 1 { "L3T3".into() } else { "L1T1".into() },
+        taken: vec![
+            Taken { layers: "L3T3".into(), subscribers: 2 },
+            Taken { layers: "L1T3".into(), subscribers: 1 },
+        ],
         subscribers: links,
         ring_bytes: 2 << 20,
         key_frame_requests: 7,
@@ -91,9 +97,37 @@ fn all_that_an_operator_looks_for_is_on_a_small_screen() {
         " peer0000  host     udp          -      -        0    2.50M        0        0",
     ];
     assert_eq!(lines[..expected.len()], expected);
-    assert_eq!(lines[20], " STREAM    CODEC    SUBS    IN b/s   OUT b/s      RING   KEY FRAMES ASKED");
-    assert_eq!(lines[21], " strm0000  av1         3         0         0    2.00Mi                  7");
+    assert_eq!(lines[20], " STREAM    CODEC  OF       SUBS   IN b/s  OUT b/s     RING  KEYS TAKEN BY");
+    assert_eq!(lines[21], " strm0000  av1                3        0        0   2.00Mi     7");
+    assert_eq!(lines[22], " strm0001  av1    L3T3        3        0        0   2.00Mi     7 2 L3T3, 1 L1T3");
     assert!(lines[23].contains("q quit"), "{lines:#?}");
+}
+
+#[test]
+fn descriptions_and_those_who_lend_are_shown() {
+    let mut snapshot = snapshot(3, 2);
+    snapshot.streams[1].description = "2 of 4".into();
+    let feeder = |peer: &str, is_linked| FeederStatus {
+        peer: peer.into(),
+        role: "watcher".into(),
+        claims_bits: 5_000_000,
+        places: 28,
+        is_linked,
+    };
+    snapshot.feeders = vec![feeder("lend0001", true), feeder("lend0002", false)];
+    let lines = screen(&mut app(snapshot.clone()), 80, 24);
+    assert_eq!(lines[19], " strm0001  av1    2 of 4      3        0        0   2.00Mi     7 2 L3T3, 1 L1T3");
+    assert_eq!(lines[20], " LENDS     ROLE     CLAIMS b/s  ROOM FOR LINK");
+    assert_eq!(lines[21], " lend0001  watcher       5.00M        28 yes");
+    assert_eq!(lines[22], " lend0002  watcher       5.00M        28 no");
+    assert!(text(&app(snapshot), 132).contains(" lend0002  watcher "));
+}
+
+#[test]
+fn what_links_take_and_addresses_are_shown_where_there_is_room() {
+    let wide = screen(&mut app(snapshot(3, 0)), 90, 24).concat();
+    assert!(wide.contains("L2T3") && !wide.contains("192.0.2.1"), "{wide}");
+    assert!(!screen(&mut app(snapshot(3, 0)), 80, 24).concat().contains("L2T3"));
 }
 
 #[test]
