@@ -141,17 +141,23 @@ mod tests {
 
     /// What was shown: the brightness and the size of each picture, and whether it has ended.
     #[derive(Clone, Default)]
-    struct Eyes(Arc<Mutex<(Vec<(u8, FrameSize)>, bool)>>);
+    struct Eyes(Arc<Mutex<Seen>>);
+
+    #[derive(Clone, Default)]
+    struct Seen {
+        pictures: Vec<(u8, FrameSize)>,
+        ended: bool,
+    }
 
     impl Sink for Eyes {
         fn picture(&mut self, picture: &ShownPicture<'_>) -> Result<(), Error> {
             let luma = picture.frame.y()[0];
-            self.0.lock().unwrap().0.push((luma, picture.frame.size()));
+            self.0.lock().unwrap().pictures.push((luma, picture.frame.size()));
             Ok(())
         }
 
         fn finish(self: Box<Self>) -> Result<(), Error> {
-            self.0.lock().unwrap().1 = true;
+            self.0.lock().unwrap().ended = true;
             Ok(())
         }
     }
@@ -206,12 +212,12 @@ mod tests {
         }
         let second = Box::new(sinks.pop().unwrap());
         Box::new(sinks.pop().unwrap()).finish().unwrap();
-        assert!(!eyes.0.lock().unwrap().1, "one is left");
+        assert!(!eyes.0.lock().unwrap().ended, "one is left");
         let mut second = second;
         picture(&mut second, origin + Duration::from_secs(7), sizes[1]);
         second.finish().unwrap();
         assert_eq!(*changes.lock().unwrap(), [0, 1, 0, 1]);
-        let (shown, ended) = eyes.0.lock().unwrap().clone();
+        let Seen { pictures: shown, ended } = eyes.0.lock().unwrap().clone();
         assert!(ended && shown.iter().all(|(_, size)| *size == sizes[0]), "{shown:?}");
         assert_eq!(shown.len(), 151, "of each moment one picture");
         let mut runs: Vec<u8> = shown.iter().map(|(luma, _)| *luma).collect();
