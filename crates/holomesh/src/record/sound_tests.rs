@@ -22,8 +22,11 @@ use symbol_store::{Flush, FrameGroup, Manifest, Position, Store};
 const ADMITTED: WallTime = WallTime(1_767_225_600_000);
 const FRAME: Duration = Duration::from_millis(20);
 
+/// A packet's number by its time, and what is in it.
+type Packet = (u64, Vec<u8>);
+
 #[derive(Debug, Clone, Default)]
-struct Ears(Arc<Mutex<Vec<(u64, Vec<u8>)>>>);
+struct Ears(Arc<Mutex<Vec<Packet>>>);
 
 impl Sink for Ears {
     fn audio_packet(&mut self, pts: MediaTime, data: &[u8]) -> Result<(), Error> {
@@ -107,7 +110,7 @@ fn recorded(packets: u64, lost: impl Fn(u64) -> bool) -> Lab {
 }
 
 impl Lab {
-    fn play(&self, now: WallTime) -> (Played, Vec<(u64, Vec<u8>)>) {
+    fn play(&self, now: WallTime) -> (Played, Vec<Packet>) {
         let ears = Ears::default();
         let sinks: Vec<Box<dyn Sink>> = vec![Box::new(ears.clone())];
         let played = play(&self.store.reader(), &self.vault, self.content, now, sinks).unwrap();

@@ -32,7 +32,8 @@ impl BlockSource for Tone {
         self.0 += samples as u64;
         let at = |n: u64| {
             let seconds = n as f64 / 16_000.0;
-            ((seconds * (600.0 + 400.0 * (seconds * 0.9).sin()) * 6.283).sin() * 9_000.0) as i16
+            ((seconds * (600.0 + 400.0 * (seconds * 0.9).sin()) * std::f64::consts::TAU).sin() * 9_000.0)
+                as i16
         };
         Ok(Some((start..self.0).map(at).collect()))
     }
@@ -183,7 +184,9 @@ fn pump(
                 under_way.push_back((now + DELAY, bytes[..len].to_vec()));
             }
         }
-        while let Some((_, datagram)) = under_way.pop_front_if(|(due, _)| *due <= Instant::now()) {
+        while under_way.front().is_some_and(|(due, _)| *due <= Instant::now())
+            && let Some((_, datagram)) = under_way.pop_front()
+        {
             give(&datagram);
         }
     }
