@@ -80,8 +80,8 @@ fn when_the_only_relay_dies_the_host_and_watchers_go_on() {
 async fn claim(guest: &mut Guest, of: &PublicIdentity) -> VerifiedClaim {
     loop {
         let heard = std::mem::take(&mut guest.heard);
-        let claims = heard.iter().filter(|entry| entry.first() == Some(&1));
-        if let Some(claim) = claims.filter_map(|entry| CapacityClaim::verify(&entry[1..], of).ok()).last() {
+        let mut claims = heard.iter().rev().filter(|entry| entry.first() == Some(&1));
+        if let Some(claim) = claims.find_map(|entry| CapacityClaim::verify(&entry[1..], of).ok()) {
             return claim;
         }
         if let LinkEvent::Control(_, Control::Gossip { entries }) = guest.event().await {
