@@ -260,6 +260,11 @@ impl Mesh {
         }
     }
 
+    /// What this node claims that it can carry; 0 if it offers nothing.
+    pub(crate) fn offered(&self) -> BitRate {
+        self.own.as_ref().map_or(BitRate(0), |own| own.offer.uplink)
+    }
+
     /// What a peer claims, if it is known.
     pub(crate) fn claim_of(&self, peer: KeyId) -> Option<&VerifiedClaim> {
         self.gossip.peer(wall_now(), peer).map(|known| known.claim)

@@ -106,7 +106,7 @@ impl<'a> Stage<'a> {
             sample_rate: sound.sample_rate(),
             channels: sound.channels(),
             bit_rate: BitRate::from_kbit(32),
-            dtx: AudioConfig::dtx_of(sound.channels),
+            dtx: AudioConfig::dtx_of(sound.channels()),
             ..AudioConfig::through_bursts()
         };
         let interval = clip.rate.frame_interval().as_secs_f64();

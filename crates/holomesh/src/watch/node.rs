@@ -497,7 +497,7 @@ impl Watcher {
         }
         let carriers = self.carriers();
         s.parents = carriers.len() as u32;
-        s.claimed = self.offered.0;
+        s.claimed = self.mesh.offered();
         let feeders = carriers.iter().filter_map(|link| self.links.get(link));
         self.state.set_feeders(feeders.map(|link| link.peer.key_id()));
         s.played = self.player.stats();
