@@ -49,7 +49,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         package(&names)?;
     }
     if options.build {
-        names.iter().try_for_each(|name| build(name))?;
+        crates
+            .values()
+            .filter(|package| names.contains(&package.name.as_str()))
+            .try_for_each(|p| build(p))?;
     }
     if options.minimal {
         minimal(&root, &names)?;
@@ -165,13 +168,25 @@ fn package(names: &[&str]) -> Result<()> {
     shell::run(&mut command)
 }
 
-fn build(name: &str) -> Result<()> {
+fn build(package: &Package) -> Result<()> {
+    let name = package.name.as_str();
+    for feature in choices(package) {
+        let alone = ["--no-default-features", "--features", feature, "--lib", "--tests"];
+        shell::run(cargo(["check", "--quiet", "--package", name])?.args(alone))?;
+    }
     shell::run(&mut cargo(["check", "--quiet", "--package", name])?)?;
     shell::run(&mut cargo(["check", "--quiet", "--package", name, "--no-default-features", "--lib"])?)?;
     shell::run(&mut cargo(["test", "--quiet", "--package", name])?)?;
     shell::run(
         cargo(["doc", "--quiet", "--no-deps", "--package", name])?.env("RUSTDOCFLAGS", "--deny warnings"),
     )
+}
+
+/// Features that can be had one without the other: what is used of one alone may be there by another that is on.
+fn choices(package: &Package) -> Vec<&str> {
+    let features: Vec<&str> =
+        package.features.keys().map(String::as_str).filter(|name| *name != "default").collect();
+    if features.len() > 1 { features } else { Vec::new() }
 }
 
 /// In a copy, so that the workspace keeps its lock file; what is built there is kept for the next time.
@@ -293,6 +308,18 @@ mod tests {
         assert!(
             faults(|_| (), README, "//! What.\n\n//! ```\n//! y();\n//! ```\n")[0].contains("has no example")
         );
+    }
+
+    #[test]
+    fn each_of_several_features_is_checked_alone() {
+        let of = |features: Value| {
+            let mut package = good();
+            package["features"] = features;
+            let package: Package = serde_json::from_value(package).unwrap();
+            choices(&package).into_iter().map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(of(json!({ "default": ["a", "b"], "a": [], "b": [] })), ["a", "b"]);
+        assert_eq!(of(json!({ "default": ["a"], "a": [] })), Vec::<String>::new());
     }
 
     #[test]
