@@ -417,6 +417,42 @@ fn jittered(pause: Duration, random: u16) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::publish::announce;
+    use crate::watch::proofs::Proofs;
+    use av_wire::StreamAnnounce;
+    use core_types::{CodecId, LayerPolicy};
+    use identity::{Identity, Seed};
+
+    /// The streams of a source in two descriptions.
+    fn described() -> [InStream; 2] {
+        let identity = Identity::from_seed(&Seed([1; 64])).unwrap();
+        ["camera/0", "camera/1"].map(|label| {
+            let plain = announce(StreamKind::Video, identity.key_id(), 1);
+            let announce = StreamAnnounce { label: label.into(), codec: CodecId::Mdc, ..plain };
+            InStream::new(announce, identity.public(), Proofs::Off, LayerPolicy::UNCAPPED).unwrap()
+        })
+    }
+
+    #[test]
+    fn who_feeds_others_is_asked_for_the_description_that_it_feeds_and_for_no_other() {
+        let link = LinkId(7);
+        let mut each = [0, 0];
+        for feeder in keys(64) {
+            let taken = described().map(|mut stream| {
+                join(&mut stream, MonoTime(0), link, Some(feeder), None);
+                stream.subscription.ready().chain(stream.subscription.carrying()).any(|known| known == link)
+            });
+            let own = (home_of(feeder) % 2) as usize;
+            assert_eq!(taken, [own == 0, own == 1], "{feeder}");
+            each[own] += 1;
+        }
+        assert!(each.iter().all(|count| *count > 10), "{each:?}");
+        // A relay may carry either, and which one is settled when all parents are known.
+        for mut stream in described() {
+            join(&mut stream, MonoTime(0), link, None, None);
+            assert!(stream.subscription.ready().any(|known| known == link));
+        }
+    }
 
     #[test]
     fn relays_that_stay_away_are_dialled_ever_less_often() {

@@ -61,6 +61,23 @@ async fn pictures_go_on_from_the_other_description_when_a_relay_dies() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_description_that_was_lost_begins_anew_and_the_other_goes_on_as_it_is() {
+    let network = network(35);
+    network.set_default(path()).unwrap();
+    let stage = Stage::of(network, 10 * SECOND, cast(3, 1, Descriptions::Two)).await;
+    stage.tell(Command::Start).await;
+    let watcher = &stage.watchers[0];
+    watcher.shows(2 * SECOND).await;
+    assert_eq!(stage.key_frames(), [1, 1]);
+    stage.network.vanish(relay_at(carriers(&stage, 1, 3, SECOND)[0]));
+    watcher.is(|now| now.suspected > 0 && now.parents == 2).await;
+    whole_again(watcher).await;
+    let key_frames = stage.key_frames();
+    assert!(key_frames.len() == 2 && key_frames[0] == 1 && key_frames[1] > 1, "{key_frames:?}");
+    stage.every_picture_is_shown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_four_descriptions_two_are_enough_when_two_relays_die_at_once() {
     let network = network(32);
     network.set_default(path()).unwrap();

@@ -5,7 +5,7 @@ use crate::kit::{PATIENCE, Pictures, encoder, on_thread};
 use av_relay::Stats;
 use av_wire::ChunkHeader;
 use codec_mdc::Descriptions;
-use core_types::{BitRate, CodecId, KeyId, SymbolSize};
+use core_types::{BitRate, ChunkSeq, CodecId, Epoch, KeyId, ObjectClass, StreamId, SymbolSize};
 use holomesh::Error;
 use holomesh::keyfile::random_seed;
 use holomesh::net::memory::{Counters, MemoryNet};
@@ -17,6 +17,7 @@ use holomesh::ticket::Ticket;
 use holomesh::watch::{self, Snapshot, WatchState};
 use holomesh::{relay, watch::Report};
 use identity::{Identity, Seed};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -62,17 +63,25 @@ impl Observer for Count {
     }
 }
 
-/// Counts the repair symbols that relays get.
+/// Sees what pictures relays get: counts symbols of repair, and key frames by the first chunk of each.
 #[derive(Debug, Default)]
-struct Repair(AtomicU64);
+struct Carried {
+    repair: AtomicU64,
+    key_frames: Mutex<BTreeSet<(StreamId, Epoch, ChunkSeq)>>,
+}
 
-impl Tap for Repair {
+impl Tap for Carried {
     fn received(&self, bytes: &[u8]) {
         // Control messages are shown as well, and hardly read as a chunk of pictures.
         let header = ChunkHeader::parse(bytes).ok();
         let is_video = |header: &ChunkHeader| matches!(header.codec, CodecId::Av1 | CodecId::Mdc);
-        if header.is_some_and(|header| is_video(&header) && header.marks.repair) {
-            self.0.fetch_add(1, Ordering::Relaxed);
+        let Some(header) = header.filter(is_video) else { return };
+        if header.marks.repair {
+            self.repair.fetch_add(1, Ordering::Relaxed);
+        }
+        if header.marks.start && header.marks.class == ObjectClass::KeyFrame {
+            let chunk = (header.stream_id, header.epoch, header.chunk_seq);
+            self.key_frames.lock().unwrap().insert(chunk);
         }
     }
 
@@ -135,7 +144,7 @@ pub(crate) struct Stage {
     uplink: Option<BitRate>,
     commands: mpsc::Sender<Command>,
     published: Arc<Count>,
-    repair: Arc<Repair>,
+    carried: Arc<Carried>,
 }
 
 impl Stage {
@@ -161,9 +170,14 @@ impl Stage {
     pub(crate) async fn of(network: MemoryNet, pictures: u64, cast: Cast) -> Self {
         let Cast { relays, watchers, parents, uplink, shares, symbol_size, descriptions } = cast;
         let published = Arc::<Count>::default();
+        let mut video = VideoConfig { descriptions, ..encoder() };
+        if descriptions.is_some() {
+            // Key frames are those that are asked for.
+            video.max_key_interval = 10_000;
+        }
         let config = session::Config {
             underlay: Underlay::Memory(network.clone()),
-            video: Some((Box::new(Pictures::new(pictures)), VideoConfig { descriptions, ..encoder() })),
+            video: Some((Box::new(Pictures::new(pictures)), video)),
             parents,
             shares,
             symbol_size,
@@ -176,9 +190,9 @@ impl Stage {
         on_thread(move || session::run(config, inbox, |ticket| drop(ready.send(ticket))));
         let ticket = ticket.await.unwrap();
         let watching = Vec::new();
-        let repair = Arc::default();
+        let carried = Arc::default();
         let mut stage =
-            Self { network, ticket, watchers: watching, relays, uplink, commands, published, repair };
+            Self { network, ticket, watchers: watching, relays, uplink, commands, published, carried };
         for number in 1..=relays {
             stage.add_relay(number, LossConfig::NONE).await;
         }
@@ -198,7 +212,7 @@ impl Stage {
         let config = relay::Config {
             loss,
             underlay: Underlay::Memory(self.network.clone()),
-            tap: Some(self.repair.clone()),
+            tap: Some(self.carried.clone()),
             ..relay::Config::new(random_seed().unwrap(), self.ticket.clone(), relay_at(number))
         };
         let (ready, serves) = oneshot::channel();
@@ -273,7 +287,18 @@ impl Stage {
 
     /// Repair symbols that came to relays.
     pub(crate) fn repair_symbols(&self) -> u64 {
-        self.repair.0.load(Ordering::Relaxed)
+        self.carried.repair.load(Ordering::Relaxed)
+    }
+
+    /// Key frames that came to relays, in each stream of pictures; the fewest first.
+    pub(crate) fn key_frames(&self) -> Vec<usize> {
+        let mut each = BTreeMap::<StreamId, usize>::new();
+        for (stream, ..) in self.carried.key_frames.lock().unwrap().iter() {
+            *each.entry(*stream).or_default() += 1;
+        }
+        let mut counts: Vec<usize> = each.into_values().collect();
+        counts.sort_unstable();
+        counts
     }
 
     /// What the paths have done that media took.
