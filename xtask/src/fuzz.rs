@@ -16,7 +16,7 @@ use crate::setup::{self, Purpose};
 use crate::shell::{self, cargo};
 
 /// Each is a binary of the package in `fuzz/`, and a folder of seeds in `fuzz/corpus/`.
-const TARGETS: [(&str, &str); 25] = [
+const TARGETS: [(&str, &str); 26] = [
     ("announce", "a stream's announcement, signed by a publisher that means harm"),
     ("av1_unit", "AV1 packets of a hostile publisher, up to the decoder"),
     ("chunk", "chunk header and what is inside the seal"),
@@ -25,6 +25,7 @@ const TARGETS: [(&str, &str); 25] = [
     ("commit", "group commits, group infos and leave requests from nobody in the group"),
     ("consent", "consent, tombstones and manifests, from anybody and from a subject that means harm"),
     ("control", "control messages and their frames from anybody"),
+    ("descriptions", "payloads of descriptions of a hostile publisher, up to the decoder"),
     ("evidence", "delivery evidence, from anybody and from an observer that means harm"),
     ("fountain", "reassembly of objects from a hostile sender's symbols"),
     ("fountain_raptorq", "symbols and sets of them beside another implementation of RFC 6330"),
