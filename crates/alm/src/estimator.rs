@@ -186,6 +186,12 @@ impl Estimator {
         BitRate(self.prober.open_trial(now, self.ceiling))
     }
 
+    /// Whether a window was congested within the last 10 s: then nothing more is tried.
+    pub fn is_congested(&mut self, now: MonoTime) -> bool {
+        let now = self.settle(now);
+        self.prober.rests(now)
+    }
+
     /// The ceiling: the most that three windows on end have carried, as far as it still counts.
     pub fn demonstrated(&mut self, now: MonoTime) -> BitRate {
         self.settle(now);

@@ -14,7 +14,7 @@
 //! let request = Request {
 //!     me: KeyId([1; 32]),
 //!     stream: StreamId([2; 32]),
-//!     epoch: Epoch(1),
+//!     epoch: Some(Epoch(1)),
 //!     rate: BitRate::from_kbit(2_500),
 //!     layers: Layer::BASE,
 //!     parents: alm::planner::PARENTS,
@@ -60,8 +60,8 @@ pub struct Request {
     pub me: KeyId,
     /// The stream that it wants.
     pub stream: StreamId,
-    /// The session's epoch.
-    pub epoch: Epoch,
+    /// The epoch whose claims count; `None` if those of any do: what a peer can carry changes with none.
+    pub epoch: Option<Epoch>,
     /// Rate of the whole stream, above 0.
     pub rate: BitRate,
     /// The highest layer that it wants.

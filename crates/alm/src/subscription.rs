@@ -83,7 +83,10 @@ impl Subscription {
         }
         self.parent_mut(link, |p| {
             p.best |= stripes;
-            p.refused &= !stripes;
+            // Who is full is asked again when its time has come.
+            if !p.full {
+                p.refused &= !stripes;
+            }
             p.retired &= !stripes;
         });
         self.deal(now);

@@ -128,7 +128,7 @@ fn planned(people: &mut People, case: &Value, seed: u64) -> Result<Plan, Error> 
     let request = Request {
         me: people.get(&said["me"]).key_id(),
         stream: StreamId(array(&said["stream"])),
-        epoch: Epoch(number(&said["epoch"])),
+        epoch: Some(Epoch(number(&said["epoch"]))),
         rate: BitRate(number(&said["rate"])),
         layers: layer(&said["layers"]),
         parents: small(&said["parents"]),

@@ -16,7 +16,7 @@ use core_types::{BitRate, Epoch, KeyId, Layer, LinkId, MonoTime, SessionId, Stre
 use identity::{Identity, PublicIdentity};
 use peer_gossip::{Card, Config, Gossip, Kind, MAX_ADDRESSES};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -298,11 +298,14 @@ impl Mesh {
     pub(crate) fn sort_relays(&self, relays: &mut [PeerAddress], planned: &[Feeder]) {
         let wall = wall_now();
         let mut says = BTreeMap::new();
-        for peer in self.gossip.peers(wall) {
+        // A card does not show that its endpoint is its own: that a relay is one, its permit does.
+        for peer in self.gossip.peers(wall).filter(|peer| peer.card.kind == Kind::Relay) {
             says.insert(peer.card.address.endpoint, peer.claim.load.used.0);
         }
         relays.sort_by_cached_key(|relay| {
-            let at = planned.iter().position(|feeder| feeder.address.endpoint == relay.endpoint);
+            let is_it =
+                |feeder: &Feeder| feeder.kind == Kind::Relay && feeder.address.endpoint == relay.endpoint;
+            let at = planned.iter().position(is_it);
             let (class, place) = match (at, says.get(&relay.endpoint)) {
                 (Some(at), _) => (0, at as u64),
                 (None, None) => (1, 0),
@@ -351,25 +354,22 @@ impl Mesh {
                 }
             })
             .collect();
-        // A peer may be an epoch behind in what it claims, or know of none: what it can carry is the same. The newest come first.
-        let epochs: BTreeSet<Epoch> = candidates.iter().map(|candidate| candidate.claim.epoch).collect();
+        let request = Request {
+            me: self.me,
+            stream: wanted.stream,
+            // A peer may be an epoch behind in what it claims, or know of none: what it can carry is the same.
+            epoch: None,
+            rate: BitRate(wanted.rate.0.max(1)),
+            layers: Layer::BASE,
+            parents: wanted.parents,
+            spares: wanted.spares,
+            now: wall,
+            seed: self.seed,
+        };
         let mut order = Vec::new();
-        for epoch in epochs.into_iter().rev() {
-            let request = Request {
-                me: self.me,
-                stream: wanted.stream,
-                epoch,
-                rate: BitRate(wanted.rate.0.max(1)),
-                layers: Layer::BASE,
-                parents: wanted.parents,
-                spares: wanted.spares,
-                now: wall,
-                seed: self.seed,
-            };
-            match planner::plan(&request, &candidates) {
-                Ok(plan) => order.extend(plan.parents.into_iter().chain(plan.spares).chain(plan.rest)),
-                Err(error) => tracing::trace!(%error, "nobody to ask"),
-            }
+        match planner::plan(&request, &candidates) {
+            Ok(plan) => order.extend(plan.parents.into_iter().chain(plan.spares).chain(plan.rest)),
+            Err(error) => tracing::trace!(%error, "nobody to ask"),
         }
         let of_key = |key| known.iter().find(|peer| peer.key == key);
         let feeder = |key| {

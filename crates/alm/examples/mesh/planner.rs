@@ -68,7 +68,7 @@ fn request(parents: u8, spares: u8) -> Result<Request, Failed> {
     Ok(Request {
         me: person(200)?.key_id(),
         stream: STREAM,
-        epoch: Epoch(3),
+        epoch: Some(Epoch(3)),
         rate: BitRate(RATE),
         layers: TOP,
         parents,
@@ -191,7 +191,7 @@ fn case(id: &str, request: &Request, told: &[Told]) -> Result<Value, Failed> {
     let mut case = json!({
         "id": id,
         "request": {
-            "me": 200, "stream": hex(&request.stream.0), "epoch": request.epoch.0.to_string(), "rate": request.rate.0,
+            "me": 200, "stream": hex(&request.stream.0), "epoch": request.epoch.map(|epoch| epoch.0.to_string()), "rate": request.rate.0,
             "layers": layers(request.layers), "parents": request.parents, "spares": request.spares,
             "now_ms": request.now.0.to_string(),
         },

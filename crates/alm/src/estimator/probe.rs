@@ -39,9 +39,14 @@ impl Prober {
         self.congested = Some(now);
     }
 
+    /// Whether there was congestion lately.
+    pub(super) fn rests(&self, now: MonoTime) -> bool {
+        self.congested.is_some_and(|at| now.since(at) < REST)
+    }
+
     /// What may be tried now: twice what was shown within the bounds of a probe, and nothing for a while after congestion.
     pub(super) fn trial(&self, now: MonoTime, shown: u64) -> u64 {
-        if shown >= ENOUGH || self.congested.is_some_and(|at| now.since(at) < REST) {
+        if shown >= ENOUGH || self.rests(now) {
             return 0;
         }
         shown.saturating_mul(2).clamp(FIRST_RATE, ENOUGH)

@@ -77,7 +77,7 @@ fn out_of_place(request: &Request, candidate: &Candidate<'_>) -> Option<Cause> {
         Some(Cause::Myself)
     } else if claim.stream.is_some_and(|stream| stream != request.stream) {
         Some(Cause::OtherStream)
-    } else if claim.epoch != request.epoch {
+    } else if request.epoch.is_some_and(|epoch| epoch != claim.epoch) {
         Some(Cause::OtherEpoch)
     } else {
         None

@@ -14,7 +14,7 @@ fn request() -> Request {
     Request {
         me: ME,
         stream: STREAM,
-        epoch: Epoch(3),
+        epoch: Some(Epoch(3)),
         rate: RATE,
         layers: Layer::BASE,
         parents: PARENTS,

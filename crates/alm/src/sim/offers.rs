@@ -75,7 +75,7 @@ impl World<'_> {
         let request = Request {
             me,
             stream: self.stream,
-            epoch: EPOCH,
+            epoch: Some(EPOCH),
             rate: self.scenario.rate(),
             layers: Layer::BASE,
             parents: self.scenario.parents,

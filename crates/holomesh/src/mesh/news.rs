@@ -30,7 +30,8 @@ pub(super) fn is_due(since: Duration, said: &Offer, is: &Offer) -> bool {
         || uplink.1.saturating_mul(100) > uplink.0.saturating_mul(100 + CHANGED)
         || is_part(room.1.saturating_sub(room.0), all)
         || is_part(places.1.saturating_sub(places.0), most)
-        || said.way != is.way;
+        // Of what changes above the parent all that it feeds would speak at once.
+        || said.way.first() != is.way.first();
     since >= if less { LEAST } else { AGAIN } && other
 }
 

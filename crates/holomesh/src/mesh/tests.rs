@@ -2,6 +2,7 @@
 
 use super::*;
 use identity::Seed;
+use std::collections::BTreeSet;
 
 const SESSION: SessionId = SessionId([3; 32]);
 const STREAM: StreamId = StreamId([9; 32]);
@@ -74,7 +75,7 @@ impl Stage {
         at
     }
 
-    /// One says what it has to offer: 4 Mbit/s, of which so much is in use.
+    /// One says what it has to offer: 4 Mbit/s, of which so much is in use. Who carries more has said so later, in a newer epoch.
     fn offers(&mut self, at: usize, used: u64, way: Vec<KeyId>) {
         let node = &mut self.nodes[at];
         let address = PeerAddress { endpoint: [at as u8; 32], ..address(&[&format!("10.0.{at}.1:7")]) };
@@ -86,7 +87,7 @@ impl Stage {
             load: Load { streams: 1, subscribers: 1, used: BitRate(used) },
             way,
         };
-        node.mesh.offer(self.now, &node.identity, offer, &node.permit, Epoch(1));
+        node.mesh.offer(self.now, &node.identity, offer, &node.permit, Epoch(1 + used));
         self.pass_on();
     }
 
@@ -166,6 +167,9 @@ fn relays_that_the_host_names_are_asked_by_the_room_that_they_say_they_have() {
     for (relay, used) in relays.iter().zip([9_000_000, 5_000_000, 1_000_000]) {
         stage.offers(*relay, used, vec![host]);
     }
+    // A watcher whose card has the endpoint of another relay says nothing for that.
+    let liar = stage.add(Kind::Watcher);
+    stage.offers(liar, 0, vec![host]);
     let order = |stage: &Stage, joiner: usize| {
         let named = |n: u8| PeerAddress { endpoint: [n; 32], ..address(&["10.9.9.9:7"]) };
         let mut named: Vec<PeerAddress> = (0..12).map(named).collect();

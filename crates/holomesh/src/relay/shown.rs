@@ -10,6 +10,10 @@ const SAMPLE: Duration = Duration::from_millis(200);
 /// Of what is said to be in use, so many parts of eight are what was so at the last sample: two seconds or so count.
 const KEPT: u64 = 7;
 
+/// Beside what goes out so much may be tried, in bit/s.
+const LEAST_STEP: u64 = 1_000_000;
+const MOST_STEP: u64 = 8_000_000;
+
 /// How much it may try beyond what it has shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trial {
@@ -55,14 +59,24 @@ impl Shown {
         self.estimator.handle_link_gone(link);
     }
 
-    /// What it can say that it carries: what it has shown, or may try, and no more than `most`.
+    /// What it can say that it carries: what it has shown, or may try, also beside what goes out, and no more than `most`.
     pub(crate) fn claimable(&mut self, now: MonoTime, trial: Trial, most: Option<BitRate>) -> BitRate {
         let shown = self.estimator.claimable(now, BitRate(0), &[]).uplink;
         let tries = match trial {
             Trial::Doubling => self.estimator.trial(now),
             Trial::Open => self.estimator.open_trial(now),
         };
-        let uplink = shown.max(tries);
+        // What goes out already is no room: what is tried is tried beside it.
+        let step = match trial {
+            Trial::Doubling => self.used.clamp(LEAST_STEP, MOST_STEP),
+            Trial::Open => MOST_STEP,
+        };
+        let beside = if self.estimator.is_congested(now) {
+            BitRate(0)
+        } else {
+            BitRate(self.used.saturating_add(step))
+        };
+        let uplink = shown.max(tries).max(beside);
         most.map_or(uplink, |most| most.min(uplink))
     }
 
@@ -84,6 +98,23 @@ mod tests {
         let mut says = |trial, most| shown.claimable(now, trial, most).0 / 1_000;
         assert_eq!((says(Trial::Doubling, None), says(Trial::Open, None)), (1_000, 8_000));
         assert_eq!(says(Trial::Open, Some(BitRate::from_kbit(3_000))), 3_000);
+        // Who carries much has room for more as long as nothing is congested.
+        let (mut busy, ms) = (Shown::new(MonoTime(0)), MonoTime::from_millis);
+        let of_most = |busy: &mut Shown, at, kbit| {
+            busy.claimable(ms(at), Trial::Doubling, Some(BitRate::from_kbit(kbit))).0
+        };
+        for tick in 1..=100 {
+            let sample = Sample { delivered: 250_000, over: SAMPLE, app_limited: true, congested: false };
+            busy.estimator.handle_sample(ms(tick * 200), LinkId(1), sample).unwrap();
+        }
+        busy.used = 10_000_000;
+        assert_eq!(of_most(&mut busy, 20_000, 20_000), 18_000_000);
+        assert_eq!(of_most(&mut busy, 20_000, 12_000), 12_000_000);
+        for tick in 101..=110 {
+            let sample = Sample { delivered: 250_000, over: SAMPLE, app_limited: false, congested: true };
+            busy.estimator.handle_sample(ms(tick * 200), LinkId(1), sample).unwrap();
+        }
+        assert!(of_most(&mut busy, 23_000, 20_000) < 10_000_000);
         // Congestion ends that for a while.
         for tick in 1..=20 {
             let sample = Sample { delivered: 25_000, over: SAMPLE, app_limited: false, congested: true };

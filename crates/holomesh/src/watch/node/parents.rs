@@ -56,7 +56,13 @@ impl Watcher {
         }
         let candidates = self.candidates();
         self.reached.retain(|endpoint, reached| {
-            matches!(reached, Reached::Linked { .. }) || candidates.iter().any(|r| r.endpoint == *endpoint)
+            // Who is left alone is so also when it comes and goes.
+            let stays = match reached {
+                Reached::Linked { .. } => true,
+                Reached::Resting { until, .. } => *until > now,
+                Reached::Dialling { .. } => false,
+            };
+            stays || candidates.iter().any(|r| r.endpoint == *endpoint)
         });
         let parts = self.streams.values().map(|stream| usize::from(Dealt::of(stream).parts()));
         let wanted = parts.max().unwrap_or(4) + SPARES;

@@ -30,7 +30,7 @@ impl Watcher {
         stream.dues.shares.end(now, link);
         self.spread();
         self.act();
-        if link != self.host && self.full().len() > KEPT {
+        if link != self.host && self.is_full(link) && self.full().len() > KEPT {
             self.close_full(link);
         }
         // Its place among those that are dialled is for somebody else.
