@@ -115,8 +115,8 @@ fn run_all(names: &[&str], one: impl Fn(&str) -> Result<()> + Sync) -> Result<()
     let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     thread::scope(|scope| {
         let workers: Vec<_> = (0..cores.min(names.len())).map(|_| scope.spawn(work)).collect();
-        let joined = workers.into_iter().map(|worker| worker.join());
-        joined.map(|done| done.unwrap_or_else(|_| bail!("a thread that ran fuzz targets panicked"))).collect()
+        let mut joined = workers.into_iter().map(|worker| worker.join());
+        joined.try_for_each(|done| done.unwrap_or_else(|_| bail!("a thread that ran fuzz targets panicked")))
     })
 }
 
