@@ -69,12 +69,13 @@ pub(super) struct ReceiveStats {
 
 /// An object that is whole, as it was sealed.
 struct Whole<'a> {
+    epoch: Epoch,
     seq: ObjectSeq,
     bytes: &'a [u8],
     layer: Layer,
     class: ObjectClass,
     /// The chunks that it came in, where it was put together from several.
-    chunks: Option<(Epoch, Range<ChunkSeq>)>,
+    chunks: Option<Range<ChunkSeq>>,
     was_repaired: bool,
 }
 
@@ -97,6 +98,8 @@ pub(super) struct InStream {
     first_epoch: Option<Epoch>,
     /// Something came whole that can be shown with nothing before it.
     has_begun: bool,
+    /// Of sound, the highest number so far, in the newest epoch.
+    newest: Option<(Epoch, ObjectSeq)>,
     /// What was opened and is to be passed on, if anything is.
     opened: Option<Vec<Bytes>>,
     /// What was opened and is to be recorded, if anything is.
@@ -151,6 +154,7 @@ impl InStream {
             behind_since: None,
             first_epoch: None,
             has_begun: false,
+            newest: None,
             opened: None,
             pieces: None,
             meter: Meter::default(),
@@ -267,7 +271,8 @@ impl InStream {
                 let bytes = bytes.to_vec();
                 self.note(&header, seq, (0, 1), chunk);
                 self.units.place(seq, (epoch, chunk_seq));
-                let whole = Whole { seq, bytes: &bytes, layer, class, chunks: None, was_repaired: false };
+                let whole =
+                    Whole { epoch, seq, bytes: &bytes, layer, class, chunks: None, was_repaired: false };
                 self.take_whole(now, whole);
             }
             Inner::Window { seq, body } => {
@@ -306,9 +311,9 @@ impl InStream {
                 // The rest is not needed, neither what is lost nor what was left out on the way because this hop loses little.
                 let chunks = block.map(|(chunks, _)| {
                     self.subscription.settle(epoch, chunks.clone());
-                    (epoch, chunks)
+                    chunks
                 });
-                let whole = Whole { seq, bytes: &object, layer, class, chunks, was_repaired: false };
+                let whole = Whole { epoch, seq, bytes: &object, layer, class, chunks, was_repaired: false };
                 self.take_whole(now, whole);
             }
             Inner::Proof { bytes } => {
@@ -320,14 +325,20 @@ impl InStream {
 
     /// Hands on an object that is whole.
     fn take_whole(&mut self, now: MonoTime, whole: Whole<'_>) {
-        let Whole { seq, bytes, layer, class, chunks, was_repaired } = whole;
+        let Whole { epoch, seq, bytes, layer, class, chunks, was_repaired } = whole;
         let object = match Object::parse_at(bytes, seq, self.announce.frame_duration) {
             Ok(object) => object,
             Err(error) => return tracing::debug!(%error, "an object of no use"),
         };
         if self.kind == StreamKind::Audio {
             self.has_begun = true;
-            self.dues.set_rests(OpusPacket::parse(object.payload).is_ok_and(|packet| packet.is_silence()));
+            // What comes late, or is given back, says nothing of now. An epoch begins anew: a number that somebody made up in an old one
+            // is not to stand for good.
+            if self.newest.is_none_or(|newest| (epoch, seq) > newest) {
+                self.newest = Some((epoch, seq));
+                let is_silence = OpusPacket::parse(object.payload).is_ok_and(|packet| packet.is_silence());
+                self.dues.set_rests(is_silence);
+            }
         }
         self.has_begun |= object.flags.key_frame;
         let parts = object.picture.and_then(|picture| picture.parts);
@@ -337,7 +348,7 @@ impl InStream {
                     return tracing::debug!(%seq, "an object that tells of itself what is not so");
                 }
                 let number = object.picture.map_or(seq.0, |picture| picture.number);
-                Some(self.handle_told(now, chunks, (seq, number), &parts))
+                Some(self.handle_told(now, (epoch, chunks), (seq, number), &parts))
             }
             _ => None,
         };

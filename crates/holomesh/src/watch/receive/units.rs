@@ -6,16 +6,24 @@ use av_wire::{ChunkHeader, ObjectFlags};
 use bytes::Bytes;
 use codec_fountain::WindowDecoder;
 use core::ops::Range;
-use core_types::{ChunkSeq, Epoch, Layer, MonoTime, ObjectSeq};
-use std::collections::VecDeque;
+use core_types::{ChunkSeq, Epoch, Layer, MonoTime, ObjectClass, ObjectSeq};
+use std::collections::{BTreeMap, VecDeque};
 
 /// Objects of which it is known in which chunk they came: as far back as units repair.
 const PLACES: usize = 32;
 
+/// Epochs of which units are kept: as many as open at a time.
+const EPOCHS: usize = 3;
+
+/// What came as an object, if it is one to hand on, and what units gave back with it.
+type Pushed<'a> = (Option<&'a [u8]>, Vec<(ObjectSeq, Vec<u8>)>);
+
 /// The units of a stream, and where its objects were.
 #[derive(Debug, Default)]
 pub(super) struct Units {
-    decoder: WindowDecoder,
+    /// One for each epoch: units cover their own alone, and what somebody who was put out can still seal in an old one is to spoil no
+    /// other.
+    decoders: BTreeMap<Epoch, WindowDecoder>,
     places: VecDeque<(ObjectSeq, (Epoch, ChunkSeq))>,
 }
 
@@ -26,6 +34,22 @@ impl Units {
             self.places.pop_front();
         }
         self.places.push_back((object, chunk));
+    }
+
+    /// Takes what a chunk of that epoch carries.
+    fn push<'a>(
+        &mut self,
+        epoch: Epoch,
+        seq: ObjectSeq,
+        body: &'a [u8],
+    ) -> Result<Pushed<'a>, codec_fountain::Error> {
+        let decoder = self.decoders.entry(epoch).or_default();
+        let object = decoder.push(seq, body);
+        let recovered = core::iter::from_fn(|| decoder.poll_recovered()).collect();
+        while self.decoders.len() > EPOCHS {
+            self.decoders.pop_first();
+        }
+        Ok((object?, recovered))
     }
 
     /// The chunk that a lost object was in: known where there were as many chunks as objects between two that came.
@@ -55,31 +79,43 @@ impl InStream {
         if self.kind != StreamKind::Audio {
             return tracing::debug!(%seq, "an object with units in a stream of pictures");
         }
-        let object = match self.units.decoder.push(seq, body) {
-            Ok(object) => object,
+        let (object, recovered) = match self.units.push(header.epoch, seq, body) {
+            Ok(pushed) => pushed,
             Err(error) => return tracing::debug!(%error, "units of no use"),
         };
         // Units alone are kept beside the object that comes after them; an object that came before is kept as what it is.
-        let is_alone = !header.marks.is_key_frame();
+        let is_alone = header.marks.class == ObjectClass::Discardable;
         let id = if is_alone { 1 + body.first().map_or(0, |head| u32::from(head >> 4)) } else { 0 };
         self.note(header, seq, (id, 1), chunk);
         if !is_alone {
             self.units.place(seq, (header.epoch, header.chunk_seq));
         }
         if let Some(bytes) = object {
-            let (layer, class) = (header.layer, header.marks.class);
-            self.take_whole(now, Whole { seq, bytes, layer, class, chunks: None, was_repaired: false });
+            let (epoch, layer, class) = (header.epoch, header.layer, header.marks.class);
+            self.take_whole(
+                now,
+                Whole { epoch, seq, bytes, layer, class, chunks: None, was_repaired: false },
+            );
         }
-        while let Some((seq, bytes)) = self.units.decoder.poll_recovered() {
+        for (seq, bytes) in recovered {
             self.stats.by_units += 1;
             // It is not needed any more, come or not.
             if let Some((epoch, chunk)) = self.units.chunk_of(seq) {
                 self.subscription.settle(epoch, chunk);
             }
             let class = self.kind.class(ObjectFlags::default());
-            let whole =
-                Whole { seq, bytes: &bytes, layer: Layer::BASE, class, chunks: None, was_repaired: true };
-            self.take_whole(now, whole);
+            self.take_whole(
+                now,
+                Whole {
+                    epoch: header.epoch,
+                    seq,
+                    bytes: &bytes,
+                    layer: Layer::BASE,
+                    class,
+                    chunks: None,
+                    was_repaired: true,
+                },
+            );
         }
     }
 }

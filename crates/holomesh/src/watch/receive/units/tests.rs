@@ -2,7 +2,7 @@
 
 use super::super::Received;
 use super::*;
-use crate::publish::{OutStream, announce};
+use crate::publish::{Coded, OutStream, PictureToSeal, announce};
 use crate::watch::proofs::Proofs;
 use alm::Action;
 use av_wire::{Inner, Object, Place, Sealer, StreamAnnounce, StreamKeys};
@@ -230,6 +230,75 @@ fn who_has_the_key_of_an_epoch_learns_nothing_of_the_one_before_from_units() {
     assert_eq!(newcomer.stats.by_units, 0);
     // Who was there has them all: one from the units at the end of its epoch.
     assert_eq!((lab.heard.len(), lab.incoming.stats.by_units), (60, 2));
+}
+
+/// Who was put out can seal in the old epoch as long as it opens: with a number far ahead there, as if all else were too old.
+#[test]
+fn what_is_made_up_in_an_old_epoch_spoils_no_units_of_the_new_one() {
+    let mut lab = lab(4);
+    lab.out.set_pace(Pace::EACH);
+    for epoch in 1..=6 {
+        if epoch > 1 {
+            lab.out.enter_epoch(Epoch(epoch), &secret(epoch), LeafIndex(0)).unwrap();
+            lab.incoming.install(lab.now, Epoch(epoch), &secret(epoch), LeafIndex(0)).unwrap();
+            let keys: StreamKeys =
+                StreamKeys::derive(&secret(epoch - 1), lab.out.id(), LeafIndex(0)).unwrap();
+            let mut sealer = Sealer::new(keys, lab.out.id(), Epoch(epoch - 1), CodecId::Opus);
+            let inner = Inner::Window { seq: ObjectSeq(1 << 40), body: &[0, 1] };
+            let mut forged = Vec::new();
+            (0..200).for_each(|_| forged = sealer.seal(Layer::BASE, &inner).unwrap());
+            lab.hear(&[forged.into()], |_| false);
+            assert_eq!(lab.incoming.stats.undecryptable, 0, "it opens");
+        }
+        for number in 0..30 {
+            let chunks = lab.say();
+            lab.hear(&chunks, |_| number == 15);
+        }
+        assert_eq!(lab.incoming.stats.by_units, epoch);
+        assert_eq!(lab.incoming.units.decoders.len(), EPOCHS.min(epoch as usize));
+    }
+}
+
+#[test]
+fn the_end_of_a_stream_is_recorded_as_an_object_and_not_as_units_alone() {
+    let mut lab = lab(4);
+    lab.out.set_pace(Pace::EACH);
+    lab.incoming.keep_pieces();
+    for _ in 0..5 {
+        let chunks = lab.say();
+        lab.hear(&chunks, |_| false);
+    }
+    let nothing = [Coded { layer: Layer::BASE, class: ObjectClass::Plain, payload: Vec::new() }];
+    let end =
+        PictureToSeal { pts: MediaTime(0), duration: Duration::ZERO, end_of_stream: true, parts: &nothing };
+    let mut chunks = lab.out.seal_picture(lab.now, &end).unwrap().chunks;
+    chunks.extend(lab.out.seal_units().unwrap());
+    lab.incoming.take_pieces();
+    chunks.iter().for_each(|chunk| lab.incoming.handle_chunk(lab.now, PARENT, chunk, chunk.len()));
+    let pieces = lab.incoming.take_pieces();
+    let pieces: Vec<_> = pieces.iter().map(|piece| (piece.object.0, piece.id)).collect();
+    assert_eq!(pieces, [(5, 0), (6, 1)], "the object, and units alone");
+}
+
+/// The last word was lost, and the first packet of the silence brings it back.
+#[test]
+fn what_is_given_back_in_a_silence_is_not_taken_for_its_end() {
+    let mut lab = lab(4);
+    lab.out.set_pace(Pace::EACH);
+    for number in 0..10 {
+        let chunks = lab.say();
+        lab.hear(&chunks, |_| number == 9);
+    }
+    let long_after = lab.now.plus(Duration::from_secs(1));
+    assert_eq!(lab.incoming.dues.lacking(long_after), 0b1111);
+    let flags = ObjectFlags::default();
+    let pts = MediaTime::from_duration(FRAME * 10);
+    let silence = Object { flags, pts, duration: FRAME, picture: None, payload: &[0x08] };
+    for chunk in lab.out.seal(lab.now, &silence).unwrap().chunks {
+        lab.incoming.handle_chunk(lab.now, PARENT, &chunk, chunk.len());
+    }
+    assert_eq!(lab.incoming.stats.by_units, 1);
+    assert_eq!(lab.incoming.dues.lacking(long_after), 0, "nobody is to blame for a silence");
 }
 
 #[test]
