@@ -88,6 +88,27 @@ fn a_unit_counts_once() {
     assert_eq!(decoder.waiting_units(), 0);
 }
 
+/// Of two objects with one number either may be forged. The same one again is no other, whether it came or was computed.
+#[test]
+fn another_object_under_a_number_is_given_out_too_and_units_go_by_the_first() {
+    let strips: &[&[u8]] = &[&[0, 1, 7], &[0, 1, 9]];
+    for is_computed in [false, true] {
+        let mut decoder = WindowDecoder::new();
+        if is_computed {
+            decoder.push(ObjectSeq(5), &units(5, 0, &[&[strips[0]]])).unwrap();
+            assert_eq!(recovered(&mut decoder), [(4, vec![7])]);
+        } else {
+            assert_eq!(decoder.push(ObjectSeq(4), &with_object(&[7])).unwrap(), Some(&[7][..]));
+        }
+        for other in [&[8][..], &[7, 0], &[7, 7]] {
+            assert_eq!(decoder.push(ObjectSeq(4), &with_object(other)).unwrap(), Some(other));
+            assert_eq!(decoder.push(ObjectSeq(4), &with_object(&[7])).unwrap(), None);
+        }
+        decoder.push(ObjectSeq(6), &units(6, 0, &[strips])).unwrap();
+        assert_eq!(recovered(&mut decoder), [(5, vec![9])]);
+    }
+}
+
 #[test]
 fn units_that_cover_nothing_missing_are_not_kept() {
     let mut encoder = WindowEncoder::new(WindowConfig::default());

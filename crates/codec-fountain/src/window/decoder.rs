@@ -59,6 +59,9 @@ impl WindowDecoder {
     /// Takes what a chunk carries under object number `number`. Returns its object, if it has one that is not here already; what else
     /// that gave is for [`poll_recovered`](Self::poll_recovered).
     ///
+    /// Another object under a number of which there is one is returned too: whichever was forged, that is not for a number to tell. Units
+    /// go by the first.
+    ///
     /// An object that is further behind the newest than 31 is passed on without being looked at; its units are of no use any more.
     ///
     /// # Errors
@@ -69,7 +72,10 @@ impl WindowDecoder {
         // Units alone say that what is in front of their number was there.
         let end = if body.object.is_empty() { number } else { number.saturating_add(1) };
         self.advance(end);
-        let is_new = !body.object.is_empty() && self.object(number).is_none();
+        let held = self.object(number);
+        let is_new = !body.object.is_empty() && held.is_none();
+        let is_other = !body.object.is_empty()
+            && held.and_then(|held| held.get(LENGTH..)).is_some_and(|held| held != body.object);
         if is_new && self.is_within(number) {
             let length = (body.object.len() as u16).to_be_bytes();
             self.insert(number, [&length, body.object].concat());
@@ -81,7 +87,7 @@ impl WindowDecoder {
         if !self.units.is_empty() && (is_new || self.units.len() != had_units) {
             self.solve();
         }
-        Ok(is_new.then_some(body.object))
+        Ok((is_new || is_other).then_some(body.object))
     }
 
     /// The next object that was lost and is here again, in the order in which they were found. At most 32 wait; the oldest is dropped.

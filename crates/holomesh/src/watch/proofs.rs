@@ -277,17 +277,22 @@ mod tests {
         /// Another member seals a packet in alice's stream, under her place in the tree: the group's secret is all that it
         /// takes. Her own chunk of that number then comes too late.
         fn forge(&mut self, seq: u64, chunk_number: u64) {
+            let bytes = forged(seq);
+            self.arrive_sealed(chunk_number, &Inner::Object { seq: ObjectSeq(seq), bytes: &bytes });
+        }
+
+        /// As [`forge`](Self::forge), as packets with units are sealed.
+        fn forge_with_units(&mut self, seq: u64, chunk_number: u64) {
+            let body = [&[0][..], &forged(seq)].concat();
+            self.arrive_sealed(chunk_number, &Inner::Window { seq: ObjectSeq(seq), body: &body });
+        }
+
+        fn arrive_sealed(&mut self, chunk_number: u64, inner: &Inner<'_>) {
             let keys = StreamKeys::<AwsLc>::derive(&SECRET, self.out.id(), ALICES_LEAF).unwrap();
             let mut sealer = Sealer::new(keys, self.out.id(), Epoch(1), CodecId::Opus);
-            let pts = MediaTime::from_duration(FRAME * seq as u32);
-            let flags = ObjectFlags::default();
-            let bytes = Object { flags, pts, duration: FRAME, picture: None, payload: b"words never said" }
-                .to_bytes()
-                .unwrap();
-            let forged = Inner::Object { seq: ObjectSeq(seq), bytes: &bytes };
             let mut chunk = Vec::new();
             for _ in 0..=chunk_number {
-                chunk = sealer.seal(Layer::BASE, &forged).unwrap();
+                chunk = sealer.seal(Layer::BASE, inner).unwrap();
             }
             self.arrive(&[chunk.into()]);
         }
@@ -299,6 +304,13 @@ mod tests {
         fn stats(&self) -> ProofStats {
             self.incoming.proofs.stats()
         }
+    }
+
+    fn forged(seq: u64) -> Vec<u8> {
+        let pts = MediaTime::from_duration(FRAME * seq as u32);
+        let flags = ObjectFlags::default();
+        let object = Object { flags, pts, duration: FRAME, picture: None, payload: b"words never said" };
+        object.to_bytes().unwrap()
     }
 
     #[test]
@@ -388,6 +400,22 @@ mod tests {
         assert!(played.iter().any(|payload| *payload == 30u64.to_be_bytes()));
         assert!(!played.iter().any(|payload| payload == b"words never said"));
         assert_eq!((played.len(), session.stats().forged), (260, 1));
+    }
+
+    /// A forgery under a packet's own number, in a chunk that is free: both are held against the proofs.
+    #[test]
+    fn a_packet_under_whose_number_there_is_another_is_proven_all_the_same() {
+        for proofs in [Proofs::Strict, Proofs::Flag] {
+            let mut session = session(proofs);
+            session.forge_with_units(30, 400);
+            (0..130).for_each(|_| session.send(|_| false));
+            session.end();
+            let stats = session.stats();
+            assert_eq!((stats.forged, stats.unproven, stats.hybrid), (1, 0, 130), "{proofs:?}");
+            let played = session.played();
+            let forgeries = played.iter().filter(|payload| *payload == b"words never said").count();
+            assert_eq!((played.len(), forgeries), if proofs == Proofs::Strict { (130, 0) } else { (131, 1) });
+        }
     }
 
     #[test]
