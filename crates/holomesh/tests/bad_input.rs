@@ -85,6 +85,8 @@ fn options_that_make_no_sense_are_named_with_what_would() {
         (&["demo", "--watchers", "1"], "--watchers 1"),
         (&["demo", "--seconds", "NaN"], "--seconds NaN"),
         (&["watch", "x", "-o", "film.mp4"], "ticket"),
+        (&["watch", "x", "y", "--listen", "127.0.0.1:7000"], "give 127.0.0.1:0"),
+        (&["watch", "x", "y", "--listen", "127.0.0.1:0"], "ticket"),
         (&["host", "-", "--loop"], "--loop"),
         (&["key", "show", "/nonexistent/key"], "/nonexistent/key"),
     ] {

@@ -10,6 +10,7 @@ use clap::Args;
 use codec_av1::Structure;
 use core_types::{BitRate, LayerPolicy};
 use std::future::Future;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -77,27 +78,41 @@ fn lending(now: &Snapshot) -> String {
 }
 
 pub(super) async fn run(options: Options) -> Result<(), Error> {
+    options.check_listen()?;
     let tickets: Vec<Ticket> =
         options.tickets.iter().map(|ticket| ticket.parse()).collect::<Result<_, Error>>()?;
     let sinks = options.sinks(tickets.len())?;
     let is_one = tickets.len() == 1;
     let mut watching: JoinSet<Result<(), Error>> = JoinSet::new();
-    for (place, (ticket, sinks)) in (1..).zip(tickets.into_iter().zip(sinks)) {
-        let config = options.config(ticket)?;
+    let configs: Vec<Config> =
+        tickets.into_iter().map(|ticket| options.config(ticket)).collect::<Result<_, Error>>()?;
+    for (place, (config, sinks)) in (1..).zip(configs.into_iter().zip(sinks)) {
         let (state, lends) = (config.state.clone(), config.uplink.is_some());
         let (commands, inbox) = mpsc::channel(1);
         leave_after(options.seconds, commands);
         let name = if is_one { String::new() } else { format!("{place}: ") };
         watching.spawn(async move {
-            let report = show_while(&name, &state, lends, watch::run_with(config, sinks, inbox)).await?;
-            sum_up(&name, &report);
+            let shown = show_while(&name, &state, lends, watch::run_with(config, sinks, inbox)).await;
+            // Of one session it is what the command ends with.
+            let told = |error: &Error| {
+                if !is_one {
+                    eprintln!("{name}{error}")
+                }
+            };
+            sum_up(&name, &shown.inspect_err(told)?);
             Ok(())
         });
     }
+    all_ended(watching).await
+}
+
+/// Waits for every session, whatever becomes of the others. The first error is told.
+async fn all_ended(mut watching: JoinSet<Result<(), Error>>) -> Result<(), Error> {
+    let mut outcome = Ok(());
     while let Some(ended) = watching.join_next().await {
-        ended.map_err(|_| Error::Ended("a session"))??;
+        outcome = outcome.and(ended.unwrap_or(Err(Error::Ended("a session"))));
     }
-    Ok(())
+    outcome
 }
 
 /// Says once a second how it goes.
@@ -163,6 +178,17 @@ fn sum_up(name: &str, report: &Report) {
 }
 
 impl Options {
+    /// Each session has a socket of its own, and a port is for one.
+    fn check_listen(&self) -> Result<(), Error> {
+        match self.node.listen {
+            Some(listen) if self.tickets.len() > 1 && listen.port() != 0 => Err(Error::input(
+                format!("--listen {listen}"),
+                format!("a port is for one session; for several give {}", SocketAddr::new(listen.ip(), 0)),
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// What each of so many sessions is put into: of several, one screen for all of them.
     fn sinks(&self, sessions: usize) -> Result<Vec<Vec<Box<dyn Sink>>>, Error> {
         if sessions == 1 {
@@ -212,4 +238,33 @@ fn sink(output: &Path) -> Result<Box<dyn Sink>, Error> {
         ));
     }
     Ok(Box::new(MatroskaSink::new(output)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_session_that_fails_ends_no_other() {
+        let (fail, failed) = tokio::sync::oneshot::channel();
+        let mut watching: JoinSet<Result<(), Error>> = JoinSet::new();
+        let ended = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let has_ended = ended.clone();
+        watching.spawn(async move {
+            drop(fail);
+            Err(Error::Ended("the first"))
+        });
+        watching.spawn(async move {
+            // After the first one is gone, and all that waited for it has run.
+            let _: Result<(), _> = failed.await;
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+            ended.store(true, std::sync::atomic::Ordering::Relaxed);
+            Err(Error::Ended("the second"))
+        });
+        let outcome = all_ended(watching).await;
+        assert!(has_ended.load(std::sync::atomic::Ordering::Relaxed));
+        assert!(matches!(outcome, Err(Error::Ended("the first"))), "{outcome:?}");
+    }
 }
