@@ -1,12 +1,12 @@
 //! What came at a watcher, beside what was published: the rows of the report.
 
-use super::board::{Shown, WatchRecord};
+use super::board::Shown;
 use super::options::Options;
 use super::sources::TurnSound;
 use crate::Error;
 use crate::publish::Published;
 use crate::report::{Lane, NodeName, SoundReport, SoundState, SpeechReport, StepKind, Steps, ViewReport};
-use crate::watch::{MadeFrom, PlayStats};
+use crate::watch::{MadeFrom, PlayStats, ShownSound};
 use codec_opus::{Activity, SoundSource, Speech, Turn, VoiceActivity};
 use core_types::{FrameSize, MediaTime};
 use std::collections::BTreeMap;
@@ -69,14 +69,20 @@ fn lacks(steps: Steps, full: FrameSize, shown: &Shown) -> u8 {
     lacks.min(most)
 }
 
-/// The row of a watcher's sound: where each packet's came from.
-pub(super) fn sound((name, since): (&str, Since), published: &[Published], record: &WatchRecord) -> Lane {
+/// The row of a watcher's sound: where each packet's came from. A pause lasts until the next packet that was sent.
+pub(super) fn sound((name, since): (&str, Since), published: &[Published], heard: &[ShownSound]) -> Lane {
     let heard: BTreeMap<MediaTime, SoundSource> =
-        record.sounds().iter().map(|sound| (sound.pts, sound.source)).collect();
+        heard.iter().map(|sound| (sound.pts, sound.source)).collect();
     let mut lane = Lane::new(NodeName::new(name));
-    for packet in published {
+    let next = published.iter().skip(1).map(Some).chain([None]);
+    for (packet, next) in published.iter().zip(next) {
         let state = heard.get(&packet.pts).map_or(SoundState::Missing, |source| state_of(*source));
-        lane.push(since.ms(packet.captured_at), since.ms(packet.captured_at + PACKET), state.number());
+        let end = packet.captured_at + PACKET;
+        let end = match next {
+            Some(next) if state == SoundState::Pause => end.max(next.captured_at),
+            _ => end,
+        };
+        lane.push(since.ms(packet.captured_at), since.ms(end), state.number());
     }
     lane
 }
@@ -298,6 +304,37 @@ mod tests {
             coded_size: FrameSize::new(width, 36).unwrap(),
             made_from,
         }
+    }
+
+    /// What is not sent in a pause is part of it; what is missing after one is not.
+    #[test]
+    fn a_pause_lasts_until_the_next_packet_that_was_sent() {
+        let at = Instant::now();
+        let packet = |ms: u64| Published {
+            kind: crate::publish::StreamKind::Audio,
+            seq: ObjectSeq(0),
+            epoch: Epoch(1),
+            pts: MediaTime(ms * 1_000),
+            captured_at: at + Duration::from_millis(ms),
+            encoded_at: at,
+            source_bytes: 0,
+            coded_bytes: 0,
+        };
+        let published = [0, 20, 40, 440, 840, 860].map(packet);
+        let sources = [SoundSource::Packet, SoundSource::Pause, SoundSource::Pause, SoundSource::Pause];
+        let heard: Vec<ShownSound> = published
+            .iter()
+            .zip(sources)
+            .map(|(packet, source)| ShownSound { pts: packet.pts, real: true, source, heard_at: at })
+            .collect();
+        let lane = sound(("w", Since(at)), &published, &heard);
+        let spans: Vec<_> = lane.spans.iter().map(|span| (span.from_ms, span.to_ms, span.state)).collect();
+        let [said, paused, missing] =
+            [SoundState::Packet, SoundState::Pause, SoundState::Missing].map(SoundState::number);
+        assert_eq!(spans, [(0, 20, said), (20, 840, paused), (840, 880, missing)]);
+        assert_eq!(sound_report(&lane, &PlayStats::default()).paused_ms, 820);
+        let at_the_end = sound(("w", Since(at)), &published[..4], &heard);
+        assert_eq!(at_the_end.spans.last().map(|span| span.to_ms), Some(460));
     }
 
     #[test]

@@ -90,6 +90,7 @@ impl Guest {
             sample_rate: sound.sample_rate(),
             channels: sound.channels(),
             bit_rate: BitRate::from_kbit(32),
+            dtx: AudioConfig::dtx_of(sound.channels()),
             ..AudioConfig::through_bursts()
         };
         let interval = clip.rate.frame_interval();

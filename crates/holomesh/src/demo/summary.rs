@@ -212,7 +212,7 @@ fn add_rows(options: &Options, outcome: &mut Outcome, report: &mut DemoReport) -
             came::pictures((name, since), made, &expected(last, &video), &record.shown());
         watcher.frames_by_step = by_step;
         timeline.pictures.push(pictures);
-        let sound = came::sound((name, since), &expected(last, &audio), record);
+        let sound = came::sound((name, since), &expected(last, &audio), &record.sounds());
         watcher.sound = came::sound_report(&sound, &last.played);
         timeline.sound.push(sound);
         let heard = Speaking::of(&record.activity());
