@@ -280,7 +280,8 @@ impl<'a> Object<'a> {
         // A stated number is worth no memory: each record takes eight bytes at least.
         let mut records = Vec::with_capacity((count as usize).min(reader.remaining() / RECORD_HEAD));
         for _ in 0..count {
-            let number = first.checked_add(u64::from(reader.u32()?)).unwrap_or(u64::MAX);
+            // What is beyond the last number there can be is beyond the batch as well.
+            let number = first.saturating_add(u64::from(reader.u32()?));
             let is_later = records.last().is_none_or(|last: &Record<'_>| last.number < number);
             if !is_later || number >= end {
                 return Err(Error::Refused("records of a trace are out of order, or beyond their batch"));
