@@ -3,12 +3,9 @@
 use super::nodes::{HostNode, NodeThread, loopback};
 use super::options::Options;
 use super::sources::{Clip, LoopedClip, TurnSound};
-use crate::publish::AudioConfig;
 use crate::report::{Lane, NodeName};
 use crate::watch::{Sink, SpeakerSink, WatchState};
 use crate::{Error, keyfile, session, watch};
-use codec_opus::EncoderConfig as OpusConfig;
-use core_types::BitRate;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -86,22 +83,11 @@ impl Guests {
 impl Guest {
     fn start(options: &Options, clip: &Clip, place: u8, sink: SpeakerSink) -> Result<Self, Error> {
         let sound = TurnSound::load(options, place)?;
-        let opus = OpusConfig {
-            sample_rate: sound.sample_rate(),
-            channels: sound.channels(),
-            bit_rate: BitRate::from_kbit(32),
-            dtx: AudioConfig::dtx_of(sound.channels()),
-            ..AudioConfig::through_bursts()
-        };
-        let interval = clip.rate.frame_interval();
-        let pictures = LoopedClip {
-            clip: clip.clone(),
-            next: 0,
-            end: (options.seconds / interval.as_secs_f64()).round() as u64,
-        };
+        let pictures = LoopedClip::for_demo(clip, options.seconds);
+        let audio = sound.audio_config();
         let config = session::Config {
-            video: Some((Box::new(pictures), options.guest_video(interval))),
-            audio: Some((Box::new(sound), AudioConfig { opus })),
+            video: Some((Box::new(pictures), options.guest_video(clip.rate.frame_interval()))),
+            audio: Some((Box::new(sound), audio)),
             parents: 1,
             lanes: options.lanes(),
             direct: options.direct(),

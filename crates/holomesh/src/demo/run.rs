@@ -9,7 +9,6 @@ use super::sources::{Clip, LoopedClip, TurnSound};
 use super::summary::{self, Outcome};
 use super::tap::RelayTap;
 use crate::net::LossConfig;
-use crate::publish::AudioConfig;
 use crate::relay::Tap;
 use crate::report::model::{Event, EventKind, NodeName, Role};
 use crate::report::progress::{Progress, RelaySnapshot, Snapshot, WatcherSnapshot, WatcherState};
@@ -18,7 +17,6 @@ use crate::ticket::Ticket;
 use crate::watch::{MatroskaSink, Sink, SpeakerSink, WatchState};
 use crate::{Error, keyfile, relay, session, watch};
 use av_relay::Stats;
-use codec_opus::EncoderConfig as OpusConfig;
 use core_types::{BitRate, KeyId};
 use identity::{Identity, Seed};
 use std::path::PathBuf;
@@ -102,21 +100,13 @@ impl<'a> Stage<'a> {
     fn set(options: &'a Options, clip: Clip) -> Result<Self, Error> {
         let board = Arc::<Board>::default();
         let sound = TurnSound::load(options, 0)?;
-        let opus = OpusConfig {
-            sample_rate: sound.sample_rate(),
-            channels: sound.channels(),
-            bit_rate: BitRate::from_kbit(32),
-            dtx: AudioConfig::dtx_of(sound.channels()),
-            ..AudioConfig::through_bursts()
-        };
-        let interval = clip.rate.frame_interval().as_secs_f64();
-        let pictures =
-            LoopedClip { clip: clip.clone(), next: 0, end: (options.seconds / interval).round() as u64 };
+        let pictures = LoopedClip::for_demo(&clip, options.seconds);
+        let audio = sound.audio_config();
         let video = options.video(clip.rate.frame_interval());
         let config = session::Config {
             loss: LossConfig { percent: options.loss, seed: options.seed },
             video: Some((Box::new(pictures), video)),
-            audio: Some((Box::new(sound), AudioConfig { opus })),
+            audio: Some((Box::new(sound), audio)),
             parents: options.parents,
             lanes: options.lanes(),
             direct: options.direct(),

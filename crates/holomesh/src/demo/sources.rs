@@ -3,10 +3,10 @@
 use super::options::Options;
 use crate::Error;
 use crate::media::{AudioSource, VideoSource};
-use crate::publish::{BlockSource, FrameSource};
+use crate::publish::{AudioConfig, BlockSource, FrameSource};
 use codec_av1::Frame;
-use codec_opus::{Channels, SampleRate};
-use core_types::{FrameRate, FrameSize};
+use codec_opus::{Channels, EncoderConfig, SampleRate};
+use core_types::{BitRate, FrameRate, FrameSize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,6 +56,14 @@ pub(crate) struct LoopedClip {
     pub(crate) clip: Clip,
     pub(crate) next: u64,
     pub(crate) end: u64,
+}
+
+impl LoopedClip {
+    /// As much of a clip as a demo of that length takes.
+    pub(super) fn for_demo(clip: &Clip, seconds: f64) -> Self {
+        let end = (seconds / clip.rate.frame_interval().as_secs_f64()).round() as u64;
+        Self { clip: clip.clone(), next: 0, end }
+    }
 }
 
 impl FrameSource for LoopedClip {
@@ -124,8 +132,17 @@ impl TurnSound {
         self.sound.sample_rate
     }
 
-    pub(super) const fn channels(&self) -> Channels {
-        self.sound.channels
+    /// As what it is encoded.
+    pub(super) fn audio_config(&self) -> AudioConfig {
+        let LoopedSound { sample_rate, channels, .. } = self.sound;
+        let opus = EncoderConfig {
+            sample_rate,
+            channels,
+            bit_rate: BitRate::from_kbit(32),
+            dtx: AudioConfig::dtx_of(channels),
+            ..AudioConfig::through_bursts()
+        };
+        AudioConfig { opus }
     }
 
     fn has_turn(&self) -> bool {
