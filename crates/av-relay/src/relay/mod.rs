@@ -193,12 +193,12 @@ impl Relay {
     }
 
     /// The highest layer that a subscriber gets of what is there: by spatial, then quality, then temporal layer. `None` if it
-    /// is not subscribed, waits for a key frame, or nothing has come yet.
+    /// is not subscribed or gets no stripes, waits for a key frame, or nothing has come yet.
     pub fn effective_layer(&self, link: LinkId, stream: StreamId) -> Option<Layer> {
         let slot = *self.link_slots.get(&link)?;
         let (stream, state) = self.stream(stream)?;
         let sub = &self.subscriptions[self.find_subscription(slot, stream)? as usize];
-        state.layers.top(sub.effective(&state.layers))
+        if sub.stripes.is_empty() { None } else { state.layers.top(sub.effective(&state.layers)) }
     }
 
     fn stream(&self, id: StreamId) -> Option<(u32, &StreamState)> {
