@@ -4,7 +4,8 @@ use super::NodeOptions;
 use crate::Error;
 use crate::ticket::Ticket;
 use crate::watch::{
-    self, Command, Config, MatroskaSink, Proofs, Report, Sink, Snapshot, SpeakerSink, WatchState, Y4mSink,
+    self, Command, Config, MatroskaSink, PlayStats, Proofs, Report, Sink, Snapshot, SpeakerSink, WatchState,
+    Y4mSink,
 };
 use clap::Args;
 use codec_av1::Structure;
@@ -137,7 +138,7 @@ async fn show_while(
                         now.played.frames_shown,
                         now.played.frames_lost,
                         now.played.audio_shown,
-                        now.played.audio_repaired,
+                        PlayStats::slots(now.played.sound.from_repaired),
                         now.played.audio_recovered,
                         now.played.audio_concealed,
                         if now.played.speaks { "  speaking" } else { "" },
@@ -158,10 +159,10 @@ fn sum_up(name: &str, report: &Report) {
         played.frames_late,
         played.frames_lost,
         played.audio_shown,
-        played.audio_repaired,
-        played.audio_from_fec,
-        played.audio_from_dred,
-        played.audio_paused,
+        PlayStats::slots(played.sound.from_repaired),
+        PlayStats::slots(played.sound.from_coarse_copies),
+        PlayStats::slots(played.sound.from_redundancy),
+        PlayStats::slots(played.sound.paused),
         played.audio_concealed,
         report.last.undecryptable,
     );

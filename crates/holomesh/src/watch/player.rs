@@ -3,7 +3,7 @@
 use super::pictures::Pictures;
 use super::receive::Received;
 use super::sink::Sink;
-use super::sound::SoundPlayer;
+use super::sound::{SLOT, SoundPlayer};
 use crate::publish::StreamKind;
 use crate::{Clock, Error};
 use av_wire::{Media, StreamAnnounce};
@@ -43,16 +43,8 @@ pub struct PlayStats {
     pub frames_undecodable: u64,
     /// Slots of sound, 20 ms each, played from their packet or recovered from later ones, pauses of the sender's among them.
     pub audio_shown: u64,
-    /// Of these, played from packets that units of repair gave back, as they were sent.
-    pub audio_repaired: u64,
-    /// Of those shown, recovered from later packets, not as they were sent: the next two together.
+    /// Of these, recovered from later packets, not as they were sent.
     pub audio_recovered: u64,
-    /// From the coarse copy in the packet after it (in-band FEC).
-    pub audio_from_fec: u64,
-    /// From the deep redundancy of a later packet (DRED).
-    pub audio_from_dred: u64,
-    /// Of those shown, pauses of the sender's (DTX).
-    pub audio_paused: u64,
     /// Slots of sound concealed.
     pub audio_concealed: u64,
     /// What the sound was made from, and by how much it was stretched.
@@ -61,6 +53,13 @@ pub struct PlayStats {
     pub speaks: bool,
     /// For how long it has spoken in all.
     pub spoken: Duration,
+}
+
+impl PlayStats {
+    /// So much sound, in slots of 20 ms.
+    pub fn slots(of: Duration) -> u64 {
+        u64::try_from(of.as_micros() / SLOT.as_micros()).unwrap_or(u64::MAX)
+    }
 }
 
 /// The node's handle on its player's thread.
@@ -206,13 +205,9 @@ impl Player {
             let sound = audio.stats();
             let recovered = sound.from_coarse_copies + sound.from_redundancy;
             let played = sound.from_packets + sound.from_repaired + sound.paused + recovered;
-            stats.audio_shown = SoundPlayer::slots(played);
-            stats.audio_repaired = SoundPlayer::slots(sound.from_repaired);
-            stats.audio_recovered = SoundPlayer::slots(recovered);
-            stats.audio_from_fec = SoundPlayer::slots(sound.from_coarse_copies);
-            stats.audio_from_dred = SoundPlayer::slots(sound.from_redundancy);
-            stats.audio_paused = SoundPlayer::slots(sound.paused);
-            stats.audio_concealed = SoundPlayer::slots(sound.concealed);
+            stats.audio_shown = PlayStats::slots(played);
+            stats.audio_recovered = PlayStats::slots(recovered);
+            stats.audio_concealed = PlayStats::slots(sound.concealed);
             (stats.sound, stats.speaks, stats.spoken) = (sound, audio.is_speaking(), audio.spoken());
         }
         *self.shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = stats;

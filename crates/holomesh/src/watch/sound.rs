@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 /// What a sound card takes at a time.
 const PIECE: Duration = Duration::from_millis(10);
 /// Sinks are told of slots of this length, which is that of a packet.
-const SLOT: Duration = Duration::from_millis(20);
+pub(super) const SLOT: Duration = Duration::from_millis(20);
 /// Whose thread stood still for longer than this goes on from there: what was to be heard meanwhile is past.
 const STANDSTILL: Duration = Duration::from_millis(500);
 
@@ -172,11 +172,6 @@ impl SoundPlayer {
     /// For how long it has spoken in all.
     pub(super) fn spoken(&self) -> Duration {
         PIECE * self.spoken
-    }
-
-    /// In slots.
-    pub(super) fn slots(of: Duration) -> u64 {
-        u64::try_from(of.as_micros() / SLOT.as_micros()).unwrap_or(u64::MAX)
     }
 }
 

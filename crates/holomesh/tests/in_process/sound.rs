@@ -194,7 +194,7 @@ fn pump(
 
 /// From one snapshot to another.
 fn between(before: &PlayStats, after: &PlayStats) -> (u64, u64, u64) {
-    let repaired = after.audio_repaired - before.audio_repaired;
+    let repaired = PlayStats::slots(after.sound.from_repaired - before.sound.from_repaired);
     let recovered = after.audio_recovered - before.audio_recovered;
     (repaired, recovered, after.audio_concealed - before.audio_concealed)
 }
