@@ -155,6 +155,20 @@ fn a_parent_without_a_place_is_asked_for_nothing_until_it_is_asked_for_a_place_a
 }
 
 #[test]
+fn who_has_no_place_gets_nothing_by_being_meant_for_more() {
+    let (mut subscription, mut told) = four();
+    subscription.handle_full(at(10), LinkId(2));
+    told.drain(&mut subscription);
+    told.shares.remove(&2);
+    subscription.add_parent_for(at(20), LinkId(2), set(15));
+    told.drain(&mut subscription);
+    assert_eq!((told.shares.get(&2), subscription.uncarried().mask()), (None, 0), "it would not send it");
+    assert_eq!([0, 1, 3].map(|link| told.of(link)).iter().sum::<u16>(), 15, "{:?}", told.shares);
+    subscription.handle_timeout(at(2_010));
+    assert_eq!(subscription.has_place(LinkId(2)), Some(true), "and then it is asked again");
+}
+
+#[test]
 fn where_nobody_has_a_place_others_are_called_for_and_all_are_asked_again() {
     let (mut subscription, mut told) = four();
     (0..4).for_each(|link| subscription.handle_full(at(10), LinkId(link)));
