@@ -350,7 +350,7 @@ impl<'a> Stage<'a> {
                 frames_shown: at.played.frames_shown,
                 parents: at.parents,
                 downlink_kbit,
-                loss_percent: 100.0 * at.missing as f64 / (at.chunks + at.missing).max(1) as f64,
+                missed_percent: 100.0 * at.missing as f64 / (at.chunks + at.missing).max(1) as f64,
                 repaired: at.repaired,
                 state: match (removed, at.played.frames_shown) {
                     (true, _) => WatcherState::Removed,

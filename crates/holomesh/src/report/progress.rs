@@ -49,8 +49,9 @@ pub struct WatcherSnapshot {
     pub parents: u32,
     /// Bit rate received, in kbit/s.
     pub downlink_kbit: f64,
-    /// Share of the chunks sent to it that did not arrive, in per cent.
-    pub loss_percent: f64,
+    /// Share of the chunks that did not come when it was their turn, in per cent: lost, late, or repair that was held back on the way because little
+    /// is lost there.
+    pub missed_percent: f64,
     /// Source symbols rebuilt so far.
     pub repaired: u64,
     /// What it is doing.
@@ -196,18 +197,18 @@ fn heading(now: &Snapshot) -> String {
 fn rows(now: &Snapshot) -> Vec<String> {
     let mut rows = Vec::new();
     if !now.watchers.is_empty() {
-        rows.push("  watcher       state     shown  parents  down kbit/s   loss  rebuilt".to_owned());
+        rows.push("  watcher       state     shown  parents  down kbit/s  missed  rebuilt".to_owned());
     }
     let listed = if now.watchers.len() > MAX_ROWS { MAX_ROWS - 1 } else { now.watchers.len() };
     rows.extend(now.watchers[..listed].iter().map(|w| {
         format!(
-            "  {:<12}  {:<7}  {:>6}  {:>7}  {:>11}  {:>5}  {:>7}",
+            "  {:<12}  {:<7}  {:>6}  {:>7}  {:>11}  {:>6}  {:>7}",
             shorten(&plain(w.id.as_str()), 12),
             w.state,
             count(w.frames_shown),
             w.parents,
             figure(Some(w.downlink_kbit), 0),
-            format!("{} %", figure(Some(w.loss_percent), 1)),
+            format!("{} %", figure(Some(w.missed_percent), 1)),
             count(w.repaired)
         )
     }));
@@ -252,11 +253,11 @@ impl Plain {
         if let Some(shown) = range(playing.iter().map(|w| w.frames_shown)) {
             let parents = range(playing.iter().map(|w| w.parents.into())).unwrap_or_default();
             let rebuilt = playing.iter().fold(0u64, |sum, w| sum.saturating_add(w.repaired));
-            let loss = playing.iter().map(|w| w.loss_percent).fold(0.0, f64::max);
+            let missed = playing.iter().map(|w| w.missed_percent).fold(0.0, f64::max);
             line += &format!(
-                "   {} playing: {shown} shown, {parents} parents, loss up to {} %, {} rebuilt",
+                "   {} playing: {shown} shown, {parents} parents, missed up to {} % at first, {} rebuilt",
                 playing.len(),
-                figure(Some(loss), 1),
+                figure(Some(missed), 1),
                 count(rebuilt)
             );
         }
@@ -345,7 +346,7 @@ mod tests {
             frames_shown: elapsed_ms / 40 + n as u64,
             parents: 4,
             downlink_kbit: 612.4,
-            loss_percent: 2.1,
+            missed_percent: 2.1,
             repaired: 17,
             state: WatcherState::Playing,
         };
@@ -428,7 +429,7 @@ mod tests {
     #[test]
     fn odd_figures_and_names_are_harmless() {
         let mut odd = snapshot(u64::MAX, 1);
-        (odd.encoder_kbit, odd.watchers[0].loss_percent) = (f64::NAN, f64::INFINITY);
+        (odd.encoder_kbit, odd.watchers[0].missed_percent) = (f64::NAN, f64::INFINITY);
         odd.watchers[0].id = NodeName::new("\u{1b}[2J");
         odd.last_event = Some("\u{1b}[31mred\n".to_owned());
         let out = Recorder::default();
