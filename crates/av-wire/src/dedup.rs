@@ -1,6 +1,6 @@
 //! One chunk from several parents: the first one counts.
 
-use crate::{ChunkHeader, Error, Fresh, FreshChunk, KeptChunk, ReplayWindow, SealedChunk};
+use crate::{ChunkHeader, Error, Fresh, FreshChunk, KeptChunk, SealedChunk, Taken};
 use core_types::{Epoch, StreamId};
 use std::collections::BTreeMap;
 
@@ -46,7 +46,7 @@ pub struct Dedup {
 struct Seen {
     used: u64,
     /// Newest epoch first.
-    epochs: Vec<(Epoch, ReplayWindow)>,
+    epochs: Vec<(Epoch, Taken)>,
 }
 
 /// A chunk that is shown for the first time. What costs something, or changes anything beyond the link, asks for this.
@@ -104,6 +104,8 @@ impl<B: AsRef<[u8]>> FirstChunk<B> {
 impl Dedup {
     /// Epochs of a stream that are told apart: the newest ones shown. Chunks of older ones count as seen.
     pub const EPOCHS: usize = 3;
+    /// Words of 64 chunk numbers that are remembered of an epoch.
+    pub const WORDS: usize = 1_024;
 
     /// Remembers `streams` streams at most, and at least one; the one that was silent for longest is forgotten first.
     pub const fn new(streams: usize) -> Self {
@@ -137,7 +139,7 @@ impl Dedup {
         }
         let seen = self.streams.entry(stream).or_default();
         seen.used = self.shown;
-        if seen.window(epoch).is_some_and(|window| window.take(seq)) {
+        if seen.of(epoch).is_some_and(|taken| taken.take(seq)) {
             Ok(())
         } else {
             Err(Error::Replayed { stream, epoch, seq })
@@ -151,15 +153,15 @@ impl Dedup {
 }
 
 impl Seen {
-    fn window(&mut self, epoch: Epoch) -> Option<&mut ReplayWindow> {
+    fn of(&mut self, epoch: Epoch) -> Option<&mut Taken> {
         let at = self.epochs.partition_point(|(e, _)| *e > epoch);
         if self.epochs.get(at).is_none_or(|(e, _)| *e != epoch) {
             if at >= Dedup::EPOCHS {
                 return None;
             }
-            self.epochs.insert(at, (epoch, ReplayWindow::new()));
+            self.epochs.insert(at, (epoch, Taken::new(Dedup::WORDS)));
             self.epochs.truncate(Dedup::EPOCHS);
         }
-        self.epochs.get_mut(at).map(|(_, window)| window)
+        self.epochs.get_mut(at).map(|(_, taken)| taken)
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! What is here: the chunk header ([`ChunkHeader`]), the sealed content ([`Inner`], [`Object`]), the seal itself
 //! ([`Sealer`], [`Opener`]) over AES-256-GCM in two implementations ([`AwsLc`], [`Portable`]), per-sender keys from an
-//! epoch secret ([`StreamKeys`]), the keys of the current and the last two epochs of a stream ([`Keyring`]), the replay
-//! window ([`ReplayWindow`]), numbers that survive a restart ([`HighWater`]) and the signed [`StreamAnnounce`]; for links the
+//! epoch secret ([`StreamKeys`]), the keys of the current and the last two epochs of a stream ([`Keyring`]), what takes each
+//! number once ([`Taken`]; of one sender, [`ReplayWindow`]), numbers that survive a restart ([`HighWater`]) and the signed [`StreamAnnounce`]; for links the
 //! hop header and its suites ([`HopSender`], [`HopReceiver`]), what tells repeats of several parents ([`Dedup`]) and who gets a
 //! chunk ([`plan_layered`]); proofs of authorship ([`proof`]); and permits ([`permit`]). The bytes are specified in
 //! `docs/spec/20-chunk.md`, `25-proofs.md`, `30-links.md` and `56-permits.md`.
@@ -45,6 +45,7 @@ pub mod proof;
 mod replay;
 mod reserve;
 mod seal;
+mod taken;
 mod varint;
 
 pub use aead::{Aead, AwsLc, Portable, TAG_LEN};
@@ -64,3 +65,4 @@ pub use plan::{Receiver, plan_layered};
 pub use replay::ReplayWindow;
 pub use reserve::{Granted, HighWater, Reservation};
 pub use seal::{MAX_CHUNK_SEQ, Opened, Opener, Sealer, StreamKeys, StreamSecret};
+pub use taken::Taken;
