@@ -5,6 +5,7 @@ use core::num::NonZeroU32;
 use av1_backends::{Decoder, Layout, ObuLayer, Picture, Plane, Settings};
 use core_types::{FrameSize, MediaTime};
 
+use crate::frame::eight_bits;
 use crate::sequence::SequenceHeader;
 use crate::unit::TemporalUnit;
 use crate::{DecodedFrame, Error, Frame, VideoDecoder};
@@ -132,7 +133,7 @@ fn copy(picture: &Picture<'_>) -> Result<Frame, Error> {
             data.extend_from_slice(row);
         }
         for row in picture.deep_rows(plane) {
-            data.extend(row.iter().map(|sample| (sample.saturating_add(2) / 4).min(255) as u8));
+            data.extend(row.iter().copied().map(eight_bits));
         }
     }
     Frame::from_i420(size, data)

@@ -7,10 +7,12 @@ use core_types::FrameSize;
 #[non_exhaustive]
 pub enum Error {
     /// Bytes that are not one picture of the size they were said to have.
-    #[error("{actual} bytes are not a {size} picture: 8-bit 4:2:0 needs {expected}", expected = size.bytes_420())]
+    #[error("{actual} bytes are not a {size} picture, which has {expected} in 4:2:0")]
     FrameLength {
         /// The size that was asked for.
         size: FrameSize,
+        /// How many bytes such a picture has.
+        expected: usize,
         /// How many bytes there were.
         actual: usize,
     },

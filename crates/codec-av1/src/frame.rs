@@ -31,9 +31,23 @@ impl Frame {
     /// # Errors
     /// [`Error::FrameLength`] when there are not exactly [`FrameSize::bytes_420`] of them.
     pub fn from_i420(size: FrameSize, data: Vec<u8>) -> Result<Self, Error> {
-        if data.len() != size.bytes_420() {
-            return Err(Error::FrameLength { size, actual: data.len() });
+        let expected = size.bytes_420();
+        if data.len() != expected {
+            return Err(Error::FrameLength { size, expected, actual: data.len() });
         }
+        Ok(Self { size, data })
+    }
+
+    /// Takes the bytes of one picture of 10-bit samples, each in two bytes, the lower one first (I010), and rounds it to 8 bits.
+    ///
+    /// # Errors
+    /// [`Error::FrameLength`] when there are not exactly twice [`FrameSize::bytes_420`] of them.
+    pub fn from_i010(size: FrameSize, data: &[u8]) -> Result<Self, Error> {
+        let expected = 2 * size.bytes_420();
+        if data.len() != expected {
+            return Err(Error::FrameLength { size, expected, actual: data.len() });
+        }
+        let data = data.as_chunks().0.iter().map(|sample| eight_bits(u16::from_le_bytes(*sample))).collect();
         Ok(Self { size, data })
     }
 
@@ -167,6 +181,11 @@ fn enlarge_plane(plane: &[u8], from: (usize, usize), to: (usize, usize), out: &m
             ((a * (256 - across) + b * across + 32_768) >> 16) as u8
         }));
     }
+}
+
+/// The nearest of 256 values for one of 1,024.
+pub(crate) fn eight_bits(sample: u16) -> u8 {
+    (sample.saturating_add(2) / 4).min(255) as u8
 }
 
 #[cfg(test)]

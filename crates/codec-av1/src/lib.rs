@@ -11,8 +11,8 @@
 //!   in, the best picture that they make out; [`join_layers`] and [`split_layers`];
 //! - for containers: [`configuration_record`] (the `av1C` bytes), [`strip_temporal_delimiters`], [`is_key_frame`].
 //!
-//! Several descriptions are in `codec-mdc`. Not here yet: other samples than 8-bit 4:2:0 into an encoder. Decoders take 10 bits and round
-//! them.
+//! Several descriptions are in `codec-mdc`. Not here: pictures kept in more than 8 bits. Decoders and [`Frame::from_i010`] take 10 bits
+//! and round them.
 //!
 //! Presentation times ([`MediaTime`](core_types::MediaTime)) are carried, never interpreted: what goes in with a frame comes
 //! out with its packet, and what goes in with a packet comes out with its frame, however late. An encoder may hold frames

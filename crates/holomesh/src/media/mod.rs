@@ -2,7 +2,7 @@
 //!
 //! | direction | type | formats |
 //! |---|---|---|
-//! | in | [`VideoSource`] | Y4M (file or pipe, 8-bit 4:2:0), AV1 in IVF |
+//! | in | [`VideoSource`] | Y4M (file or pipe, 4:2:0 of 8 or 10 bits), AV1 in IVF |
 //! | in | [`AudioSource`] | WAV: 16, 24 and 32-bit integers or 32-bit floats, one or two channels, 8 to 192 kHz |
 //! | out | [`MatroskaWriter`] | Matroska and WebM with AV1 and Opus |
 //! | out | [`Y4mWriter`] | Y4M, for a pipe into a player |

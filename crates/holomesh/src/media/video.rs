@@ -14,7 +14,7 @@ pub(super) const STDIN_NAME: &str = "standard input";
 
 /// Pictures from a Y4M or IVF file, or from Y4M or IVF on standard input, in the order they are shown.
 ///
-/// The kind is found by the first bytes, not by the name. Pictures are 8-bit 4:2:0; all have one size. The rate is
+/// The kind is found by the first bytes, not by the name. Pictures are 4:2:0 of 8 or 10 bits, rounded to 8; all have one size. The rate is
 /// constant: in an IVF file with uneven time stamps it is the mean over the first frames.
 pub struct VideoSource {
     file: String,
@@ -130,11 +130,7 @@ impl VideoSource {
     fn read_frame(&mut self) -> Result<Option<Frame>, MediaError> {
         let (file, at) = (self.file.as_str(), self.shown);
         let frame = match &mut self.kind {
-            Kind::Y4m(reader) => {
-                let Some(picture) = reader.next_picture(file)? else { return Ok(None) };
-                let decode = |reason| MediaError::Decode { file: file.into(), frame: at, reason };
-                Some(Frame::from_i420(self.size, picture).map_err(decode)?)
-            }
+            Kind::Y4m(reader) => reader.next_picture(file)?,
             Kind::Ivf(video) => video.next_frame(file, self.rate)?,
         };
         match frame {

@@ -16,39 +16,68 @@ const MAX_LINE: u64 = 1_024;
 /// Reads the pictures of a Y4M stream.
 pub(super) struct Y4mReader {
     input: Input,
+    header: Header,
+    frames: u64,
+}
+
+struct Header {
     size: FrameSize,
     rate: FrameRate,
-    frames: u64,
+    depth: Depth,
+}
+
+/// How a sample is stored.
+#[derive(Clone, Copy)]
+enum Depth {
+    /// A byte.
+    Eight,
+    /// Two bytes, the lower one first, 0 to 1,023.
+    Ten,
+}
+
+impl Depth {
+    fn bytes(self) -> usize {
+        match self {
+            Self::Eight => 1,
+            Self::Ten => 2,
+        }
+    }
 }
 
 impl Y4mReader {
     /// Reads and checks the header.
     pub(super) fn new(file: &str, mut input: Input) -> Result<Self, MediaError> {
         let line = read_line(file, "its header", &mut input)?.unwrap_or_default();
-        let (size, rate) = parse_header(file, &line)?;
-        Ok(Self { input, size, rate, frames: 0 })
+        Ok(Self { input, header: parse_header(file, &line)?, frames: 0 })
     }
 
     pub(super) fn size(&self) -> FrameSize {
-        self.size
+        self.header.size
     }
 
     pub(super) fn rate(&self) -> FrameRate {
-        self.rate
+        self.header.rate
     }
 
-    /// The next picture, planes one after another; `None` when the stream ends after a whole picture.
-    pub(super) fn next_picture(&mut self, file: &str) -> Result<Option<Vec<u8>>, MediaError> {
+    /// The next picture, rounded to 8 bits; `None` when the stream ends after a whole picture.
+    pub(super) fn next_picture(&mut self, file: &str) -> Result<Option<Frame>, MediaError> {
         let at = || format!("frame {}", self.frames);
         let Some(line) = read_line(file, &at(), &mut self.input)? else { return Ok(None) };
         // Frame parameters may follow; none of them changes the layout of the planes.
         if !(line == b"FRAME" || line.starts_with(b"FRAME ")) {
             return Err(MediaError::malformed(file, at(), "expected the line FRAME"));
         }
-        let mut picture = vec![0; self.size.bytes_420()];
+        let size = self.header.size;
+        let mut picture = vec![0; size.bytes_420() * self.header.depth.bytes()];
         self.input.read_exact(&mut picture).map_err(|reason| MediaError::read(file, at(), reason))?;
+        let frame = match self.header.depth {
+            Depth::Eight => Frame::from_i420(size, picture),
+            Depth::Ten => Frame::from_i010(size, &picture),
+        };
+        let frame = frame
+            .map_err(|reason| MediaError::Decode { file: file.into(), frame: self.frames, reason })?;
         self.frames += 1;
-        Ok(Some(picture))
+        Ok(Some(frame))
     }
 }
 
@@ -66,14 +95,14 @@ fn read_line(file: &str, at: &str, input: &mut Input) -> Result<Option<Vec<u8>>,
     }
 }
 
-fn parse_header(file: &str, line: &[u8]) -> Result<(FrameSize, FrameRate), MediaError> {
+fn parse_header(file: &str, line: &[u8]) -> Result<Header, MediaError> {
     let bad = |what: String| MediaError::malformed(file, "its header", what);
     let line = String::from_utf8_lossy(line);
     let mut fields = line.split(' ').filter(|field| !field.is_empty());
     if fields.next().map(str::as_bytes) != Some(MAGIC) {
         return Err(bad("it does not start with YUV4MPEG2".into()));
     }
-    let (mut width, mut height, mut rate) = (None, None, (25, 1));
+    let (mut width, mut height, mut rate, mut depth) = (None, None, (25, 1), Depth::Eight);
     for field in fields {
         let (tag, value) = field.split_at(field.chars().next().map_or(0, char::len_utf8));
         let number = |text: &str| text.parse::<u32>().map_err(|_| bad(format!("{field:?} holds no number")));
@@ -85,9 +114,15 @@ fn parse_header(file: &str, line: &[u8]) -> Result<(FrameSize, FrameRate), Media
                     value.split_once(':').ok_or_else(|| bad(format!("{field:?} is no ratio")))?;
                 rate = (number(num)?, number(den)?);
             }
-            "C" if !matches!(value, "420" | "420jpeg" | "420mpeg2" | "420paldv") => {
-                let what = format!("colour space {value:?}, and only 8-bit 4:2:0 is read");
-                return Err(MediaError::convert_video(file, what, "-pix_fmt yuv420p"));
+            "C" => {
+                depth = match value {
+                    "420" | "420jpeg" | "420mpeg2" | "420paldv" => Depth::Eight,
+                    "420p10" => Depth::Ten,
+                    _ => {
+                        let what = format!("colour space {value:?}, and only 8- and 10-bit 4:2:0 is read");
+                        return Err(MediaError::convert_video(file, what, "-pix_fmt yuv420p"));
+                    }
+                }
             }
             "I" if !matches!(value, "p" | "?") => {
                 return Err(MediaError::convert_video(
@@ -95,6 +130,11 @@ fn parse_header(file: &str, line: &[u8]) -> Result<(FrameSize, FrameRate), Media
                     "interlaced video",
                     "-vf yadif -pix_fmt yuv420p",
                 ));
+            }
+            // What is sent says nothing of its range, so everybody takes black for 16 and white for 235.
+            "X" if value == "COLORRANGE=FULL" => {
+                let options = "-vf scale=out_range=tv -pix_fmt yuv420p";
+                return Err(MediaError::convert_video(file, "full-range video", options));
             }
             _ => {}
         }
@@ -104,7 +144,7 @@ fn parse_header(file: &str, line: &[u8]) -> Result<(FrameSize, FrameRate), Media
     };
     let size = FrameSize::new(width, height).map_err(|reason| MediaError::video_shape(file, reason))?;
     let rate = FrameRate::new(rate.0, rate.1).map_err(|reason| MediaError::video_shape(file, reason))?;
-    Ok((size, rate))
+    Ok(Header { size, rate, depth })
 }
 
 /// Writes pictures as Y4M, for example to standard output for a pipe into `ffplay -`.

@@ -189,8 +189,13 @@ fn a_refusal_names_the_file_the_cause_and_the_way_out() {
             "colour space \"444\"",
             "ffmpeg -i clip -pix_fmt yuv420p",
         ),
-        (b"YUV4MPEG2 W640 H360 F25:1 C420p10\n".to_vec(), "\"420p10\"", "ffmpeg -i clip -pix_fmt yuv420p"),
+        (b"YUV4MPEG2 W640 H360 F25:1 C420p12\n".to_vec(), "\"420p12\"", "ffmpeg -i clip -pix_fmt yuv420p"),
         (b"YUV4MPEG2 W640 H360 F25:1 It\n".to_vec(), "interlaced", "-vf yadif"),
+        (
+            b"YUV4MPEG2 W640 H360 F25:1 C420jpeg XCOLORRANGE=FULL\n".to_vec(),
+            "full-range",
+            "-vf scale=out_range=tv -pix_fmt yuv420p",
+        ),
         (b"YUV4MPEG2 W641 H360 F25:1\n".to_vec(), "641x360", "-vf scale="),
         (b"YUV4MPEG2 W0 H0 F25:1\n".to_vec(), "0x0", "-vf scale="),
         (b"YUV4MPEG2 W4098 H360 F25:1\n".to_vec(), "4098x360", "-vf scale="),
@@ -222,6 +227,22 @@ fn a_refusal_names_the_file_the_cause_and_the_way_out() {
         assert!(text.starts_with("clip: ") && text.contains(cause) && text.contains(way_out), "{text}");
         assert_eq!(text.lines().count(), 1);
     }
+}
+
+#[test]
+fn samples_of_ten_bits_are_rounded_to_eight() {
+    let samples: Vec<u16> = (0..384).map(|n| [0, 1, 2, 5, 6, 512, 1_021, 1_022, 1_023, 65_535][n % 10]).collect();
+    let eight = [0, 0, 1, 1, 2, 128, 255, 255, 255, 255];
+    let mut file = b"YUV4MPEG2 W16 H16 F25:1 C420p10 XYSCSS=420P10\n".to_vec();
+    for _ in 0..2 {
+        file.extend(b"FRAME\n");
+        file.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
+    }
+    let cut = file.len() - 1;
+    let mut source = open(&file[..cut]).unwrap();
+    let frame = source.next_frame().unwrap().unwrap();
+    assert!(frame.as_i420().iter().enumerate().all(|(n, sample)| *sample == eight[n % 10]));
+    assert!(matches!(source.next_frame(), Err(MediaError::Truncated { .. })));
 }
 
 #[test]
