@@ -1,18 +1,17 @@
 //! Pictures in several descriptions: each is shown when it is due, from what has come of it by then.
 
+use super::astray::{Numbers, Place};
 use super::receive::Received;
 use super::sink::{MadeFrom, Sink};
-use super::video::{Asking, MAX_WAITING, Picture, Ready, START_PATIENCE, Schedule, VideoStats};
+use super::video::{
+    AHEAD, Asking, MAX_WAITING_BYTES, PATIENCE, Picture, Ready, START_PATIENCE, Schedule, VideoStats,
+    most_waiting,
+};
 use crate::Error;
 use codec_mdc::{Description, Descriptions, FrameNumber, MdcReceiver, coded_picture};
 use core_types::{FrameRate, FrameSize, MediaTime, ObjectSeq};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-
-/// Bytes that may wait for their time.
-const MAX_WAITING_BYTES: usize = 32 << 20;
-/// Pictures that are made before they are due at most; what they are made from is smaller.
-const AHEAD: usize = 16;
 
 /// What has come of one picture.
 struct Slot {
@@ -32,6 +31,9 @@ pub(super) struct DescribedPlayer {
     schedule: Schedule,
     waiting: BTreeMap<FrameNumber, Slot>,
     waiting_bytes: usize,
+    /// How many may wait.
+    most_waiting: usize,
+    numbers: Numbers,
     /// The last frame that was made a picture of, or could not be.
     made: Option<FrameNumber>,
     /// It was made from all descriptions. Otherwise one waits for something that is late, and time helps.
@@ -60,6 +62,8 @@ impl DescribedPlayer {
             schedule: Schedule::new(delay),
             waiting: BTreeMap::new(),
             waiting_bytes: 0,
+            most_waiting: most_waiting(delay, interval),
+            numbers: Numbers::new(interval),
             made: None,
             made_whole: false,
             make_time: Duration::ZERO,
@@ -88,9 +92,15 @@ impl DescribedPlayer {
             return;
         }
         let frame = FrameNumber(object.seq.0);
-        if self.made.is_some_and(|made| frame <= made) {
+        match self.numbers.place(self.made.map(|made| made.0.saturating_add(1)), frame.0) {
+            Place::Near => {}
             // Too late to be shown, but others may refer to it.
-            return self.take(description, frame, &object.payload);
+            Place::Past => return self.take(description, frame, &object.payload),
+            Place::Astray => {
+                tracing::debug!(%frame, "a frame far from where frames are");
+                return;
+            }
+            Place::Elsewhere => self.restart(),
         }
         if self.schedule.handle_object(object.assembled_at, object.pts) {
             self.first_at.get_or_insert(object.assembled_at);
@@ -100,11 +110,23 @@ impl DescribedPlayer {
             assembled_at: object.assembled_at,
             payloads: Vec::new(),
         });
+        if self.schedule.is_ahead_of_time(slot.assembled_at, slot.pts) {
+            // All objects of a frame have the same time, so one of two is made up.
+            slot.pts = object.pts;
+        }
         if slot.payloads.iter().all(|(known, _)| *known != description) {
             slot.assembled_at = slot.assembled_at.max(object.assembled_at);
             self.waiting_bytes += object.payload.len();
             slot.payloads.push((description, object.payload));
         }
+    }
+
+    /// Goes on with the next key frames, and with nothing that came before them.
+    pub(super) fn restart(&mut self) {
+        self.stats.lost += self.waiting.len() as u64;
+        self.waiting.clear();
+        (self.waiting_bytes, self.made, self.made_whole, self.stored) = (0, None, false, None);
+        self.receiver = MdcReceiver::new(self.of, self.size);
     }
 
     fn take(&mut self, description: Description, frame: FrameNumber, payload: &[u8]) {
@@ -126,19 +148,38 @@ impl DescribedPlayer {
             if early && !self.is_full() {
                 break;
             }
-            if let Some((frame, slot)) = self.waiting.pop_first() {
-                self.make(frame, slot, sinks)?;
+            let is_ahead = self.schedule.is_ahead_of_time(slot.assembled_at, slot.pts);
+            match self.waiting.pop_first() {
+                Some((_, slot)) if is_ahead => self.leave_out(&slot),
+                Some((frame, slot)) => self.make(frame, slot, sinks)?,
+                None => break,
             }
         }
         Ok(self.wanted(now))
     }
 
     fn is_full(&self) -> bool {
-        self.waiting.len() >= MAX_WAITING || self.waiting_bytes > MAX_WAITING_BYTES
+        self.waiting.len() >= self.most_waiting || self.waiting_bytes > MAX_WAITING_BYTES
+    }
+
+    /// Before the first picture anything may have come.
+    fn forget_astray(&mut self, first: FrameNumber) {
+        let astray = self.waiting.split_off(&FrameNumber(self.numbers.last_from(first.0).saturating_add(1)));
+        astray.values().for_each(|slot| self.leave_out(slot));
+    }
+
+    fn leave_out(&mut self, slot: &Slot) {
+        tracing::debug!("a frame from ahead of its time");
+        self.waiting_bytes -= slot.payloads.iter().map(|(_, payload)| payload.len()).sum::<usize>();
+        self.stats.lost += 1;
     }
 
     /// Until when more of a picture, or of those before it, is waited for: as long as there is time to show it.
     fn waits_until(&self, frame: FrameNumber, slot: &Slot) -> Option<Instant> {
+        if self.schedule.is_ahead_of_time(slot.assembled_at, slot.pts) {
+            // Those after it may show that it is right.
+            return slot.assembled_at.checked_add(PATIENCE.max(self.interval * 4));
+        }
         let is_next = self.made.is_some_and(|made| made.0 + 1 == frame.0);
         if is_next && self.made_whole && slot.payloads.len() == self.announced.len() {
             return None;
@@ -149,8 +190,10 @@ impl DescribedPlayer {
     }
 
     fn make(&mut self, frame: FrameNumber, slot: Slot, sinks: &mut [Box<dyn Sink>]) -> Result<(), Error> {
-        let before = self.made.replace(frame);
-        self.stats.lost += before.map_or(0, |made| frame.0 - made.0 - 1);
+        match self.made.replace(frame) {
+            Some(made) => self.stats.lost += frame.0 - made.0 - 1,
+            None => self.forget_astray(frame),
+        }
         for (description, payload) in &slot.payloads {
             self.waiting_bytes -= payload.len();
             if self.announced.first() == Some(description) {

@@ -1,5 +1,6 @@
 //! A watcher: joins a session, takes its streams from several parents, opens, reassembles, decodes and plays them out.
 
+mod astray;
 mod config;
 mod described;
 mod dues;

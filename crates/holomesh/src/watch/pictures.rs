@@ -46,6 +46,14 @@ impl Pictures {
         }
     }
 
+    /// Some of what came was left out: goes on with the next key frame, and with nothing that came before.
+    pub(super) fn restart(&mut self) {
+        match self {
+            Self::Plain(player) => player.restart(),
+            Self::Described(player, _) => player.restart(),
+        }
+    }
+
     /// Decodes what can be decoded, and says of each key frame that is needed of which description it is to be.
     pub(super) fn decode(
         &mut self,

@@ -4,8 +4,8 @@ use super::receive::Received;
 use super::sink::{ShownSound, Sink};
 use crate::{Clock, Error};
 use codec_opus::{
-    Activity, Channels, ClockOffset, SampleTime, SoundConfig, SoundPacket, SoundPlayout, SoundSource,
-    SoundStats, Speech,
+    Activity, Arrival, Channels, ClockOffset, SampleTime, SoundConfig, SoundPacket, SoundPlayout,
+    SoundSource, SoundStats, Speech,
 };
 use core_types::MediaTime;
 use std::time::{Duration, Instant};
@@ -69,18 +69,27 @@ impl SoundPlayer {
             self.ended = true;
             return Ok(());
         }
-        for sink in sinks {
-            sink.audio_packet(object.pts, &object.payload)?;
-        }
         self.next_pull.get_or_insert(object.assembled_at);
         let packet = SoundPacket {
             seq: object.seq,
             at: SampleTime::from_media(object.pts),
             was_repaired: object.was_repaired,
-            data: object.payload,
+            data: object.payload.clone(),
         };
-        if let Err(error) = self.playout.push(clock.at(object.assembled_at), packet) {
-            tracing::debug!(%error, "a packet of sound was left out");
+        match self.playout.push(clock.at(object.assembled_at), packet) {
+            // A file has it too if it is too late to be heard.
+            Ok(Arrival::Queued | Arrival::Late) => {}
+            Ok(left_out) => {
+                tracing::debug!(?left_out, "a packet of sound was left out");
+                return Ok(());
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a packet of sound was left out");
+                return Ok(());
+            }
+        }
+        for sink in sinks {
+            sink.audio_packet(object.pts, &object.payload)?;
         }
         Ok(())
     }

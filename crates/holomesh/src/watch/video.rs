@@ -1,5 +1,6 @@
 //! The video side of playing out: order, gaps, layers, key frames, decoding, and when each picture is due.
 
+use super::astray::Place;
 use super::receive::Received;
 use super::sink::{MadeFrom, Sink};
 use crate::Error;
@@ -18,14 +19,21 @@ mod waiting;
 
 /// A picture that others need is given up when the one after it has been there and due for this long. Waiting makes the picture stutter
 /// once; giving up freezes it until the next key frame. Repair has asked every parent by then.
-const PATIENCE: Duration = Duration::from_millis(250);
+pub(super) const PATIENCE: Duration = Duration::from_millis(250);
 /// A picture that is later than this is not shown any more when there is one after it: on a path that became slower all are
 /// late, and late ones are better than none.
 pub(super) const TOO_LATE: Duration = Duration::from_millis(500);
 /// Without a key frame to start with for this long, one is asked for.
 pub(super) const START_PATIENCE: Duration = Duration::from_secs(1);
-/// Pictures that may wait for a missing one.
-pub(super) const MAX_WAITING: usize = 256;
+/// What may wait for a missing picture, or a newcomer's first key frame, beyond pictures that are not due yet: that long, or so many
+/// pictures if those are more.
+const MAX_WAIT: Duration = Duration::from_secs(10);
+const MAX_WAITING: u128 = 256;
+/// Pictures that may wait at all, and their bytes.
+const MOST_WAITING: u128 = 2_048;
+pub(super) const MAX_WAITING_BYTES: usize = 32 << 20;
+/// Pictures that are decoded before they are due at most: coded they are smaller.
+pub(super) const AHEAD: usize = 16;
 
 /// What was played of the pictures.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -36,6 +44,12 @@ pub(super) struct VideoStats {
     pub(super) late: u64,
     pub(super) lost: u64,
     pub(super) undecodable: u64,
+}
+
+/// How many pictures may wait where one is shown so long after it was captured.
+pub(super) fn most_waiting(delay: Duration, interval: Duration) -> usize {
+    let pictures_in = |time: Duration| time.as_micros() / interval.as_micros().max(1);
+    (pictures_in(delay) + pictures_in(MAX_WAIT).max(MAX_WAITING)).min(MOST_WAITING) as usize
 }
 
 pub(super) struct VideoPlayer {
@@ -54,37 +68,56 @@ pub(super) struct VideoPlayer {
 
 impl VideoPlayer {
     pub(super) fn new(size: FrameSize, rate: FrameRate, delay: Duration) -> Self {
+        let interval = rate.frame_interval();
         Self {
             decoder: LayeredDecoder::new(size),
             size,
-            interval: rate.frame_interval(),
+            interval,
             schedule: Schedule::new(delay),
-            waiting: Waiting::default(),
+            waiting: Waiting::new(most_waiting(delay, interval), interval),
             asking: Asking::default(),
             first_at: None,
             decode_time: Duration::ZERO,
-            ready: Ready::new(size, rate.frame_interval()),
+            ready: Ready::new(size, interval),
             stats: VideoStats::default(),
         }
     }
 
     pub(super) fn push(&mut self, object: Received) {
-        if self.waiting.is_past(object.picture) {
-            return;
+        match self.waiting.place(object.picture) {
+            Place::Near => {}
+            Place::Past => return,
+            Place::Astray => {
+                tracing::debug!(picture = object.picture, "a picture far from where pictures are");
+                return;
+            }
+            Place::Elsewhere => self.restart(),
         }
         if self.schedule.handle_object(object.assembled_at, object.pts) {
             self.first_at.get_or_insert(object.assembled_at);
         }
-        self.stats.undecodable += self.waiting.push(object);
+        let pushed = self.waiting.push(object);
+        self.stats.undecodable += pushed.useless;
+        if pushed.starts_anew {
+            self.decoder.reset();
+        }
+    }
+
+    /// Goes on with the next key frame, and with nothing that came before it.
+    pub(super) fn restart(&mut self) {
+        self.stats.undecodable += self.waiting.restart();
+        self.decoder.reset();
     }
 
     /// Decodes what can be decoded. Returns true if a key frame is needed.
     pub(super) fn decode(&mut self, now: Instant, sinks: &mut [Box<dyn Sink>]) -> Result<bool, Error> {
         while let Some(next) = self.waiting.next() {
-            if !self.waiting.is_full() && self.patience(&next).is_some_and(|until| now < until) {
+            let early = self.ready.len() >= AHEAD || self.patience(&next).is_some_and(|until| now < until);
+            if early && !self.waiting.is_full() {
                 break;
             }
             match next {
+                _ if self.is_ahead_of_time() => self.leave_out(),
                 Next::Missing { .. } | Next::Unwanted => self.go_past_missing(),
                 Next::Whole | Next::Part { .. } => {
                     let Some(objects) = self.waiting.take() else { break };
@@ -92,7 +125,7 @@ impl VideoPlayer {
                 }
             }
         }
-        let needed = self.decoder.needs_key_frame()
+        let needed = (self.waiting.awaits_start() || self.decoder.needs_key_frame())
             && self.first_at.is_some()
             && (self.stats.shown > 0
                 || self.first_at.is_some_and(|at| now.saturating_duration_since(at) >= START_PATIENCE));
@@ -101,6 +134,10 @@ impl VideoPlayer {
 
     /// Until when more is waited for; nothing if there is nothing to wait for.
     fn patience(&self, next: &Next) -> Option<Instant> {
+        if let Some((_, came_at)) = self.waiting.times().filter(|_| self.is_ahead_of_time()) {
+            // Those after it may show that it is right.
+            return came_at.checked_add(PATIENCE.max(self.interval * 4));
+        }
         match next {
             Next::Whole | Next::Unwanted => None,
             // In time to be shown, with what is there by then.
@@ -111,6 +148,19 @@ impl VideoPlayer {
             Next::Missing { pts, needed: true, came_at } => {
                 self.schedule.due(*pts)?.max(*came_at).checked_add(PATIENCE)
             }
+        }
+    }
+
+    /// Whether the first picture that waits has a time that it can't have.
+    fn is_ahead_of_time(&self) -> bool {
+        self.waiting.times().is_some_and(|(pts, came_at)| self.schedule.is_ahead_of_time(came_at, pts))
+    }
+
+    fn leave_out(&mut self) {
+        tracing::debug!("a picture from ahead of its time");
+        self.stats.lost += 1;
+        if let Some(temporal) = self.waiting.leave_out() {
+            self.decoder.missed(Layer { temporal, ..Layer::BASE });
         }
     }
 
@@ -152,6 +202,10 @@ impl VideoPlayer {
             Ok(Some(decoded)) => {
                 let decode_time = started.elapsed();
                 self.decode_time = decode_time.max(self.decode_time - self.decode_time / 16);
+                if self.ready.len() >= 2 * AHEAD {
+                    self.ready.drop_first();
+                    self.stats.lost += 1;
+                }
                 let assembled_at = objects.iter().map(|object| object.assembled_at).max();
                 self.ready.push(Picture {
                     seq: first.seq,
@@ -191,7 +245,9 @@ impl VideoPlayer {
     /// When there is something to do next.
     pub(super) fn next_due(&self) -> Option<Instant> {
         let show = self.ready.next_due(&self.schedule);
-        let give_up = self.waiting.next().and_then(|next| self.patience(&next));
+        // Where enough are ready, nothing is done before one of them is shown.
+        let next = self.waiting.next().filter(|_| self.ready.len() < AHEAD);
+        let give_up = next.and_then(|next| self.patience(&next));
         show.into_iter().chain(give_up).min()
     }
 
@@ -201,4 +257,4 @@ impl VideoPlayer {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -197,16 +197,17 @@ fn what_is_stored_without_decoding_is_one_description_with_nothing_that_refers_t
 fn what_waits_and_what_is_made_before_its_time_is_bounded() {
     let (mut encoder, mut player) = (encoder(Descriptions::Two), player(Descriptions::Two));
     let now = Instant::now();
-    for number in 0..3 * MAX_WAITING as u64 {
+    let most = player.most_waiting;
+    for number in 0..3 * most as u64 {
         // All of one time, which has not come.
         for payload in encoder.encode(&picture(number), MediaTime(0)).unwrap() {
             player.push(received(payload, now));
         }
         player.decode(now, &mut []).unwrap();
-        assert!(player.waiting.len() <= MAX_WAITING && player.ready.len() <= 2 * AHEAD);
+        assert!(player.waiting.len() <= most && player.ready.len() <= 2 * AHEAD);
     }
     let mut large = player;
-    for frame in 10_000..10_400 {
+    for frame in 800..1_200 {
         for description in Descriptions::Two.all() {
             let payload = codec_mdc::Payload {
                 description,
@@ -247,4 +248,72 @@ fn what_there_is_no_stream_of_is_neither_taken_nor_awaited() {
     assert_eq!(player.stats, VideoStats { shown: 10, reduced: 10, ..VideoStats::default() });
     let late = origin + Duration::from_secs(5);
     assert!(player.wanted(late).iter().all(|wanted| *wanted != first));
+}
+
+#[test]
+fn frames_that_somebody_makes_up_cost_no_picture() {
+    for of in [Descriptions::Two, Descriptions::Four] {
+        let (mut encoder, mut player) = (encoder(of), player(of));
+        let origin = Instant::now();
+        let hour = 3_600_000_000;
+        for ms in 0..PICTURES * INTERVAL + 1_500 {
+            let (now, number) = (origin + Duration::from_millis(ms), ms / INTERVAL);
+            if ms % INTERVAL == 0 && number < PICTURES {
+                for payload in encoder.encode(&picture(number), MediaTime(number * 40_000)).unwrap() {
+                    let honest = received(payload, now);
+                    let made_up = |number: u64, pts: u64| Received {
+                        seq: ObjectSeq(number),
+                        pts: MediaTime(pts),
+                        payload: honest.payload.clone(),
+                        told: None,
+                        ..honest
+                    };
+                    let is_first = honest.description.is_some_and(|description| description.index() == 0);
+                    if is_first {
+                        player.push(made_up((1 << 40) + number * 3_000, honest.pts.0));
+                        player.push(made_up(number + 250, hour));
+                    }
+                    if is_first && number == 20 {
+                        player.push(made_up(25, hour));
+                    }
+                    player.push(honest);
+                }
+            }
+            player.decode(now, &mut []).unwrap();
+            player.show(now, &mut []).unwrap();
+        }
+        assert!(player.is_idle() && player.waiting_bytes == 0);
+        // Lost is what was made up, in near numbers, and in far ones before the first picture was made.
+        assert_eq!(player.stats.shown, PICTURES, "{:?}", player.stats);
+        assert!((PICTURES..PICTURES + 5).contains(&player.stats.lost), "{:?}", player.stats);
+    }
+}
+
+#[test]
+fn who_was_led_astray_goes_on_with_the_next_key_frames() {
+    let of = Descriptions::Two;
+    let (mut encoder, mut player) = (encoder(of), player(of));
+    let origin = Instant::now();
+    let mut asked = 0;
+    for ms in 0..PICTURES * INTERVAL + 1_500 {
+        let (now, number) = (origin + Duration::from_millis(ms), ms / INTERVAL);
+        if ms % INTERVAL == 0 && number < PICTURES {
+            for payload in encoder.encode(&picture(number), MediaTime(number * 40_000)).unwrap() {
+                let honest = received(payload, now);
+                match number {
+                    0 => player.push(Received { seq: ObjectSeq(1 << 40), ..honest }),
+                    1..4 => {}
+                    _ => player.push(honest),
+                }
+            }
+        }
+        for description in player.decode(now, &mut []).unwrap() {
+            asked += 1;
+            encoder.request_key_frame(description);
+        }
+        player.show(now, &mut []).unwrap();
+    }
+    assert!(player.is_idle() && player.waiting_bytes == 0);
+    assert!(player.stats.shown >= PICTURES - 10 && player.stats.lost < 10, "{:?}", player.stats);
+    assert!(asked >= 2);
 }

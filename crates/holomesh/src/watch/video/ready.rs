@@ -47,6 +47,16 @@ impl Ready {
         self.pictures.is_empty()
     }
 
+    /// Gives up those that are due first and would be waited for far too long: their time can't be right, and others wait behind them.
+    fn drop_out_of_sight(&mut self, now: Instant, schedule: &Schedule) -> u64 {
+        let mut dropped = 0;
+        while self.pictures.front().is_some_and(|first| schedule.is_out_of_sight(now, first.pts)) {
+            self.pictures.pop_front();
+            dropped += 1;
+        }
+        dropped
+    }
+
     pub(in crate::watch) fn next_due(&self, schedule: &Schedule) -> Option<Instant> {
         self.pictures.front().and_then(|first| schedule.due(first.pts))
     }
@@ -59,6 +69,7 @@ impl Ready {
         stats: &mut VideoStats,
         sinks: &mut [Box<dyn Sink>],
     ) -> Result<(), Error> {
+        stats.lost += self.drop_out_of_sight(now, schedule);
         while let Some(due) = self.next_due(schedule).filter(|due| *due <= now) {
             let Some(picture) = self.pictures.pop_front() else { break };
             let behind = now.saturating_duration_since(due);

@@ -9,7 +9,7 @@ use core_types::{BitRate, MediaTime, ObjectSeq};
 const DELAY: Duration = Duration::from_millis(100);
 
 /// Twelve frames of 64×64 with key frames at 0 and 8.
-fn objects(origin: Instant) -> Vec<Received> {
+pub(in crate::watch) fn objects(origin: Instant) -> Vec<Received> {
     let size = FrameSize::new(64, 64).unwrap();
     let rate = FrameRate::new(25, 1).unwrap();
     let mut encoder = Rav1eEncoder::new(EncoderConfig {
@@ -171,4 +171,129 @@ fn frames_before_the_first_key_frame_are_left_out() {
     let (stats, asked) = play(objects, origin);
     assert_eq!((stats.shown, stats.undecodable), (4, 3));
     assert!(!asked, "a newcomer gets its key frame with the epoch that it came in with");
+}
+
+/// As `object`, but somebody made it up.
+fn made_up(object: &Received, change: impl FnOnce(&mut Received)) -> Received {
+    let mut made_up = Received { told: None, payload: object.payload.clone(), ..*object };
+    change(&mut made_up);
+    made_up
+}
+
+#[test]
+fn numbers_and_times_that_somebody_makes_up_cost_no_picture() {
+    let origin = Instant::now();
+    let honest = objects(origin);
+    let hour = 3_600_000_000;
+    type Change = fn(&mut Received);
+    let changes: [Change; 4] = [
+        |o| o.picture = 1 << 40,
+        |o| (o.picture, o.flags.key_frame) = (o.picture + 400, true),
+        |o| (o.picture, o.pts) = (1 << 40, MediaTime(1 << 50)),
+        |o| (o.picture, o.flags.key_frame) = (5_000, true),
+    ];
+    for (at, change) in changes.into_iter().enumerate() {
+        // After each picture another one, far away from those before it; the honest one after the third is lost for a while.
+        let mut all = objects(origin);
+        all[4].assembled_at += Duration::from_millis(60);
+        for (n, object) in honest.iter().enumerate().take(10) {
+            let mut other = made_up(object, change);
+            other.picture += n as u64 * 3_000;
+            all.push(other);
+        }
+        let (stats, asked) = play(all, origin);
+        assert_eq!((stats.shown, stats.lost, stats.undecodable), (12, 0, 0), "change {at}");
+        assert!(!asked);
+    }
+    // A number that is near with a time that is far: what it stands before goes on.
+    for far in [hour, 1 << 55] {
+        let mut all = objects(origin);
+        all.push(made_up(&honest[5], |o| (o.picture, o.pts) = (200, MediaTime(far))));
+        all.remove(6);
+        let (stats, _) = play(all, origin);
+        assert_eq!((stats.shown, stats.lost, stats.undecodable), (6 + 4, 2, 1), "{far}");
+    }
+}
+
+#[test]
+fn a_picture_from_ahead_of_its_time_is_lost_and_keeps_nothing_from_being_shown() {
+    let origin = Instant::now();
+    let mut objects = objects(origin);
+    // It came in place of the honest one.
+    objects[3].pts = MediaTime(3_600_000_000);
+    let (stats, asked) = play(objects, origin);
+    assert_eq!((stats.shown, stats.lost, stats.undecodable), (3 + 4, 1, 4), "{stats:?}");
+    assert!(!asked, "the next key frame was there before the other one was given up");
+}
+
+#[test]
+fn who_was_led_astray_comes_back_with_the_next_key_frame() {
+    let origin = Instant::now();
+    let honest = objects(origin);
+    for at in [0, 1 << 30] {
+        let mut player =
+            VideoPlayer::new(FrameSize::new(64, 64).unwrap(), FrameRate::new(25, 1).unwrap(), DELAY);
+        // Before the first picture a key frame of somebody else's, with another number and another time.
+        let elsewhere = MediaTime(at + 7_200_000_000);
+        player.push(made_up(&honest[0], |o| (o.picture, o.pts) = (1 << 40, elsewhere)));
+        let mut asked = 0;
+        for (ms, object) in (0..).step_by(40).zip(objects(origin)) {
+            player.push(object);
+            let now = origin + Duration::from_millis(ms);
+            asked += u32::from(player.decode(now, &mut []).unwrap());
+            player.show(now, &mut []).unwrap();
+        }
+        for ms in 480..900 {
+            let now = origin + Duration::from_millis(ms);
+            asked += u32::from(player.decode(now, &mut []).unwrap());
+            player.show(now, &mut []).unwrap();
+        }
+        // The one that was made up, and those from the second key frame on.
+        assert_eq!((player.stats.shown, player.is_idle()), (1 + 4, true), "{:?}", player.stats);
+        assert!(asked >= 1);
+    }
+}
+
+#[test]
+fn what_is_not_due_for_long_waits_coded() {
+    let origin = Instant::now();
+    let delay = Duration::from_secs(5);
+    let (size, rate) = (FrameSize::new(64, 64).unwrap(), FrameRate::new(60, 1).unwrap());
+    let mut player = VideoPlayer::new(size, rate, delay);
+    let key = objects(origin).remove(0);
+    let mut most = 0;
+    let at = |n: u64| Duration::from_micros(n * 16_667);
+    for n in 0..800u64 {
+        let now = origin + at(n);
+        if n < 450 {
+            player.push(made_up(&key, |o| {
+                (o.picture, o.seq, o.assembled_at) = (n, ObjectSeq(n), now);
+                o.pts = MediaTime::from_duration(at(n));
+            }));
+        }
+        player.decode(now, &mut []).unwrap();
+        player.show(now, &mut []).unwrap();
+        most = most.max(player.ready.len());
+        assert!(player.next_due().is_none_or(|due| due > now), "it is woken for what it can do");
+    }
+    assert_eq!((player.stats.shown, player.stats.lost), (450, 0), "{:?}", player.stats);
+    assert_eq!(most, AHEAD);
+}
+
+#[test]
+fn left_out_pictures_are_not_waited_for_and_a_key_frame_is_asked_for_at_once() {
+    let origin = Instant::now();
+    let mut objects = objects(origin).into_iter();
+    let mut player = VideoPlayer::new(FrameSize::new(64, 64).unwrap(), FrameRate::new(25, 1).unwrap(), DELAY);
+    let now = origin + Duration::from_millis(300);
+    objects.by_ref().take(3).for_each(|object| player.push(object));
+    assert!(!player.decode(now, &mut []).unwrap());
+    player.show(now, &mut []).unwrap();
+    player.restart();
+    objects.by_ref().skip(3).take(2).for_each(|object| player.push(object));
+    assert!(player.decode(now, &mut []).unwrap());
+    objects.for_each(|object| player.push(object));
+    player.decode(now + Duration::from_secs(1), &mut []).unwrap();
+    // Of those from before two wait to be shown.
+    assert_eq!((player.ready.len(), player.stats.lost), (2 + 4, 0), "{:?}", player.stats);
 }

@@ -1,10 +1,11 @@
 //! Objects until their picture is decoded: what is there of each, what is still awaited, and what is missing before it.
 
-use super::MAX_WAITING;
+use super::MAX_WAITING_BYTES;
+use crate::watch::astray::{Numbers, Place};
 use crate::watch::receive::{Before, Received};
 use core_types::MediaTime;
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Objects of a picture, at most (spec 64.2.5).
 const MAX_OBJECTS: usize = 4;
@@ -44,58 +45,118 @@ pub(super) struct Skipped {
 /// What is there of a picture, by the number of the object.
 type Objects = BTreeMap<u64, Received>;
 
+/// What came of keeping an object.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Pushed {
+    /// Pictures of which nothing can be made for it.
+    pub(super) useless: u64,
+    /// Playing goes on at a key frame, and nothing after it refers to what was before.
+    pub(super) starts_anew: bool,
+}
+
 /// Pictures that wait, in their order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Waiting {
     pictures: BTreeMap<u64, Objects>,
+    /// Bytes of all of them.
+    bytes: usize,
+    /// Pictures that there is room for.
+    most: usize,
     /// The number of the next picture; none before the first key frame.
     next: Option<u64>,
+    numbers: Numbers,
 }
 
 impl Waiting {
-    pub(super) fn is_past(&self, picture: u64) -> bool {
-        self.next.is_some_and(|next| picture < next)
+    /// With room for so many pictures, which come so often.
+    pub(super) fn new(most: usize, interval: Duration) -> Self {
+        Self { pictures: BTreeMap::new(), bytes: 0, most, next: None, numbers: Numbers::new(interval) }
     }
 
-    /// Keeps an object. Gives how many pictures it turned out nothing can be made of.
-    pub(super) fn push(&mut self, object: Received) -> u64 {
-        let mut useless = 0;
-        if self.is_full() && !self.pictures.contains_key(&object.picture) {
-            // Without its lowest object the first one only takes room.
-            match self.pictures.first_entry().filter(|first| lowest(first.get()).is_none()) {
-                Some(first) => drop(first.remove()),
-                None => return 0,
-            }
-            useless += 1;
+    /// Where an object of that picture is. Objects are to be pushed that are near, or elsewhere once all that waits is forgotten.
+    pub(super) fn place(&mut self, picture: u64) -> Place {
+        self.numbers.place(self.next, picture)
+    }
+
+    /// Forgets all that waits: playing goes on with the next key frame, wherever that is.
+    pub(super) fn restart(&mut self) -> u64 {
+        let forgotten = self.pictures.len() as u64;
+        (self.pictures, self.bytes, self.next) = (BTreeMap::new(), 0, None);
+        forgotten
+    }
+
+    /// Whether there is no key frame to go on from.
+    pub(super) const fn awaits_start(&self) -> bool {
+        self.next.is_none()
+    }
+
+    /// Keeps an object.
+    pub(super) fn push(&mut self, object: Received) -> Pushed {
+        let mut pushed = Pushed::default();
+        while self.is_full() && !self.pictures.contains_key(&object.picture) {
+            pushed.starts_anew |= self.make_room(&mut pushed.useless);
+        }
+        if self.next.is_some_and(|next| object.picture < next) {
+            return pushed;
         }
         let objects = self.pictures.entry(object.picture).or_default();
         if objects.len() < MAX_OBJECTS {
-            objects.insert(object.seq.0, object);
+            self.bytes += object.payload.len();
+            let before = objects.insert(object.seq.0, object);
+            self.bytes -= before.map_or(0, |before| before.payload.len());
         }
         if self.next.is_none() {
-            useless += self.find_start();
+            pushed.useless += self.find_start();
         }
-        useless
+        pushed
+    }
+
+    /// Gives up what is the least loss, and says whether that is all before a key frame. What is full is old: whoever plays it was held up.
+    fn make_room(&mut self, useless: &mut u64) -> bool {
+        let is_start = |objects: &Objects| lowest(objects).is_some_and(|o| o.flags.key_frame);
+        // Without its lowest object the first one only takes room.
+        let can_wait = |objects: &Objects| self.next.is_some() && lowest(objects).is_some();
+        let Some((first, objects)) = self.pictures.first_key_value() else { return false };
+        let first = *first;
+        if !can_wait(objects) {
+            *useless += self.remove(first);
+            return false;
+        }
+        let newest = self.pictures.iter().rev().find(|(_, objects)| is_start(objects));
+        match newest.map(|(number, _)| *number).filter(|number| *number > first) {
+            Some(newest) => {
+                *useless += self.drop_before(newest);
+                self.next = Some(newest);
+            }
+            None => *useless += self.restart(),
+        }
+        true
     }
 
     /// Playing starts with the first key frame, whatever small frames after it came more quickly.
     fn find_start(&mut self) -> u64 {
         let is_start = |objects: &Objects| lowest(objects).is_some_and(|o| o.flags.key_frame);
         let start = self.pictures.iter().find(|(_, objects)| is_start(objects)).map(|(number, _)| *number);
-        if let Some(start) = start {
-            self.next = Some(start);
-            self.drop_before(start)
-        } else if self.is_full() {
-            self.pictures.pop_first();
-            1
-        } else {
-            0
-        }
+        let Some(start) = start else { return 0 };
+        self.next = Some(start);
+        // What came before it may be anything.
+        let astray = self.pictures.split_off(&self.numbers.last_from(start).saturating_add(1));
+        self.bytes -= bytes(&astray);
+        self.drop_before(start) + astray.len() as u64
     }
 
     fn drop_before(&mut self, picture: u64) -> u64 {
         let kept = self.pictures.split_off(&picture);
-        std::mem::replace(&mut self.pictures, kept).len() as u64
+        let dropped = std::mem::replace(&mut self.pictures, kept);
+        self.bytes -= bytes(&dropped);
+        dropped.len() as u64
+    }
+
+    fn remove(&mut self, picture: u64) -> u64 {
+        let removed = self.pictures.remove(&picture);
+        self.bytes -=
+            removed.iter().flat_map(BTreeMap::values).map(|object| object.payload.len()).sum::<usize>();
+        u64::from(removed.is_some())
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -103,7 +164,22 @@ impl Waiting {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.pictures.len() >= MAX_WAITING
+        self.pictures.len() >= self.most || self.bytes > MAX_WAITING_BYTES
+    }
+
+    /// When the first picture that something can be made of is to be shown, and when it came.
+    pub(super) fn times(&self) -> Option<(MediaTime, Instant)> {
+        self.first().map(|(_, first)| (first.pts, first.assembled_at))
+    }
+
+    /// Leaves the first picture out that something could be made of. Gives its temporal layer if it was the next one.
+    pub(super) fn leave_out(&mut self) -> Option<u8> {
+        let (number, temporal) = self.first().map(|(number, first)| (number, first.layer.temporal))?;
+        self.remove(number);
+        (self.next == Some(number)).then(|| {
+            self.next = number.checked_add(1);
+            temporal
+        })
     }
 
     /// Nothing before something is there that a picture can be made of.
@@ -148,7 +224,8 @@ impl Waiting {
     /// The next picture's objects, the lowest first.
     pub(super) fn take(&mut self) -> Option<Vec<Received>> {
         let (number, objects) = self.pictures.pop_first()?;
-        self.next = Some(number + 1);
+        self.bytes -= objects.values().map(|object| object.payload.len()).sum::<usize>();
+        self.next = Some(number.saturating_add(1));
         Some(objects.into_values().collect())
     }
 
@@ -166,114 +243,14 @@ fn missing(first: &Received, next: u64, number: u64) -> (u64, impl Iterator<Item
     (known_from.saturating_sub(next), known)
 }
 
+fn bytes(pictures: &BTreeMap<u64, Objects>) -> usize {
+    pictures.values().flat_map(BTreeMap::values).map(|object| object.payload.len()).sum()
+}
+
 /// The lowest object of a picture, without which there is none.
 fn lowest(objects: &Objects) -> Option<&Received> {
     objects.values().next().filter(|object| object.layer.spatial == 0 && object.layer.quality == 0)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::publish::StreamKind;
-    use crate::watch::receive::Told;
-    use av_wire::ObjectFlags;
-    use core_types::{Layer, ObjectClass, ObjectSeq};
-
-    fn object(picture: u64, spatial: u8, told: Option<Told>) -> Received {
-        let class = if picture == 0 && spatial == 0 { ObjectClass::KeyFrame } else { ObjectClass::Plain };
-        Received {
-            kind: StreamKind::Video,
-            description: None,
-            seq: ObjectSeq(picture * 2 + u64::from(spatial)),
-            layer: Layer { spatial, ..Layer::BASE },
-            class,
-            flags: ObjectFlags { key_frame: class == ObjectClass::KeyFrame, ..ObjectFlags::default() },
-            pts: MediaTime(picture * 40_000),
-            picture,
-            told,
-            payload: Vec::new(),
-            assembled_at: Instant::now(),
-            was_repaired: false,
-        }
-    }
-
-    /// Two layers, and what came before as temporal layer, discardable, awaited.
-    fn base(picture: u64, before: &[(u8, bool, bool)]) -> Received {
-        let first = picture - before.len() as u64;
-        let before = (first..).zip(before).map(|(picture, &(temporal, discardable, awaited))| Before {
-            picture,
-            temporal,
-            discardable,
-            awaited,
-        });
-        object(picture, 0, Some(Told { objects: 2, before: before.collect() }))
-    }
-
-    fn begun() -> Waiting {
-        let mut waiting = Waiting::default();
-        waiting.push(base(0, &[]));
-        assert!(matches!(waiting.next(), Some(Next::Part { .. })));
-        waiting.push(object(0, 1, None));
-        assert_eq!(waiting.next(), Some(Next::Whole));
-        assert_eq!(waiting.take().unwrap().len(), 2);
-        waiting
-    }
-
-    #[test]
-    fn what_is_missing_is_what_a_later_picture_says_it_was() {
-        let mut waiting = begun();
-        waiting.push(base(3, &[(0, false, true), (2, true, true), (1, false, true)]));
-        assert!(matches!(waiting.next(), Some(Next::Missing { needed: false, .. })));
-        assert_eq!(waiting.skip(), Skipped { lost: 2, missed: vec![1] });
-        waiting.push(object(3, 1, None));
-        assert_eq!(waiting.next(), Some(Next::Whole));
-    }
-
-    #[test]
-    fn pictures_that_are_not_meant_for_this_watcher_are_no_loss() {
-        let mut waiting = begun();
-        waiting.push(base(2, &[(0, false, true), (2, true, false)]));
-        assert_eq!(waiting.next(), Some(Next::Unwanted));
-        assert_eq!(waiting.skip(), Skipped::default());
-    }
-
-    #[test]
-    fn of_what_nobody_tells_it_is_taken_that_all_refer_to_it() {
-        let mut waiting = begun();
-        // Its list reaches back to a picture of the lowest rate, and three are missing before that.
-        waiting.push(base(6, &[(0, false, true), (2, true, true)]));
-        assert!(matches!(waiting.next(), Some(Next::Missing { needed: true, .. })));
-        assert_eq!(waiting.skip(), Skipped { lost: 3 + 2, missed: vec![0, 0] });
-    }
-
-    #[test]
-    fn a_picture_without_its_lowest_object_is_a_missing_one_until_that_comes() {
-        let mut waiting = begun();
-        waiting.push(object(1, 1, None));
-        assert_eq!(waiting.next(), None);
-        waiting.push(base(2, &[(0, false, true), (0, false, true)]));
-        assert!(matches!(waiting.next(), Some(Next::Missing { needed: true, .. })));
-        waiting.push(base(1, &[(0, false, true)]));
-        assert_eq!(waiting.next(), Some(Next::Whole));
-    }
-
-    #[test]
-    fn a_picture_has_no_more_objects_than_there_may_be() {
-        let mut waiting = begun();
-        for seq in 100..10_000 {
-            waiting.push(Received { seq: ObjectSeq(seq), ..object(7, 1, None) });
-        }
-        assert_eq!(waiting.pictures[&7].len(), 4);
-    }
-
-    #[test]
-    fn there_is_room_for_what_can_be_made_something_of() {
-        let mut waiting = begun();
-        for picture in 1..=MAX_WAITING as u64 {
-            assert_eq!(waiting.push(object(picture, 1, None)), 0);
-        }
-        assert_eq!(waiting.push(base(9_000, &[])), 1);
-        assert_eq!(waiting.pictures.len(), MAX_WAITING);
-        assert_eq!(waiting.first().map(|(number, _)| number), Some(9_000));
-    }
-}
+mod tests;
