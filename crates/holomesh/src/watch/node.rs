@@ -16,7 +16,7 @@ use self::host_link::HostLink;
 use self::parents::Reached;
 use self::serving::{Serving, home_of};
 use super::config::{Config, Report, Snapshot, WatchState};
-use super::player::{Message, PlayerHandle};
+use super::player::PlayerHandle;
 use super::proofs::{ProofStats, Proofs};
 use super::receive::InStream;
 use super::sink::Sink;
@@ -532,6 +532,6 @@ impl Watcher {
 /// Hands on what a stream has ready.
 fn play(player: &PlayerHandle, stream: &mut InStream) {
     while let Some(object) = stream.proofs.poll_object() {
-        player.send(Message::Object(object));
+        player.play(object);
     }
 }

@@ -10,6 +10,7 @@ use av_wire::{Media, StreamAnnounce};
 use codec_mdc::Description;
 use codec_opus::SoundStats;
 use core_types::Epoch;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -18,6 +19,15 @@ use std::time::{Duration, Instant};
 /// After the end, what is still under way is waited for this long.
 const DRAIN: Duration = Duration::from_secs(2);
 const IDLE: Duration = Duration::from_millis(200);
+/// How often is looked whether it has ended.
+const POLL: Duration = Duration::from_millis(5);
+
+/// Objects that may be on their way to the player, and their bytes: some ten seconds of pictures and sound. A player has more only if
+/// something that it writes to does not take it.
+const MOST_UNDER_WAY: usize = 1_024;
+const MOST_UNDER_WAY_BYTES: usize = 64 << 20;
+/// Past the time that playing out takes, an output that takes nothing is waited for this long.
+const GIVE_UP: Duration = Duration::from_secs(4);
 
 /// What the player is told.
 #[derive(Debug)]
@@ -25,6 +35,8 @@ pub(super) enum Message {
     Stream(Box<StreamAnnounce>),
     Epoch(Epoch),
     Object(Received),
+    /// Objects were left out before those that follow.
+    Gap,
     End,
 }
 
@@ -53,6 +65,8 @@ pub struct PlayStats {
     pub speaks: bool,
     /// For how long it has spoken in all.
     pub spoken: Duration,
+    /// Objects that were not played since they came faster than an output took them.
+    pub left_out: u64,
 }
 
 impl PlayStats {
@@ -62,12 +76,42 @@ impl PlayStats {
     }
 }
 
+/// What is on its way to the player.
+#[derive(Debug, Default)]
+struct UnderWay {
+    objects: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl UnderWay {
+    fn has_room(&self) -> bool {
+        self.objects.load(Ordering::Relaxed) < MOST_UNDER_WAY
+            && self.bytes.load(Ordering::Relaxed) < MOST_UNDER_WAY_BYTES
+    }
+
+    fn enter(&self, bytes: usize) {
+        self.objects.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn leave(&self, bytes: usize) {
+        self.objects.fetch_sub(1, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
 /// The node's handle on its player's thread.
 #[derive(Debug)]
 pub(super) struct PlayerHandle {
     messages: Sender<Message>,
+    under_way: Arc<UnderWay>,
+    /// Objects that there was no room for, and whether the player knows.
+    left_out: AtomicU64,
+    is_gap_told: AtomicBool,
     stats: Arc<Mutex<PlayStats>>,
     thread: JoinHandle<Result<(), Error>>,
+    /// What it takes to play out what is there.
+    drain: Duration,
 }
 
 impl PlayerHandle {
@@ -79,12 +123,15 @@ impl PlayerHandle {
     ) -> Result<Self, Error> {
         let (messages, inbox) = channel();
         let stats = Arc::<Mutex<PlayStats>>::default();
-        let shared = stats.clone();
+        let under_way = Arc::<UnderWay>::default();
+        let (shared, entered) = (stats.clone(), under_way.clone());
         let thread = std::thread::Builder::new()
             .name("player".into())
-            .spawn(move || Player::new(delay, sinks, shared).run(&inbox, wants_key_frame))
+            .spawn(move || Player::new(delay, sinks, shared, entered).run(&inbox, wants_key_frame))
             .map_err(|e| Error::Network(format!("can't start a thread: {e}")))?;
-        Ok(Self { messages, stats, thread })
+        let drain = DRAIN + delay;
+        let (left_out, is_gap_told) = (AtomicU64::new(0), AtomicBool::new(true));
+        Ok(Self { messages, under_way, left_out, is_gap_told, stats, thread, drain })
     }
 
     pub(super) fn send(&self, message: Message) {
@@ -92,19 +139,52 @@ impl PlayerHandle {
         let _ = self.messages.send(message);
     }
 
+    /// Hands an object over. If the player has as many as it may have, it is left out: what is old by the time it is played is no loss, and
+    /// memory has an end.
+    pub(super) fn play(&self, object: Received) {
+        if !self.under_way.has_room() {
+            self.left_out.fetch_add(1, Ordering::Relaxed);
+            self.is_gap_told.store(false, Ordering::Relaxed);
+            return;
+        }
+        if !self.is_gap_told.swap(true, Ordering::Relaxed) {
+            self.send(Message::Gap);
+        }
+        self.under_way.enter(object.payload.len());
+        self.send(Message::Object(object));
+    }
+
     pub(super) fn stats(&self) -> PlayStats {
-        *self.stats.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        let stats = *self.stats.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        PlayStats { left_out: self.left_out.load(Ordering::Relaxed), ..stats }
     }
 
     pub(super) fn is_finished(&self) -> bool {
         self.thread.is_finished()
     }
 
-    /// Plays out what is there and ends. Blocks for as long.
+    /// Plays out what is there and ends. Blocks for as long, but not for an output that takes nothing.
+    ///
+    /// # Errors
+    /// The player's; [`Error::Input`] where an output does not take what is left.
     pub(super) fn finish(self) -> Result<PlayStats, Error> {
+        let patience = self.drain + GIVE_UP;
+        self.finish_within(patience)
+    }
+
+    fn finish_within(self, patience: Duration) -> Result<PlayStats, Error> {
         let _ = self.messages.send(Message::End);
+        let deadline = Instant::now() + patience;
+        while !self.thread.is_finished() {
+            if Instant::now() >= deadline {
+                // It is somewhere in the system, which nothing gets it out of.
+                return Err(Error::input("output", "what reads it takes nothing more; its end is missing"));
+            }
+            std::thread::sleep(POLL);
+        }
+        let stats = self.stats();
         self.thread.join().map_err(|_| Error::Ended("the player"))??;
-        Ok(*self.stats.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+        Ok(stats)
     }
 }
 
@@ -115,12 +195,19 @@ struct Player {
     video: Option<Pictures>,
     audio: Option<SoundPlayer>,
     shared: Arc<Mutex<PlayStats>>,
+    under_way: Arc<UnderWay>,
     ending: Option<Instant>,
 }
 
 impl Player {
-    fn new(delay: Duration, sinks: Vec<Box<dyn Sink>>, shared: Arc<Mutex<PlayStats>>) -> Self {
-        Self { clock: Clock::start(), delay, sinks, video: None, audio: None, shared, ending: None }
+    fn new(
+        delay: Duration,
+        sinks: Vec<Box<dyn Sink>>,
+        shared: Arc<Mutex<PlayStats>>,
+        under_way: Arc<UnderWay>,
+    ) -> Self {
+        let (video, audio, ending) = (None, None, None);
+        Self { clock: Clock::start(), delay, sinks, video, audio, shared, under_way, ending }
     }
 
     fn run(
@@ -174,11 +261,17 @@ impl Player {
                 }
             }
             Message::Epoch(epoch) => self.sinks.iter_mut().for_each(|sink| sink.epoch(epoch)),
-            Message::Object(object) => match (object.kind, &mut self.video, &mut self.audio) {
-                (StreamKind::Video, Some(video), _) => video.push(object),
-                (StreamKind::Audio, _, Some(audio)) => audio.push(&self.clock, object, &mut self.sinks)?,
-                _ => {}
-            },
+            Message::Object(object) => {
+                self.under_way.leave(object.payload.len());
+                match (object.kind, &mut self.video, &mut self.audio) {
+                    (StreamKind::Video, Some(video), _) => video.push(object),
+                    (StreamKind::Audio, _, Some(audio)) => {
+                        audio.push(&self.clock, object, &mut self.sinks)?
+                    }
+                    _ => {}
+                }
+            }
+            Message::Gap => self.video.iter_mut().for_each(Pictures::restart),
             Message::End => self.end(),
         }
         Ok(())
@@ -226,3 +319,6 @@ impl Player {
         next.map_or(IDLE, |due| due.saturating_duration_since(Instant::now())).min(IDLE)
     }
 }
+
+#[cfg(test)]
+mod tests;
