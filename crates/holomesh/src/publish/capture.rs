@@ -1,19 +1,28 @@
 //! Capture and encoding on threads of their own, in real time.
 
 use super::haste::Haste;
+use super::switching::SwitchPoints;
 use super::{EncoderControl, RateBounds, StreamKind};
 use crate::Error;
 use codec_av1::{Frame, LibaomEncoder, Packet, Rav1eEncoder, SimulcastEncoder, Structure, VideoEncoder};
+use codec_fountain::BlockShape;
 use codec_mdc::Descriptions;
-use codec_opus::{Channels, EncoderConfig as OpusConfig, OpusEncoder, OpusPacket};
+use codec_opus::{Channels, EncoderConfig as OpusConfig};
 use core_types::{BitRate, FrameRate, FrameSize, Layer, MediaTime, ObjectClass};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
+mod sound;
+
+pub(crate) use sound::prepare_audio;
+
 /// A capture that is further behind than this skips frames instead of sending old ones.
 const MAX_LAG: Duration = Duration::from_millis(150);
+
+/// Who waits for the next picture looks so often whether there is to be one.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Where pictures come from.
 pub trait FrameSource: Send {
@@ -40,7 +49,7 @@ pub trait BlockSource: Send {
 /// What encodes pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Encoder {
-    /// libaom: a tenth of the time that rav1e takes, no delay, and a bit rate that changes without a key frame.
+    /// libaom: an eighth to a seventh of the time that rav1e takes, no delay, and a bit rate that changes without a key frame.
     #[default]
     Libaom,
     /// rav1e, in Rust: gives a picture out four pictures later.
@@ -242,22 +251,33 @@ pub(crate) fn prepare_video(
         bounds.check()?;
     }
     config.check()?;
+    let most = most_bit_rate(source.rate(), config.descriptions);
+    let bounds =
+        config.bounds.map(|RateBounds { min, max }| RateBounds { min: min.min(most), max: max.min(most) });
     let settings = codec_av1::EncoderConfig {
         size: source.size(),
         rate: source.rate(),
-        bit_rate: config.bit_rate,
+        bit_rate: config.bit_rate.min(most),
         max_key_interval: config.max_key_interval,
         threads: config.threads,
     };
     if let Some(of) = config.descriptions {
-        return super::described::prepare(source, settings, of, config.bounds);
+        return super::described::prepare(source, settings, of, bounds);
     }
     let mut encoder =
         config.encoder.open(settings, config.layers).map_err(|e| Error::codec("AV1 encoder", e))?;
     let body = move |control: &_, origin, out: &_| {
-        run_video(&mut *source, &mut *encoder, (config.layers, config.bounds), control, origin, out)
+        run_video(&mut *source, &mut *encoder, (config.layers, bounds), control, origin, out)
     };
     Ok(Prepared { kind: StreamKind::Video, body: Box::new(body) })
+}
+
+/// The most that an encoder is asked for: a third of what a picture may have, since some are larger than others. Only where few come
+/// each second is that less than anybody asks for.
+fn most_bit_rate(rate: FrameRate, of: Option<Descriptions>) -> BitRate {
+    let bits = (BlockShape::MAX_OBJECT_LEN * 8 / 3) as f64;
+    let least = codec_av1::EncoderConfig::MIN_BIT_RATE.0 * of.map_or(1, Descriptions::count) as u64;
+    BitRate(((bits / rate.frame_interval().as_secs_f64()) as u64).max(least))
 }
 
 fn run_video(
@@ -291,6 +311,7 @@ fn run_video(
         Ok::<(), Error>(())
     };
     let mut haste = Haste::new(layers, rate.frame_interval());
+    let mut switch_points = SwitchPoints::new(layers, rate.frame_interval());
     in_time(source, control, origin, |frame, pts, lag| {
         if let Some(policy) = haste.handle_frame(lag) {
             encoder.set_layers(policy);
@@ -299,6 +320,9 @@ fn run_video(
             encoder.set_bit_rate(bit_rate).map_err(failed)?;
         }
         let force_key = control.take_key_frame_requests() != 0;
+        if switch_points.handle_frame(force_key) {
+            encoder.request_switch_point();
+        }
         send(encoder.encode(frame, pts, force_key).map_err(failed)?)
     })?;
     send(encoder.flush().map_err(failed)?)
@@ -314,7 +338,7 @@ pub(super) fn in_time(
     let rate = source.rate();
     for index in 0.. {
         let offset = rate.frame_offset(index);
-        wait_until(origin + offset);
+        wait_until(origin + offset, || control.is_over(MediaTime::from_duration(offset)));
         if control.is_over(MediaTime::from_duration(offset)) {
             break;
         }
@@ -333,86 +357,20 @@ pub(super) fn in_time(
     Ok(())
 }
 
-/// Makes an encoder for sound, ready to start.
-///
-/// # Errors
-/// [`Error::Codec`] if the encoder does not take the configuration.
-pub(crate) fn prepare_audio(
-    mut source: Box<dyn BlockSource>,
-    config: AudioConfig,
-) -> Result<Prepared, Error> {
-    let encoder = OpusEncoder::new(config.opus).map_err(|e| Error::codec("Opus encoder", e))?;
-    let body = move |control: &_, origin, out: &_| run_audio(&mut *source, encoder, control, origin, out);
-    Ok(Prepared { kind: StreamKind::Audio, body: Box::new(body) })
-}
-
-fn run_audio(
-    source: &mut dyn BlockSource,
-    mut encoder: OpusEncoder,
-    control: &EncoderControl,
-    origin: Instant,
-    out: &mpsc::Sender<Capture>,
-) -> Result<(), Error> {
-    let failed = |e| Error::codec("Opus encoder", e);
-    let (config, duration) = (encoder.config(), encoder.config().frame.duration());
-    let micros = duration.as_micros() as u64;
-    let mut was_silent = false;
-    for index in 0u64.. {
-        let pts = MediaTime(index * micros);
-        // A packet can be made only when its last sample has been heard.
-        wait_until(origin + pts.as_duration() + duration);
-        if control.is_over(pts) {
-            break;
-        }
-        let Some(pcm) = source.next(encoder.samples_per_frame())? else {
-            control.end_at(pts);
-            break;
-        };
-        expect_loss(&mut encoder, &config, control.expected_loss()).map_err(failed)?;
-        let payload = encoder.encode(&pcm).map_err(failed)?;
-        // Of packets that say that nothing is said, the first says it all.
-        let is_silent = config.dtx && OpusPacket::parse(&payload).is_ok_and(|packet| packet.is_silence());
-        let goes_on = is_silent && was_silent;
-        was_silent = is_silent;
-        let coded = Coded { layer: Layer::BASE, class: ObjectClass::KeyFrame, payload };
-        let encoded = Encoded {
-            kind: StreamKind::Audio,
-            parts: if goes_on { Vec::new() } else { vec![coded] },
-            pts,
-            duration,
-            key_frame: true,
-            bit_rate: encoder.config().bit_rate,
-            captured_at: origin + pts.as_duration(),
-            encoded_at: Instant::now(),
-        };
-        out.blocking_send(Capture::Encoded(encoded)).map_err(|_| Error::Ended("the node"))?;
-    }
-    Ok(())
-}
-
-/// Tells the encoder what to expect from the next packet on, if that is news. While nothing is lost it spends nothing on it.
-fn expect_loss(encoder: &mut OpusEncoder, most: &OpusConfig, percent: u8) -> Result<(), codec_opus::Error> {
-    let percent = percent.min(most.expected_loss_percent);
-    let redundancy = if percent == 0 { Duration::ZERO } else { most.redundancy };
-    if encoder.config().expected_loss_percent != percent {
-        encoder.set_expected_loss(percent)?;
-    }
-    if encoder.config().redundancy != redundancy {
-        encoder.set_redundancy(redundancy)?;
-    }
-    Ok(())
-}
-
 impl From<Packet> for Coded {
     fn from(packet: Packet) -> Self {
         Self { layer: packet.layer, class: packet.class, payload: packet.data }
     }
 }
 
-fn wait_until(due: Instant) {
-    let now = Instant::now();
-    if due > now {
-        thread::sleep(due - now);
+/// Waits, however long that is, and no longer than until it is over.
+fn wait_until(due: Instant, is_over: impl Fn() -> bool) {
+    loop {
+        let left = due.saturating_duration_since(Instant::now());
+        if left.is_zero() || is_over() {
+            return;
+        }
+        thread::sleep(left.min(LOOK_EVERY));
     }
 }
 

@@ -88,9 +88,9 @@ impl EncoderControl {
     /// Pictures from the next one on shall be coded at another bit rate, or at the bound that it is beyond. Without
     /// [`VideoConfig::bounds`](super::VideoConfig::bounds) nothing happens.
     ///
-    /// A change costs a key frame, so it is for the caller to keep changes rare and small ones back. Packets say at which
-    /// rate they were coded ([`Encoded::bit_rate`](super::Encoded::bit_rate)): the first ones at the new rate come out some
-    /// four pictures later. Until then it is too early to judge what the change did.
+    /// libaom changes with the next picture, at no cost. With rav1e a change costs a key frame, so it is for the caller to keep changes rare
+    /// and small ones back; and since it gives pictures out four later, so do the first ones at the new rate. Packets say at which rate they
+    /// were coded ([`Encoded::bit_rate`](super::Encoded::bit_rate)): before that it is too early to judge what the change did.
     pub fn set_bit_rate(&self, bit_rate: BitRate) {
         self.bit_rate.store(bit_rate.0.max(1), Ordering::Relaxed);
     }
@@ -106,12 +106,12 @@ impl EncoderControl {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    /// Pictures that were not encoded because encoding was too slow.
+    /// Pictures that were not encoded because encoding was too slow, or were too long to be sent, with those that refer to them.
     pub fn skipped(&self) -> u64 {
         self.skipped.load(Ordering::Relaxed)
     }
 
-    pub(super) fn count_skipped(&self) {
+    pub(crate) fn count_skipped(&self) {
         self.skipped.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -126,7 +126,7 @@ impl EncoderControl {
     }
 
     /// In which descriptions a key frame was asked for since, a bit for each.
-    pub(super) fn take_key_frame_requests(&self) -> u8 {
+    pub(crate) fn take_key_frame_requests(&self) -> u8 {
         self.key_frames.swap(0, Ordering::Relaxed)
     }
 

@@ -18,10 +18,12 @@ mod capture;
 mod control;
 mod described;
 mod haste;
+mod kind;
 mod observe;
 mod protection;
 mod repair;
 mod stream;
+mod switching;
 mod told;
 
 pub use capture::{
@@ -29,9 +31,10 @@ pub use capture::{
 };
 pub(crate) use capture::{prepare_audio, prepare_video};
 pub use control::{EncoderControl, RateBounds};
+pub use kind::StreamKind;
 pub use observe::{Observer, Published};
 pub use protection::{Protection, SoundProtection};
 pub use repair::RepairShare;
 #[cfg(test)]
 pub(crate) use stream::tests::announce;
-pub use stream::{OutStream, PictureToSeal, SealedObject, StreamKind};
+pub use stream::{OutStream, PictureToSeal, SealedObject};

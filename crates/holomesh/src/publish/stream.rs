@@ -2,9 +2,9 @@
 
 use super::repair::Repair;
 use super::told::Told;
-use super::{Coded, RepairShare, SoundProtection};
+use super::{Coded, RepairShare, SoundProtection, StreamKind};
 use crate::{Error, descriptions};
-use av_wire::proof::{Grade, Prover, ProverConfig};
+use av_wire::proof::{Grade, Prover};
 use av_wire::{
     AwsLc, Inner, Media, Object, ObjectFlags, PictureOf, Place, Sealer, StreamAnnounce, StreamKeys,
 };
@@ -12,49 +12,13 @@ use bytes::Bytes;
 use codec_fountain::{BlockShape, Encoder, Pace, WindowConfig, WindowEncoder};
 use codec_mdc::Description;
 use core_types::{
-    CodecId, Epoch, Layer, LayerPolicy, LeafIndex, Marks, MediaTime, MonoTime, ObjectClass, ObjectSeq,
-    StreamId,
+    Epoch, Layer, LayerPolicy, LeafIndex, Marks, MediaTime, MonoTime, ObjectClass, ObjectSeq, StreamId,
 };
 use identity::Identity;
 use std::time::Duration;
 
-/// Which of a publisher's streams.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum StreamKind {
-    /// Pictures, as fountain symbols.
-    Video,
-    /// Sound, as objects with units of repair for those before them.
-    Audio,
-}
-
-impl StreamKind {
-    /// The codec of its chunks, where it is not in several descriptions.
-    pub const fn codec(self) -> CodecId {
-        match self {
-            Self::Video => CodecId::Av1,
-            Self::Audio => CodecId::Opus,
-        }
-    }
-
-    /// What an object with these flags is to a decoder, for the marks of its chunks (spec 20 section 2). A decoder can start
-    /// with any packet of sound.
-    pub const fn class(self, flags: ObjectFlags) -> ObjectClass {
-        match (self, flags) {
-            (Self::Audio, _) | (Self::Video, ObjectFlags { key_frame: true, .. }) => ObjectClass::KeyFrame,
-            (Self::Video, ObjectFlags { discardable: true, .. }) => ObjectClass::Discardable,
-            (Self::Video, _) => ObjectClass::Plain,
-        }
-    }
-
-    /// How often its objects are proven, and how finely (spec 25 section 4).
-    pub const fn proofs(self) -> ProverConfig {
-        match self {
-            Self::Video => ProverConfig::VIDEO,
-            Self::Audio => ProverConfig::AUDIO,
-        }
-    }
-}
-
+/// What an object has beside its payload takes no more than this: flags, times, and what it says of 15 objects.
+const OBJECT_HEAD: usize = 128;
 /// Packets of sound that a unit covers: of 20 ms each, bursts of half of that are repaired.
 const SPAN: usize = 10;
 
@@ -241,6 +205,12 @@ impl OutStream {
         let seq = ObjectSeq(self.next_object);
         let bytes = object.to_bytes_at(seq, self.announce.frame_duration)?;
         self.seal_bytes(now, Layer::BASE, self.kind.class(object.flags), &bytes)
+    }
+
+    /// Whether there is room for these parts of a picture, each in an object: what is longer than that can't be sealed.
+    pub fn has_room(&self, parts: &[Coded]) -> bool {
+        let most = BlockShape::max_object_len(self.announce.symbol_size).saturating_sub(OBJECT_HEAD);
+        parts.iter().all(|part| part.payload.len() <= most)
     }
 
     /// Seals the objects of the next picture, one for each layer that it has.

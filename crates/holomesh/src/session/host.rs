@@ -5,9 +5,11 @@ mod links;
 mod publishing;
 mod relays;
 mod requests;
+mod roster;
 
 use self::relays::Relays;
-use super::authority::{Authority, Committed};
+use self::roster::Expelled;
+use super::authority::Authority;
 use super::judge::Judge;
 use super::packages::Packages;
 use super::permits::{Permits, Shares};
@@ -39,23 +41,16 @@ use tokio::time::sleep_until;
 const PUBLISHER: LinkId = LinkId(0);
 /// After the last frame, repair requests are answered for this long before the session ends.
 const END_GRACE: Duration = Duration::from_millis(800);
-const CAPTURE_QUEUE: usize = 256;
+/// When it is told to stop, what is captured already is waited for so long.
+const STOP_PATIENCE: Duration = Duration::from_secs(2);
+/// Pictures and packets of sound that are encoded and not sealed: 200 ms of both. Beyond that capturing waits, sees that it is late, and
+/// leaves pictures out.
+const CAPTURE_QUEUE: usize = 16;
 /// Who was removed is cut off so long after the last chunk that it can open: chunks and revocations travel apart.
 const LAST_CHUNKS: Duration = Duration::from_millis(250);
 
 /// Members that were taken out, of which it is remembered that they are not to come back by themselves.
 const MAX_TAKEN_OUT: usize = 4_096;
-
-/// Somebody who was removed.
-#[derive(Debug)]
-struct Expelled {
-    /// To be revoked at the relays: what was signed for it up to this serial, not what it gets when it comes back.
-    who: Option<(KeyId, u64)>,
-    /// To get nothing more from this node.
-    link: Option<LinkId>,
-    /// When; not before the epoch has changed.
-    at: Option<Instant>,
-}
 
 /// How a host runs.
 pub struct Config {
@@ -215,7 +210,11 @@ struct Host {
     autostart: bool,
     start_wanted: bool,
     stop_wanted: bool,
+    /// It was told to stop: what does not end by then is not waited for.
+    stop_by: Option<Instant>,
     awaiting_key_frame: bool,
+    /// A picture was left out, and all are up to the next key frame.
+    awaiting_start: bool,
     /// When key frames were asked for last, of each stream.
     key_frames_asked: BTreeMap<Key, Instant>,
     last_pts: MediaTime,
@@ -304,7 +303,9 @@ impl Host {
             autostart: config.autostart,
             start_wanted: false,
             stop_wanted: false,
+            stop_by: None,
             awaiting_key_frame: false,
+            awaiting_start: false,
             key_frames_asked: BTreeMap::new(),
             last_pts: MediaTime::default(),
             ending: None,
@@ -343,44 +344,10 @@ impl Host {
         }
         self.prove()?;
         self.packages.write_due(Some(now));
-        if self.stop_wanted && self.capturing == 0 && self.ending.is_none() {
+        if self.has_stopped(now) && self.ending.is_none() {
             self.end_streams()?;
         }
         Ok(())
-    }
-
-    fn announce_commit(&mut self, committed: Committed) {
-        let Committed { epoch, commit, welcome, tree, added, informed, removed, removed_links } = committed;
-        for link in removed_links {
-            self.permits.forget(link);
-            self.expelled.push(Expelled { who: None, link: Some(link), at: None });
-        }
-        tracing::info!(%epoch, added = added.len(), removed = removed.len(), "the roster changed");
-        for link in informed {
-            self.send(link, &Control::Commit { commit: commit.clone() });
-        }
-        let announces: Vec<Vec<u8>> = self.streams.values().map(|s| s.signed_announce().to_vec()).collect();
-        let message = Control::welcome(welcome, tree, self.ticket.session, announces);
-        for (link, who) in added {
-            // It may be the link over which somebody left a moment ago.
-            self.expelled.retain(|expelled| expelled.link != Some(link));
-            self.packages.forget(Instant::now(), who);
-            self.send(link, &message);
-            self.tell_consent(link);
-            self.core.admit(link, false);
-            // Where the relays are comes with the permit that they want to see.
-            self.permits.want(Instant::now(), link, who);
-            for found in self.judge.still_said(self.clock.now()) {
-                self.send(link, found);
-            }
-            self.observer.event("joined", format!("{} with epoch {epoch}", who.short()));
-        }
-        for who in removed {
-            let signed = (who, self.permits.last_serial());
-            self.core.revoke_card(who, signed.1);
-            self.expelled.push(Expelled { who: Some(signed), link: None, at: None });
-            self.observer.event("removed", format!("{} with epoch {epoch}", who.short()));
-        }
     }
 
     fn is_over(&self) -> bool {
@@ -392,7 +359,8 @@ impl Host {
         let authority = self.authority.next_timeout().filter(|_| !waits_for_encoder);
         let proofs = self.streams.values().filter_map(OutStream::poll_timeout).min();
         let proofs = proofs.map(|at| self.clock.instant(at));
-        let due = authority.into_iter().chain(self.ending).chain(proofs);
+        let stop_by = self.stop_by.filter(|_| self.ending.is_none());
+        let due = authority.into_iter().chain(self.ending).chain(stop_by).chain(proofs);
         due.chain(self.packages.next_timeout()).chain(self.tend_at()).min()
     }
 
@@ -410,18 +378,6 @@ impl Host {
         self.net.close().await;
     }
 
-    fn relay_list(&self) -> Control {
-        Control::Relays { relays: self.relays.list() }
-    }
-
-    fn spread_relay_list(&self) {
-        let list = self.relay_list();
-        // Who has no permit yet gets the list with it.
-        for link in self.authority.member_links().filter(|link| !self.permits.is_awaited(*link)) {
-            self.send(link, &list);
-        }
-    }
-
     /// What of its streams may be recorded.
     fn tell_consent(&self, link: LinkId) {
         if !self.consents.is_empty() {
@@ -433,3 +389,6 @@ impl Host {
         self.core.send(link, message);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
+use super::sound::{expect_loss, run_audio};
 use super::*;
 use codec_av1::Error as CodecError;
+use codec_opus::{OpusEncoder, OpusPacket};
 
 /// 24 small pictures; asks for bit rates as it goes, before the picture of that number.
 struct Asking {
@@ -234,4 +236,195 @@ fn each_picture_is_coded_at_the_rate_that_was_asked_for_before_it() {
     }
     let fixed = capture(None, kbit(500), &asked);
     assert!(fixed.iter().all(|(_, rate)| *rate == kbit(500)), "fixed is fixed: {fixed:?}");
+}
+
+/// A picture each eleven days.
+struct Rare(mpsc::Sender<()>);
+
+impl FrameSource for Rare {
+    fn size(&self) -> FrameSize {
+        FrameSize::new(16, 16).unwrap()
+    }
+
+    fn rate(&self) -> FrameRate {
+        FrameRate::new(1, 1_000_000).unwrap()
+    }
+
+    fn next(&mut self) -> Result<Option<Arc<Frame>>, Error> {
+        self.0.blocking_send(()).unwrap();
+        Ok(Some(Arc::new(Frame::black(self.size()))))
+    }
+}
+
+#[test]
+fn who_waits_for_the_next_picture_can_be_stopped() {
+    let control = Arc::new(EncoderControl::default());
+    let (asked, mut asks) = mpsc::channel(1);
+    let (ended, end) = std::sync::mpsc::channel();
+    let at_work = control.clone();
+    thread::spawn(move || {
+        let outcome = in_time(&mut Rare(asked), &at_work, Instant::now(), |_, _, _| Ok(()));
+        ended.send(outcome).unwrap();
+    });
+    asks.blocking_recv().unwrap();
+    control.stop();
+    end.recv_timeout(Duration::from_secs(20)).expect("it ends").unwrap();
+}
+
+#[test]
+fn no_more_is_asked_of_an_encoder_than_a_picture_may_have() {
+    let most = |num, den, of| most_bit_rate(FrameRate::new(num, den).unwrap(), of).0;
+    assert_eq!(most(1, 1, None), (1 << 23) / 3, "a third of a MiB each second");
+    assert!(most(25, 1, None) > BitRate::from_kbit(50_000).0, "as much as can be asked for");
+    let least = codec_av1::EncoderConfig::MIN_BIT_RATE.0;
+    assert_eq!(most(1, 1_000_000, None), least);
+    assert_eq!(most(1, 1_000_000, Some(Descriptions::Four)), 4 * least);
+    let config = VideoConfig {
+        encoder: Encoder::Libaom,
+        layers: Structure::L1T1,
+        descriptions: None,
+        bit_rate: BitRate::from_kbit(20_000),
+        bounds: Some(RateBounds { min: BitRate::from_kbit(6_000), max: BitRate::from_kbit(20_000) }),
+        max_key_interval: 5,
+        threads: 1,
+    };
+    // What was asked for is what packets say.
+    let control = Arc::new(EncoderControl::default());
+    control.set_bit_rate(BitRate::from_kbit(20_000));
+    let prepared = prepare_video(Box::new(Once(false)), config).unwrap();
+    let (out, mut captured) = mpsc::channel(4);
+    (prepared.body)(&control, Instant::now(), &out).unwrap();
+    let Some(Capture::Encoded(encoded)) = captured.blocking_recv() else { panic!("no picture") };
+    assert_eq!(encoded.bit_rate.0, (1 << 23) / 3);
+}
+
+/// One picture where one comes each second.
+struct Once(bool);
+
+impl FrameSource for Once {
+    fn size(&self) -> FrameSize {
+        FrameSize::new(64, 64).unwrap()
+    }
+
+    fn rate(&self) -> FrameRate {
+        FrameRate::new(1, 1).unwrap()
+    }
+
+    fn next(&mut self) -> Result<Option<Arc<Frame>>, Error> {
+        let first = !std::mem::replace(&mut self.0, true);
+        Ok(first.then(|| Arc::new(Frame::black(self.size()))))
+    }
+}
+
+fn bar(number: u64) -> Frame {
+    let luma = (0..96 * 64u64).map(|at| if (at % 96).abs_diff(number % 96) < 8 { 200 } else { 60 });
+    let data = luma.chain(std::iter::repeat_n(128, 96 * 32)).collect();
+    Frame::from_i420(FrameSize::new(96, 64).unwrap(), data).unwrap()
+}
+
+#[test]
+fn a_lost_upper_layer_is_back_within_a_second_without_a_key_frame() {
+    let (size, rate) = (FrameSize::new(96, 64).unwrap(), FrameRate::new(25, 1).unwrap());
+    let config = codec_av1::EncoderConfig {
+        size,
+        rate,
+        bit_rate: BitRate::from_kbit(300),
+        max_key_interval: 1_000,
+        threads: 1,
+    };
+    let mut encoder = LibaomEncoder::layered(config, Structure::L2T1).unwrap();
+    let mut points = SwitchPoints::new(Structure::L2T1, rate.frame_interval());
+    let mut decoder = codec_av1::LayeredDecoder::new(size);
+    let mut is_whole = Vec::new();
+    for number in 0..60u64 {
+        if points.handle_frame(number == 0) {
+            encoder.request_switch_point();
+        }
+        let pts = MediaTime(number * 40_000);
+        let parts: Vec<_> =
+            encoder.encode(&bar(number), pts, false).unwrap().into_iter().map(Coded::from).collect();
+        assert_eq!(parts[0].class == ObjectClass::KeyFrame, number == 0);
+        // What the upper layer adds to the eleventh is lost.
+        let came = if number == 10 { 1 } else { 2 };
+        let packets: Vec<_> = parts.iter().take(came).map(packet).collect();
+        is_whole.push(decoder.decode(&packets, pts).unwrap().unwrap().frame.size() == size);
+    }
+    let back = is_whole.iter().skip(10).position(|whole| *whole);
+    assert_eq!(back, Some(15), "with the switch point after the first second: {is_whole:?}");
+    assert!(is_whole[25..].iter().all(|whole| *whole));
+}
+
+#[test]
+fn switch_points_are_asked_of_the_encoder_where_there_are_layers_to_take_up() {
+    for (layers, asked) in [(Structure::L2T1, true), (Structure::L1T1, false)] {
+        let mut source = Many(0);
+        let mut encoder =
+            Counting { inner: Plain { bit_rate: BitRate::from_kbit(500), waiting: Vec::new() }, asked: 0 };
+        let (out, mut captured) = mpsc::channel(400);
+        run_video(
+            &mut source,
+            &mut encoder,
+            (layers, None),
+            &EncoderControl::default(),
+            Instant::now(),
+            &out,
+        )
+        .unwrap();
+        let count = std::iter::from_fn(|| captured.try_recv().ok()).count();
+        // A machine that stalls leaves pictures out.
+        assert_eq!(encoder.asked > 0, asked && count > 120, "{layers}, {count} pictures");
+    }
+}
+
+/// 130 pictures, 120 each second.
+struct Many(u64);
+
+impl FrameSource for Many {
+    fn size(&self) -> FrameSize {
+        FrameSize::new(16, 16).unwrap()
+    }
+
+    fn rate(&self) -> FrameRate {
+        FrameRate::new(120, 1).unwrap()
+    }
+
+    fn next(&mut self) -> Result<Option<Arc<Frame>>, Error> {
+        self.0 += 1;
+        Ok((self.0 <= 130).then(|| Arc::new(Frame::black(self.size()))))
+    }
+}
+
+struct Counting {
+    inner: Plain,
+    asked: u64,
+}
+
+impl VideoEncoder for Counting {
+    fn encode(&mut self, frame: &Frame, pts: MediaTime, key_frame: bool) -> Result<Vec<Packet>, CodecError> {
+        self.inner.encode(frame, pts, key_frame)
+    }
+
+    fn flush(&mut self) -> Result<Vec<Packet>, CodecError> {
+        self.inner.flush()
+    }
+
+    fn set_bit_rate(&mut self, bit_rate: BitRate) -> Result<(), CodecError> {
+        self.inner.set_bit_rate(bit_rate)
+    }
+
+    fn bit_rate(&self) -> BitRate {
+        self.inner.bit_rate()
+    }
+
+    fn request_switch_point(&mut self) {
+        self.asked += 1;
+    }
+
+    fn delay_frames(&self) -> usize {
+        self.inner.delay_frames()
+    }
+}
+
+fn packet(part: &Coded) -> codec_av1::LayerPacket<'_> {
+    codec_av1::LayerPacket { layer: part.layer, class: part.class, data: &part.payload }
 }

@@ -1,6 +1,7 @@
 //! The host's links: what comes over them, who comes back on another one, what their paths sustain.
 
-use super::{Expelled, Host, MAX_TAKEN_OUT, rate};
+use super::roster::Expelled;
+use super::{Host, MAX_TAKEN_OUT, rate};
 use crate::net::{Control, LinkEvent};
 use crate::publish::{Protection, RepairShare, StreamKind};
 use crate::session::permits::Due;

@@ -1,6 +1,6 @@
 //! What the host publishes: capturing begins and ends, epochs are entered, objects and proofs are sealed and go out.
 
-use super::{END_GRACE, Host, LAST_CHUNKS, PUBLISHER};
+use super::{END_GRACE, Host, LAST_CHUNKS, PUBLISHER, STOP_PATIENCE};
 use crate::publish::{Capture, Coded, Encoded, PictureToSeal, Published, StreamKind};
 use crate::{Error, publish};
 use core_types::{Epoch, Layer, ObjectClass};
@@ -33,7 +33,14 @@ impl Host {
 
     pub(super) fn stop(&mut self) {
         self.stop_wanted = true;
+        self.stop_by.get_or_insert_with(|| Instant::now() + STOP_PATIENCE);
         self.control.stop();
+    }
+
+    /// Whether all that is captured is there, as far as it is waited for. A source that waits for something itself, such as a pipe, can't be
+    /// told to stop.
+    pub(super) fn has_stopped(&self, now: Instant) -> bool {
+        self.stop_wanted && (self.capturing == 0 || self.stop_by.is_some_and(|by| now >= by))
     }
 
     pub(super) fn switch_epoch(&mut self) -> Result<(), Error> {
@@ -57,7 +64,7 @@ impl Host {
         Ok(())
     }
 
-    fn enter_epoch(&mut self, epoch: Epoch, secret: &[u8; 32]) -> Result<(), Error> {
+    pub(super) fn enter_epoch(&mut self, epoch: Epoch, secret: &[u8; 32]) -> Result<(), Error> {
         let own_leaf = self.authority.own_leaf()?;
         for stream in self.streams.values_mut() {
             // Under the old key, for those that have it.
@@ -72,6 +79,8 @@ impl Host {
 
     pub(super) fn handle_capture(&mut self, capture: Capture) -> Result<(), Error> {
         match capture {
+            // After the last object nothing follows.
+            Capture::Encoded(_) if self.ending.is_some() => Ok(()),
             Capture::Encoded(encoded) => self.publish(encoded),
             // Where one source ends the session does; what the others have up to there is still on its way.
             Capture::End(end) => {
@@ -86,11 +95,15 @@ impl Host {
         if self.awaiting_key_frame && encoded.kind == StreamKind::Video && encoded.key_frame {
             self.switch_epoch()?;
         }
-        let Encoded { kind, parts, pts, duration, captured_at, encoded_at, .. } = encoded;
+        let (kind, pts) = (encoded.kind, encoded.pts);
         self.last_pts = self.last_pts.max(pts);
-        if parts.is_empty() {
+        if encoded.parts.is_empty() {
             return self.skip(kind);
         }
+        if kind == StreamKind::Video && self.leaves_out(&encoded) {
+            return Ok(());
+        }
+        let Encoded { parts, duration, captured_at, encoded_at, .. } = encoded;
         let now = self.clock.now();
         let mut streams: Vec<_> =
             self.streams.range_mut((kind, 0)..=(kind, u8::MAX)).map(|(_, s)| s).collect();
@@ -118,6 +131,23 @@ impl Host {
         self.observer.published(published);
         self.core.publish(PUBLISHER, chunks);
         Ok(())
+    }
+
+    /// Whether a picture can't be sent: it is too long, or refers to one that was. What is left out has no number, so that nothing which
+    /// comes refers to it; everything goes on with the next key frame.
+    fn leaves_out(&mut self, picture: &Encoded) -> bool {
+        let mut streams = self.streams.range((StreamKind::Video, 0)..=(StreamKind::Video, u8::MAX));
+        let is_too_long = streams.any(|(_, stream)| !stream.has_room(&picture.parts));
+        if is_too_long {
+            let bytes: usize = picture.parts.iter().map(|part| part.payload.len()).sum();
+            tracing::warn!(bytes, "a picture is too long to be sent; a lower bit rate would help");
+            self.control.request_key_frame();
+        }
+        self.awaiting_start = is_too_long || self.awaiting_start && !picture.key_frame;
+        if self.awaiting_start {
+            self.control.count_skipped();
+        }
+        self.awaiting_start
     }
 
     /// A silence goes on: what was said last may still need repair.

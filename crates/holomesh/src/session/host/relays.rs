@@ -1,6 +1,7 @@
 //! The relays that serve the session, and when members get the list of them.
 
-use crate::net::PeerAddress;
+use super::Host;
+use crate::net::{Control, PeerAddress};
 use core_types::{KeyId, LinkId};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -14,6 +15,20 @@ const GAP: Duration = Duration::from_millis(100);
 const GAP_MOST: Duration = Duration::from_millis(1_600);
 /// Without a change for so long, the next list goes out at once again.
 const QUIET: Duration = Duration::from_secs(5);
+
+impl Host {
+    pub(super) fn relay_list(&self) -> Control {
+        Control::Relays { relays: self.relays.list() }
+    }
+
+    pub(super) fn spread_relay_list(&self) {
+        let list = self.relay_list();
+        // Who has no permit yet gets the list with it.
+        for link in self.authority.member_links().filter(|link| !self.permits.is_awaited(*link)) {
+            self.send(link, &list);
+        }
+    }
+}
 
 #[derive(Debug)]
 struct Relay {
