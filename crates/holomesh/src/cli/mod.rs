@@ -3,6 +3,7 @@
 mod consent;
 mod host;
 mod key;
+mod outputs;
 mod passphrase;
 mod play;
 mod record;

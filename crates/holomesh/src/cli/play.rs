@@ -1,8 +1,8 @@
 //! `holomesh play`.
 
+use super::outputs;
 use super::store_options::StoreOptions;
 use crate::clock::wall_now;
-use crate::watch::{MatroskaSink, Sink, WavSink, Y4mSink};
 use crate::{Error, random, record};
 use clap::Args;
 use consent_decay::ContentId;
@@ -22,7 +22,9 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options) -> Result<(), Error> {
-    let sinks = options.output.iter().map(sink).collect::<Result<Vec<_>, Error>>()?;
+    outputs::check(&options.output)?;
+    let sinks =
+        options.output.iter().map(|output| outputs::recorded(output)).collect::<Result<_, Error>>()?;
     let config = options.store.config_of_existing()?;
     let store = config.open(&mut random::generator()?)?;
     let played = record::play(&store.reader(), &config.vault()?, options.content, wall_now(), sinks)?;
@@ -43,22 +45,4 @@ pub(super) fn run(options: &Options) -> Result<(), Error> {
         proofs.objects, proofs.hybrid, proofs.interim, proofs.unproven, proofs.forged,
     );
     Ok(())
-}
-
-fn sink(output: &PathBuf) -> Result<Box<dyn Sink>, Error> {
-    if output.as_os_str() == "-" {
-        return Ok(Box::new(Y4mSink::held(std::io::stdout())));
-    }
-    match output.extension().and_then(|extension| extension.to_str()) {
-        Some("mkv" | "webm") => Ok(Box::new(MatroskaSink::new(output))),
-        Some("wav") => Ok(Box::new(WavSink::new(output))),
-        Some("y4m") => {
-            let file = std::fs::File::create(output).map_err(Error::file(output))?;
-            Ok(Box::new(Y4mSink::held(std::io::BufWriter::new(file))))
-        }
-        _ => Err(Error::input(
-            format!("-o {}", output.display()),
-            "must end in .mkv, .webm, .y4m or .wav, or be - for Y4M on standard output",
-        )),
-    }
 }

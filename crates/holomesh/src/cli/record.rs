@@ -1,7 +1,7 @@
 //! `holomesh record`.
 
 use super::store_options::StoreOptions;
-use super::watch::{highest, leave_after};
+use super::watch::{highest, leave_after, seconds};
 use crate::Error;
 use crate::record::{RecordStats, Recorder};
 use crate::ticket::Ticket;
@@ -9,6 +9,7 @@ use crate::watch::{self, Config};
 use clap::Args;
 use core_types::LayerPolicy;
 use std::net::SocketAddr;
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Options of `holomesh record`.
@@ -19,8 +20,8 @@ pub(super) struct Options {
     #[command(flatten)]
     store: StoreOptions,
     /// Leave after so many seconds [default: stay to the end].
-    #[arg(long)]
-    seconds: Option<f64>,
+    #[arg(long, value_parser = seconds, allow_negative_numbers = true)]
+    seconds: Option<Duration>,
     /// Keep no layers of the pictures above these: `L1T3` is the lowest resolution at its full rate [default: all that come].
     #[arg(long, value_name = "LAYERS", value_parser = highest)]
     layers: Option<LayerPolicy>,

@@ -1,18 +1,17 @@
 //! `holomesh watch`.
 
-use super::NodeOptions;
+use super::{NodeOptions, outputs};
 use crate::Error;
 use crate::ticket::Ticket;
 use crate::watch::{
-    self, Command, Config, MatroskaSink, PlayStats, Proofs, Report, Sink, Snapshot, SpeakerSink, WatchState,
-    Y4mSink,
+    self, Command, Config, PlayStats, Proofs, Report, Sink, Snapshot, SpeakerSink, WatchState, Y4mSink,
 };
 use clap::Args;
 use codec_av1::Structure;
 use core_types::{BitRate, LayerPolicy};
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -23,15 +22,15 @@ pub(super) struct Options {
     /// What `holomesh host` printed; of several sessions the one is shown whose publisher speaks.
     #[arg(required = true, value_name = "TICKET")]
     tickets: Vec<String>,
-    /// Where to put what is received: a `.mkv` or `.webm` file with pictures and sound, or `-` for the decoded pictures
-    /// as Y4M on standard output, for `| ffplay -`. May be given twice.
+    /// Where to put what is received: a `.mkv` or `.webm` file with pictures and sound, a `.y4m` file with decoded pictures, or `-` for
+    /// those on standard output, for `| ffplay -`. May be given several times.
     #[arg(short, long, value_name = "FILE")]
     output: Vec<PathBuf>,
     /// Leave after so many seconds [default: stay to the end].
-    #[arg(long)]
-    seconds: Option<f64>,
-    /// From when something could have arrived to when it is played, in milliseconds.
-    #[arg(long, default_value_t = 85)]
+    #[arg(long, value_parser = seconds, allow_negative_numbers = true)]
+    seconds: Option<Duration>,
+    /// From when something could have arrived to when it is played, in milliseconds, up to 5000.
+    #[arg(long, default_value_t = 85, value_parser = clap::value_parser!(u64).range(0..=5_000))]
     delay: u64,
     /// What to do with pictures and sound that the publisher has not proven to be its own yet. `strict` plays everything
     /// 1.1 seconds later.
@@ -55,12 +54,23 @@ pub(super) fn highest(text: &str) -> Result<LayerPolicy, codec_av1::Error> {
     Ok(if text.contains('Q') { policy } else { LayerPolicy { max_quality: u8::MAX, ..policy } })
 }
 
+/// The longest time that can be asked for, in seconds: 31 years.
+const MOST_SECONDS: f64 = 1e9;
+
+/// `10` or `0.5`.
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "no number; take seconds, such as 10 or 0.5")?;
+    if !(seconds > 0.0 && seconds <= MOST_SECONDS) {
+        return Err("take seconds above 0 and up to 1000000000, or leave it out to stay to the end".into());
+    }
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
 /// Tells a watcher to leave when the time is up, or at Ctrl-C.
-pub(super) fn leave_after(seconds: Option<f64>, commands: mpsc::Sender<Command>) {
-    let seconds = seconds.filter(|s| s.is_finite() && *s > 0.0).map(Duration::from_secs_f64);
+pub(super) fn leave_after(limit: Option<Duration>, commands: mpsc::Sender<Command>) {
     tokio::spawn(async move {
         let limit = async {
-            match seconds {
+            match limit {
                 Some(limit) => tokio::time::sleep(limit).await,
                 None => std::future::pending().await,
             }
@@ -166,6 +176,10 @@ fn sum_up(name: &str, report: &Report) {
         played.audio_concealed,
         report.last.undecryptable,
     );
+    if played.left_out > 0 {
+        let left_out = played.left_out;
+        eprintln!("{name}{left_out} pictures and packets were not played, since an output did not take them");
+    }
     if played.audio_shown > 0 {
         let (spoken, heard) = (played.spoken.as_secs_f64(), played.audio_shown as f64 * 0.02);
         eprintln!("{name}somebody spoke for {spoken:.1} s of {heard:.1} s of sound");
@@ -192,8 +206,11 @@ impl Options {
 
     /// What each of so many sessions is put into: of several, one screen for all of them.
     fn sinks(&self, sessions: usize) -> Result<Vec<Vec<Box<dyn Sink>>>, Error> {
+        outputs::check(&self.output)?;
         if sessions == 1 {
-            return Ok(vec![self.output.iter().map(|output| sink(output)).collect::<Result<_, Error>>()?]);
+            let sinks =
+                self.output.iter().map(|output| outputs::live(output)).collect::<Result<_, Error>>()?;
+            return Ok(vec![sinks]);
         }
         let mut all: Vec<Vec<Box<dyn Sink>>> = (0..sessions).map(|_| Vec::new()).collect();
         for output in &self.output {
@@ -205,7 +222,7 @@ impl Options {
                 ));
             }
             let told = Box::new(|place: usize, _| eprintln!("shows {}", place + 1));
-            let screen = SpeakerSink::screen(sessions, Box::new(Y4mSink::new(std::io::stdout())), told);
+            let screen = SpeakerSink::screen(sessions, Box::new(Y4mSink::standard_output()), told);
             for (sinks, screen) in all.iter_mut().zip(screen) {
                 sinks.push(Box::new(screen));
             }
@@ -218,7 +235,7 @@ impl Options {
         if let Some(listen) = self.node.listen {
             config.listen = listen;
         }
-        config.delay = Duration::from_millis(self.delay.min(5_000));
+        config.delay = Duration::from_millis(self.delay);
         config.proofs = self.proofs;
         config.layers = self.layers.unwrap_or(LayerPolicy::UNCAPPED);
         config.uplink = self.uplink.map(|kbit| BitRate::from_kbit(kbit.into()));
@@ -226,19 +243,6 @@ impl Options {
         config.direct = self.node.transport.direct();
         Ok(config)
     }
-}
-
-fn sink(output: &Path) -> Result<Box<dyn Sink>, Error> {
-    if output.as_os_str() == "-" {
-        return Ok(Box::new(Y4mSink::new(std::io::stdout())));
-    }
-    if !output.extension().is_some_and(|e| e == "mkv" || e == "webm") {
-        return Err(Error::input(
-            format!("-o {}", output.display()),
-            "must end in .mkv or .webm, or be - for Y4M on standard output",
-        ));
-    }
-    Ok(Box::new(MatroskaSink::new(output)))
 }
 
 #[cfg(test)]
@@ -267,5 +271,24 @@ mod tests {
         let outcome = all_ended(watching).await;
         assert!(has_ended.load(std::sync::atomic::Ordering::Relaxed));
         assert!(matches!(outcome, Err(Error::Ended("the first"))), "{outcome:?}");
+    }
+
+    #[test]
+    fn times_that_are_none_are_refused_and_told_what_would_do() {
+        use clap::Parser;
+        let parsed = |option: &str, value: &str| {
+            crate::cli::Cli::try_parse_from(["holomesh", "watch", "TICKET", option, value])
+        };
+        for (option, good) in
+            [("--seconds", "0.5"), ("--seconds", "1e9"), ("--delay", "0"), ("--delay", "5000")]
+        {
+            assert!(parsed(option, good).is_ok(), "{option} {good}");
+        }
+        for bad in ["1e20", "0", "-3", "NaN", "inf", "soon", "1e-400"] {
+            let error = parsed("--seconds", bad).unwrap_err().to_string();
+            assert!(error.contains("--seconds") && error.contains("take seconds"), "{error}");
+        }
+        assert!(parsed("--delay", "5001").unwrap_err().to_string().contains("0..=5000"));
+        assert_eq!(seconds("1.5"), Ok(Duration::from_millis(1_500)));
     }
 }
