@@ -126,9 +126,13 @@ impl ObjectDecoder {
         self.done.is_none().then(|| Partial::new(self.shape, source, arrived))
     }
 
-    /// Bytes held for this object now.
-    pub(crate) const fn held_bytes(&self) -> usize {
-        if self.done.is_some() { 0 } else { self.shape.padded_len() + self.collecting.repair.bytes.len() }
+    /// Bytes held for this object now: memory that was used before may be more than it needs.
+    pub(crate) fn held_bytes(&self) -> usize {
+        if self.done.is_some() {
+            0
+        } else {
+            self.collecting.source.capacity() + self.collecting.repair.bytes.len()
+        }
     }
 
     /// The most bytes that an object of this shape can make the decoder hold.

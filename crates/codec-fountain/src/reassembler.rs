@@ -11,7 +11,8 @@ use std::collections::{BTreeSet, VecDeque};
 pub struct ReassemblyLimits {
     /// Objects that have some of their symbols; at least 1.
     pub open_objects: usize,
-    /// Bytes of all open objects together, counting an object's padded length from its first symbol on.
+    /// Bytes of all open objects together, counting an object's padded length from its first symbol on, or the memory that it was given
+    /// ([`Reassembler::recycle`]) if that is more.
     pub bytes: usize,
 }
 
@@ -147,9 +148,11 @@ impl Reassembler {
         Ok(complete)
     }
 
-    /// Takes memory back, that of an object which is no longer needed, for the next. One piece is kept, at most 1 MiB.
+    /// Takes memory back, that of an object which is no longer needed, for the next, which counts with all of it. One piece is kept, at most
+    /// as long as an object can be.
     pub fn recycle(&mut self, object: Vec<u8>) {
-        if (self.spare.capacity()..=BlockShape::MAX_OBJECT_LEN).contains(&object.capacity()) {
+        let most = BlockShape::max_object_len(self.symbol_size).next_multiple_of(self.symbol_size.bytes());
+        if (self.spare.capacity()..=most).contains(&object.capacity()) {
             self.spare = object;
         }
     }

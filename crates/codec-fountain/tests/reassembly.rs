@@ -190,6 +190,19 @@ fn memory_that_is_given_back_is_used_again() {
 }
 
 #[test]
+fn memory_that_is_given_back_counts_with_all_of_it() {
+    let limits = ReassemblyLimits { open_objects: 64, bytes: 200_000 };
+    let mut reassembler = Reassembler::new(size(), limits).unwrap();
+    let symbols = Encoder::new(size()).encode(&object(1, 300), 0).unwrap();
+    for (open, evicted) in [(1, 0), (2, 0), (3, 0), (3, 1)] {
+        reassembler.recycle(Vec::with_capacity(60_000));
+        push(&mut reassembler, open + evicted, 300, &symbols[0]);
+        assert_eq!(reassembler.held_bytes() as u64, open * 60_000);
+        assert_eq!(reassembler.evicted_total(), evicted);
+    }
+}
+
+#[test]
 fn what_came_of_an_object_that_is_late_can_be_had() {
     let mut reassembler = reassembler(8);
     let data = object(5, 300);
