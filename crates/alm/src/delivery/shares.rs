@@ -69,6 +69,15 @@ struct Measured<P> {
     found: bool,
 }
 
+impl<P> Measured<P> {
+    /// The time to it and back was measured, if that is not zero. On a new link it is not known yet.
+    const fn took(&mut self, rtt: Duration) {
+        if !rtt.is_zero() {
+            self.rtt = rtt;
+        }
+    }
+}
+
 impl<P: Copy + Eq> Shares<P> {
     /// Of a stream that is dealt out in so many stripes.
     pub const fn new(stripes: u8) -> Self {
@@ -82,10 +91,11 @@ impl<P: Copy + Eq> Shares<P> {
         }
     }
 
-    /// A parent was told to send the stripes of `mask`; `rtt` is the time to it and back. More parents than
+    /// A parent was told to send the stripes of `mask`; `rtt` is the time to it and back, zero while that is not known. More parents than
     /// [`DeliveryMeter::MAX_PARENTS`] are not measured.
     pub fn set_share(&mut self, now: MonoTime, parent: P, key: KeyId, rtt: Duration, mask: u16) {
         if let Some(known) = self.find(parent) {
+            known.took(rtt);
             if mask & !known.mask != 0 {
                 known.since = now;
             }
@@ -121,8 +131,8 @@ impl<P: Copy + Eq> Shares<P> {
         self.expect(now);
     }
 
-    /// A chunk of that stripe came. It counts if it is of the sender's share; also if it was seen before, unless it was asked for:
-    /// while a stripe moves two send it.
+    /// A chunk of that stripe came. It counts if it is of the sender's share. One that was seen before the caller leaves out, unless its
+    /// stripe moves, when two send it ([`Subscription::handle_duplicate`](crate::Subscription::handle_duplicate)).
     pub fn handle_chunk(&mut self, now: MonoTime, from: P, stripe: u16, bytes: u64) {
         let known = self.measured.iter().find(|known| known.parent == from);
         if let Some(known) = known.filter(|known| (known.mask | known.before) & stripe != 0) {
@@ -148,10 +158,13 @@ impl<P: Copy + Eq> Shares<P> {
         }
     }
 
-    /// Who is a parent still, whether it has a share or not, is measured on.
+    /// Who is a parent still, whether it has a share or not, is measured on; `rtt` as for [`Shares::set_share`].
     pub fn keep(&mut self, now: MonoTime, parent: P, key: KeyId, rtt: Duration) {
         match self.find(parent) {
-            Some(known) => known.last = now,
+            Some(known) => {
+                known.took(rtt);
+                known.last = now;
+            }
             None => self.set_share(now, parent, key, rtt, 0),
         }
     }
@@ -359,6 +372,27 @@ mod tests {
         let at = MonoTime::from_millis(1_600);
         assert_eq!(verdict(&shares, at, 1), Verdict::Unknown);
         assert!(matches!(verdict(&shares, at, 0), Verdict::Short { .. }));
+    }
+
+    #[test]
+    fn the_time_to_a_parent_that_is_known_later_counts_from_then_on() {
+        let far = Duration::from_millis(400);
+        let mut shares = Shares::new(4);
+        let parents = [0, 1, 2].map(|parent| (parent, KeyId([parent; 32])));
+        for (parent, key) in parents {
+            shares.set_share(MonoTime(0), parent, key, Duration::ZERO, 1 << parent);
+        }
+        shares.keep(MonoTime(0), 0, parents[0].1, far);
+        shares.set_share(MonoTime(0), 1, parents[1].1, far, 2);
+        // On the way to them for 450 ms is what they were asked for; of the third nothing is known still.
+        for (parent, key) in parents {
+            shares.keep(MonoTime(0), parent, key, Duration::ZERO);
+        }
+        shares.handle_object(MonoTime::from_millis(449), 0..400);
+        shares.expect(MonoTime::from_millis(620));
+        let later = MonoTime::from_millis(1_920);
+        assert_eq!([0, 1].map(|parent| verdict(&shares, later, parent)), [Verdict::Unknown; 2]);
+        assert_eq!(verdict(&shares, later, 2), Verdict::Short { permille: 0 });
     }
 
     #[test]
