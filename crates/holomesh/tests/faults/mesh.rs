@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use crate::guest::{Guest, card};
+use crate::requests::flood;
 use crate::stage::{PAUSE, Relay, Stage};
 use crate::support::holomesh;
 use crate::viewer::{PATIENCE, Viewer, figure, signal, wait_until};
@@ -147,6 +148,25 @@ async fn who_was_a_member_is_fed_by_no_watcher_whatever_permit_it_shows() {
     let LinkEvent::Control(_, Control::Refused { why }) = refused else { unreachable!() };
     assert!(why.contains("not known here as a member"), "{why}");
     viewer.shows(25);
+}
+
+/// Each message is looked at, and costs as much as any other that a child may send.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_tells_a_watcher_of_peers_without_end_loses_the_link() {
+    let stage = Stage::new();
+    let (_host, ticket) = stage.host(4, &[]);
+    let viewer = lending(&ticket);
+    viewer.shows(25);
+    let ticket: Ticket = ticket.parse().unwrap();
+    let mut guest = Guest::join(&ticket, 4_096).await;
+    let card = card(&mut guest, &ticket).await;
+    let link = guest.link_to(&card.address).await;
+    flood(&link, &[Control::Gossip { entries: Vec::new() }]).await;
+    let end = guest.sees(&link, |event| matches!(event, LinkEvent::Down(..))).await;
+    let LinkEvent::Down(_, why) = end else { panic!("{end:?}") };
+    assert!(why.contains("more than 500 requests a second"), "{why}");
+    viewer.shows(25);
+    assert_eq!(viewer.lost(), 0, "{}", viewer.node.said());
 }
 
 /// What no honest peer passes on costs the link, at the host and at a watcher, and nobody else anything.

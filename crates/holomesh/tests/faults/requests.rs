@@ -87,7 +87,7 @@ async fn who_asks_a_little_too_often_is_told_so_and_served_on() {
 }
 
 /// Asks for everything that can be asked for, until the other side has enough of it. How often it asked.
-async fn flood(link: &Link, questions: &[Control]) -> usize {
+pub(crate) async fn flood(link: &Link, questions: &[Control]) -> usize {
     let deadline = Instant::now() + PATIENCE;
     let mut asked = 0;
     loop {

@@ -83,7 +83,7 @@ impl Serving {
         self.core.link(link).is_some()
     }
 
-    /// What a child asks for, of streams of that rate in all.
+    /// What a child asks for and may, of streams of that rate in all.
     fn handle_control(
         &mut self,
         link: LinkId,
@@ -91,9 +91,6 @@ impl Serving {
         rate: BitRate,
         (host, members): (&PublicIdentity, &Member),
     ) {
-        if !self.core.may_ask(link, &message) {
-            return;
-        }
         match message {
             Control::Permit { permit } => self.take_permit(link, &permit, host, members),
             Control::Subscribe { stream, .. } if !self.core.is_child(link) && !self.has_place(rate) => {
@@ -139,6 +136,11 @@ impl Watcher {
         let rate = self.streams_rate();
         let Some(serving) = &mut self.serving else { return Some(event) };
         match event {
+            LinkEvent::Control(link, message)
+                if serving.has(link) && !serving.core.may_ask(link, &message) =>
+            {
+                self.tend_children();
+            }
             LinkEvent::Control(link, Control::Gossip { entries }) if serving.has(link) => {
                 if !self.hear(link, &entries) {
                     self.drop_child(link);
