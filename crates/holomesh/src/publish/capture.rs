@@ -320,7 +320,7 @@ fn run_video(
             encoder.set_bit_rate(bit_rate).map_err(failed)?;
         }
         let force_key = control.take_key_frame_requests() != 0;
-        if switch_points.handle_frame(force_key) {
+        if switch_points.handle_frame(force_key, control.expected_loss() > 0) {
             encoder.request_switch_point();
         }
         send(encoder.encode(frame, pts, force_key).map_err(failed)?)

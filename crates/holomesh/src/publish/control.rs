@@ -96,7 +96,7 @@ impl EncoderControl {
     }
 
     /// So many packets of sound are expected to be lost from the next one on, in percent: what the encoder spends on that follows
-    /// from it, up to what its configuration expects.
+    /// from it, up to what its configuration expects. Where any are, resolutions of pictures can be taken up each second.
     pub fn set_expected_loss(&self, percent: u8) {
         self.expected_loss.store(percent, Ordering::Relaxed);
     }

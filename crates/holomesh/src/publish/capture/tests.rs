@@ -337,7 +337,7 @@ fn a_lost_upper_layer_is_back_within_a_second_without_a_key_frame() {
     let mut decoder = codec_av1::LayeredDecoder::new(size);
     let mut is_whole = Vec::new();
     for number in 0..60u64 {
-        if points.handle_frame(number == 0) {
+        if points.handle_frame(number == 0, true) {
             encoder.request_switch_point();
         }
         let pts = MediaTime(number * 40_000);
@@ -356,23 +356,17 @@ fn a_lost_upper_layer_is_back_within_a_second_without_a_key_frame() {
 
 #[test]
 fn switch_points_are_asked_of_the_encoder_where_there_are_layers_to_take_up() {
-    for (layers, asked) in [(Structure::L2T1, true), (Structure::L1T1, false)] {
-        let mut source = Many(0);
-        let mut encoder =
-            Counting { inner: Plain { bit_rate: BitRate::from_kbit(500), waiting: Vec::new() }, asked: 0 };
+    let (resolutions, qualities) = (Structure::L2T1, Structure::L1T1Q2);
+    for (layers, loss, asked) in [(resolutions, 3, true), (resolutions, 0, false), (qualities, 0, true)] {
+        let plain = Plain { bit_rate: BitRate::from_kbit(500), waiting: Vec::new() };
+        let mut encoder = Counting { inner: plain, asked: 0 };
+        let control = EncoderControl::default();
+        control.set_expected_loss(loss);
         let (out, mut captured) = mpsc::channel(400);
-        run_video(
-            &mut source,
-            &mut encoder,
-            (layers, None),
-            &EncoderControl::default(),
-            Instant::now(),
-            &out,
-        )
-        .unwrap();
+        run_video(&mut Many(0), &mut encoder, (layers, None), &control, Instant::now(), &out).unwrap();
         let count = std::iter::from_fn(|| captured.try_recv().ok()).count();
         // A machine that stalls leaves pictures out.
-        assert_eq!(encoder.asked > 0, asked && count > 120, "{layers}, {count} pictures");
+        assert_eq!(encoder.asked > 0, asked && count > 120, "{layers}, {loss} % lost, {count} pictures");
     }
 }
 
