@@ -125,7 +125,7 @@ impl VideoPlayer {
                 }
             }
         }
-        let needed = (self.waiting.awaits_start() || self.decoder.needs_key_frame())
+        let needed = self.decoder.needs_key_frame()
             && self.first_at.is_some()
             && (self.stats.shown > 0
                 || self.first_at.is_some_and(|at| now.saturating_duration_since(at) >= START_PATIENCE));

@@ -297,3 +297,23 @@ fn left_out_pictures_are_not_waited_for_and_a_key_frame_is_asked_for_at_once() {
     // Of those from before two wait to be shown.
     assert_eq!((player.ready.len(), player.stats.lost), (2 + 4, 0), "{:?}", player.stats);
 }
+
+#[test]
+fn a_picture_that_is_ready_and_out_of_sight_keeps_no_other_from_being_shown() {
+    let origin = Instant::now();
+    let (size, rate) = (FrameSize::new(64, 64).unwrap(), FrameRate::new(25, 1).unwrap());
+    let mut player = VideoPlayer::new(size, rate, DELAY);
+    player.push(objects(origin).remove(0));
+    player.ready.push(Picture {
+        seq: ObjectSeq(0),
+        pts: MediaTime(3_600_000_000),
+        frame: Frame::black(size),
+        is_reduced: false,
+        made_from: MadeFrom::Layer(Layer::BASE),
+        assembled_at: origin,
+        decode_time: Duration::ZERO,
+    });
+    player.decode(origin, &mut []).unwrap();
+    player.show(origin + DELAY, &mut []).unwrap();
+    assert_eq!((player.stats.shown, player.stats.lost), (1, 1), "{:?}", player.stats);
+}

@@ -85,11 +85,6 @@ impl Waiting {
         forgotten
     }
 
-    /// Whether there is no key frame to go on from.
-    pub(super) const fn awaits_start(&self) -> bool {
-        self.next.is_none()
-    }
-
     /// Keeps an object.
     pub(super) fn push(&mut self, object: Received) -> Pushed {
         let mut pushed = Pushed::default();

@@ -131,7 +131,7 @@ fn when_it_is_full_and_there_is_no_key_frame_one_is_waited_for() {
         waiting.push(base(picture, &[]));
     }
     let pushed = waiting.push(base(257, &[]));
-    assert_eq!((pushed, waiting.awaits_start()), (Pushed { useless: 256, starts_anew: true }, true));
+    assert_eq!((pushed, waiting.next.is_none()), (Pushed { useless: 256, starts_anew: true }, true));
     for picture in 258..900 {
         assert!(!waiting.push(base(picture, &[])).starts_anew);
         assert!(waiting.next().is_none() && waiting.pictures.len() <= MOST);
