@@ -13,6 +13,8 @@ pub(crate) struct Parent {
     pub(crate) mask: u16,
     /// Stripes that it is meant for: it has others only while nobody else is there for them.
     pub(crate) best: u16,
+    /// It is there only until somebody else is: everybody takes over from it.
+    pub(crate) stands_in: bool,
     /// Stripes that it would not send, and until when it is not told to again.
     pub(crate) refused: u16,
     pub(crate) refused_until: MonoTime,
@@ -60,6 +62,7 @@ impl Parent {
             link,
             mask: 0,
             best,
+            stands_in: false,
             refused: 0,
             refused_until: now,
             full: false,
@@ -100,6 +103,12 @@ impl Parent {
 
     pub(crate) const fn is_doubtful(&self) -> bool {
         self.quiet || self.full || self.owed >= DOUBTFUL
+    }
+
+    /// In which order parents are given a stripe: those first that show life, and before those that stand in; then those that are meant
+    /// for it, and of these who has fewest.
+    pub(crate) const fn order(&self, stripe: u16) -> (bool, bool, bool, u32, bool) {
+        (self.quiet, self.stands_in, self.best & stripe == 0, self.mask.count_ones(), self.is_doubtful())
     }
 
     /// It owes one more object, or one more chunk.
@@ -167,7 +176,7 @@ pub(crate) struct Handover {
 }
 
 /// Gives every stripe without a parent to the live parent that is meant for it and has the fewest, those that show life
-/// before others. Stripes that all refuse stay without. Returns the links whose share changed.
+/// before others, and those that stand in last. Stripes that all refuse stay without. Returns the links whose share changed.
 pub(crate) fn deal(parents: &mut [Parent], stripes: u8) -> Vec<LinkId> {
     let mut changed = Vec::new();
     for stripe in 0..stripes {
@@ -177,8 +186,7 @@ pub(crate) fn deal(parents: &mut [Parent], stripes: u8) -> Vec<LinkId> {
         }
         // Ties go to the parent that joined first, so that the outcome depends on nothing but the history.
         let able = parents.iter_mut().filter(|p| p.takes(bit));
-        let order = |p: &&mut Parent| (p.quiet, p.best & bit == 0, p.mask.count_ones(), p.is_doubtful());
-        let Some(parent) = able.min_by_key(order) else { continue };
+        let Some(parent) = able.min_by_key(|p| p.order(bit)) else { continue };
         parent.mask |= bit;
         if !changed.contains(&parent.link) {
             changed.push(parent.link);
@@ -187,14 +195,15 @@ pub(crate) fn deal(parents: &mut [Parent], stripes: u8) -> Vec<LinkId> {
     changed
 }
 
-/// The stripe that `to` should take over: one that it is meant for and its carrier is not, or one of a parent that has at
-/// least two more.
+/// The stripe that `to` should take over: one that it is meant for and its carrier is not, or that its carrier has in the stead of
+/// others; or one of a parent that has at least two more.
 pub(crate) fn surplus(parents: &[Parent], to: LinkId) -> Option<Handover> {
     let taker = parents.iter().find(|p| p.link == to && p.is_live())?;
     let others = || parents.iter().filter(|p| p.link != to);
     let able = !(taker.refused | taker.retired);
+    let gives = |p: &Parent| if p.stands_in && !taker.stands_in { u16::MAX } else { !p.best & taker.best };
     if let Some((stripes, from)) =
-        others().map(|p| (p.mask & !p.best & taker.best & able, p.link)).find(|(stripes, _)| *stripes != 0)
+        others().map(|p| (p.mask & gives(p) & able, p.link)).find(|(stripes, _)| *stripes != 0)
     {
         return Some(Handover { stripe: highest(stripes), from, to });
     }

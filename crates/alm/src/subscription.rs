@@ -14,6 +14,7 @@ mod ask;
 mod config;
 mod heal;
 mod objects;
+mod parents;
 #[cfg(test)]
 mod tests;
 
@@ -68,82 +69,10 @@ impl Subscription {
         })
     }
 
-    /// Adds a parent: it gets the stripes that nobody carries, or one of a parent that has two more. A parent beyond the
-    /// number of stripes stays a warm spare; one that is known, or beyond [`Config::max_parents`], is not taken.
-    pub fn add_parent(&mut self, now: MonoTime, link: LinkId) {
-        self.add(now, link, u16::MAX, 0);
-    }
-
-    /// As [`Subscription::add_parent`], for a parent that is meant for these stripes alone: it takes them over from who is
-    /// not meant for them, and has others only while nobody else is there. One that is known is meant for these as well.
-    pub fn add_parent_for(&mut self, now: MonoTime, link: LinkId, stripes: StripeSet) {
-        let stripes = stripes.mask();
-        if self.parent(link).is_none() {
-            return self.add(now, link, stripes, 0);
-        }
-        self.parent_mut(link, |p| {
-            p.best |= stripes;
-            // Who is full is asked again when its time has come.
-            if !p.full {
-                p.refused &= !stripes;
-            }
-            p.retired &= !stripes;
-        });
-        self.deal(now);
-        while self.take_over(now, link) {}
-    }
-
-    /// As [`Subscription::add_parent_for`], for a parent that is never told to send anything else: one that would have it from
-    /// here, directly or not. One that is known stays as it is.
-    pub fn add_parent_only(&mut self, now: MonoTime, link: LinkId, stripes: StripeSet) {
-        self.add(now, link, stripes.mask(), !stripes.mask());
-    }
-
-    /// From now on that parent is meant for these stripes and no other one is: it takes them over from whoever carries them, and
-    /// others have them only while it can't.
-    pub fn prefer(&mut self, now: MonoTime, link: LinkId, stripes: StripeSet) {
-        let stripes = stripes.mask();
-        for parent in &mut self.parents {
-            parent.best = if parent.link == link { parent.best | stripes } else { parent.best & !stripes };
-        }
-        self.deal(now);
-        while self.take_over(now, link) {}
-    }
-
-    fn add(&mut self, now: MonoTime, link: LinkId, best: u16, never: u16) {
-        let full = self.parents.len() >= usize::from(self.config.max_parents.max(1));
-        if full || self.parents.iter().any(|p| p.link == link) {
-            return;
-        }
-        self.parents.push(Parent { retired: never, ..Parent::new(now, link, best) });
-        self.deal(now);
-        while self.take_over(now, link) {}
-    }
-
-    /// Forgets a parent whose link is gone; its stripes go to the others at once.
-    pub fn remove_parent(&mut self, now: MonoTime, link: LinkId) {
-        let before = self.parents.len();
-        let mask = self.parent(link).map_or(0, |p| p.mask);
-        self.parents.retain(|p| p.link != link);
-        if self.parents.len() != before {
-            self.release(now, link, mask);
-        }
-    }
-
     /// Treats a parent as silent: what another stream's subscription has found holds for this one too. A parent that is
     /// suspected already stays as it is; the last one keeps its stripes.
     pub fn suspect_parent(&mut self, now: MonoTime, link: LinkId) {
         self.suspect(now, link);
-    }
-
-    /// Says that a parent will soon send these stripes no more: others take them over, and it is told to stop each when that
-    /// comes from there. What nobody can take it keeps until [`Subscription::handle_refused`].
-    pub fn retire(&mut self, now: MonoTime, link: LinkId, stripes: StripeSet) {
-        self.parent_mut(link, |p| {
-            p.retired |= stripes.mask();
-            p.best &= !stripes.mask();
-        });
-        self.hand_on(now, link, stripes.mask());
     }
 
     /// Reports that a parent does not send these stripes although it was told to, for want of room or whatever: others are
@@ -229,22 +158,28 @@ impl Subscription {
         }
     }
 
-    /// Reports an authentic chunk that was seen before: it shows that `from` carries the stripe, not that it is of use.
-    pub fn handle_duplicate(&mut self, now: MonoTime, from: LinkId, epoch: Epoch, seq: ChunkSeq) {
+    /// Reports an authentic chunk that was seen before: it shows that `from` carries the stripe, not that it is of use. True if it
+    /// counts as a part of what `from` was to send: of its own share, newer than its last one, and not asked for.
+    pub fn handle_duplicate(&mut self, now: MonoTime, from: LinkId, epoch: Epoch, seq: ChunkSeq) -> bool {
         self.heard(now, from);
+        let bit = self.stripe_bit(seq);
         self.finish_handover(from, seq);
         // It may come from two carriers while a stripe moves from one to the other. Only what is newer than its last one
         // counts: a parent that repeats old chunks must still be found out.
-        if self.parent(from).is_some_and(|p| p.own.is_none_or(|(e, s, _)| (e, s) < (epoch, seq))) {
+        let newer = |p: &Parent| p.mask & bit != 0 && p.own.is_none_or(|(e, s, _)| (e, s) < (epoch, seq));
+        let is_newer = self.parent(from).is_some_and(newer);
+        if is_newer {
             self.delivered(now, from, epoch, seq);
         }
-        let Some(gap) = self.gaps.close_again(epoch, seq) else { return };
+        let Some(gap) = self.gaps.close_again(epoch, seq) else { return is_newer };
         let within = self.config.request_within;
-        match gap.asked_of(from) {
+        let asked_at = gap.asked_of(from);
+        match asked_at {
             Some(at) => self.parent_mut(from, |p| p.answered(now.since(at).min(within * 2))),
             // It came by itself, so asking others was too hasty.
             None => self.parent_mut(from, |p| p.late.note(now.since(gap.since).min(within))),
         }
+        is_newer && asked_at.is_none()
     }
 
     /// Says that the object of a chunk that just came has the numbers of `range`, and that `needed` of them suffice: with
@@ -313,6 +248,16 @@ impl Subscription {
     /// Who carries one of these stripes: the first of the parents that does.
     pub fn carrier(&self, stripes: StripeSet) -> Option<LinkId> {
         self.parents.iter().find(|p| p.mask & stripes.mask() != 0).map(|p| p.link)
+    }
+
+    /// Whether a parent was told to send anything: its share, or what it goes on with until somebody else delivers that.
+    pub fn sends(&self, link: LinkId) -> bool {
+        self.parent(link).is_some_and(|p| p.mask != 0) || self.handovers.iter().any(|h| h.from == link)
+    }
+
+    /// Whether a parent fell silent and is given nothing for now; `None` if it is none.
+    pub fn is_suspected(&self, link: LinkId) -> Option<bool> {
+        self.parent(link).map(|p| !p.is_live())
     }
 
     /// The parents that carry at least one stripe.

@@ -32,6 +32,8 @@ impl Subscription {
             is_over = true;
             if core::mem::take(&mut parent.full) {
                 again.push(parent.link);
+                // What somebody else has in its stead it may have again.
+                parent.move_at.get_or_insert(now);
             }
         }
         if is_over {
@@ -207,8 +209,7 @@ impl Subscription {
         let mask = self.parent(link).map_or(0, |p| p.mask) & stripes;
         for stripe in (0..16).map(|stripe| 1 << stripe).filter(|bit| mask & bit != 0) {
             let able = self.parents.iter().filter(|p| p.link != link && p.takes(stripe));
-            let order = |p: &&Parent| (p.quiet, p.best & stripe == 0, p.mask.count_ones(), p.is_doubtful());
-            if let Some(to) = able.min_by_key(order).map(|p| p.link) {
+            if let Some(to) = able.min_by_key(|p| p.order(stripe)).map(|p| p.link) {
                 self.hand_over(now, Handover { stripe, from: link, to });
             }
         }
@@ -297,11 +298,14 @@ impl Subscription {
         self.rebuild_at = Some(now.plus(self.jitter.of(self.config.rebuild_every)));
     }
 
-    /// Tells a parent its stripes: those that it has, and those that it goes on with until somebody else delivers them.
+    /// Tells a parent its stripes: those that it has, and those that it goes on with until somebody else delivers them. That is all that it
+    /// is to be told: where the first word says from where on it is to send, it says so of all of them.
     pub(super) fn assign(&mut self, link: LinkId) {
         let Some(parent) = self.parent(link) else { return };
         let pending = self.handovers.iter().filter(|h| h.from == link).fold(0, |all, h| all | h.stripe);
         if let Ok(stripes) = StripeSet::new(self.config.stripes, parent.mask | pending) {
+            let is_old = |action: &Action| matches!(action, Action::Assign { parent, .. } if *parent == link);
+            self.actions.retain(|action| !is_old(action));
             self.actions.push_back(Action::Assign { parent: link, stripes });
         }
     }

@@ -19,6 +19,7 @@ enum Step {
     AssignAgain,
     AddFor(u64, u16),
     AddOnly(u64, u16),
+    StandIn(u64),
     Prefer(u64, u16),
     Refused(u64, u16),
     Retire(u64, u16),
@@ -47,6 +48,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::AssignAgain),
         1 => (link(), any::<u16>()).prop_map(|(link, stripes)| Step::AddFor(link, stripes)),
         1 => (link(), any::<u16>()).prop_map(|(link, stripes)| Step::AddOnly(link, stripes)),
+        1 => link().prop_map(Step::StandIn),
         1 => (link(), any::<u16>()).prop_map(|(link, stripes)| Step::Prefer(link, stripes)),
         1 => (link(), any::<u16>()).prop_map(|(link, stripes)| Step::Refused(link, stripes)),
         1 => (link(), any::<u16>()).prop_map(|(link, stripes)| Step::Retire(link, stripes)),
@@ -64,6 +66,7 @@ fn perform(subscription: &mut Subscription, now: &mut MonoTime, step: Step) -> V
     match step {
         Step::AddFor(link, stripes) => subscription.add_parent_for(*now, LinkId(link), set(stripes)),
         Step::AddOnly(link, stripes) => subscription.add_parent_only(*now, LinkId(link), set(stripes)),
+        Step::StandIn(link) => subscription.add_stand_in(*now, LinkId(link)),
         Step::Prefer(link, stripes) => subscription.prefer(*now, LinkId(link), set(stripes)),
         Step::Refused(link, stripes) => subscription.handle_refused(*now, LinkId(link), set(stripes)),
         Step::Retire(link, stripes) => subscription.retire(*now, LinkId(link), set(stripes)),
@@ -121,6 +124,7 @@ fn check(subscription: &Subscription, told: &BTreeMap<LinkId, u16>) {
             subscription.handovers.iter().filter(|h| h.from == parent.link).fold(0, |all, h| all | h.stripe);
         let known = told.get(&parent.link).copied().unwrap_or(0);
         assert_eq!(known, parent.mask | pending, "{parent:?} was told something else");
+        assert_eq!(subscription.sends(parent.link), known != 0);
         assert!(parent.is_live() || parent.mask == 0, "{parent:?} is suspected and carries");
     }
     assert!(subscription.handovers.len() <= usize::from(subscription.config.stripes));
@@ -232,6 +236,27 @@ fn what_was_asked_of_a_parent_that_goes_is_asked_of_another_at_once() {
     let again = std::iter::from_fn(|| subscription.poll_action());
     let chunks = vec![ChunkSeq(2)];
     assert_eq!(again.last(), Some(Action::Request { parent: LinkId(1), epoch: Epoch(1), chunks }));
+}
+
+#[test]
+fn what_a_parent_was_asked_for_and_another_one_has_sent_is_not_its_share() {
+    for asks in [false, true] {
+        let mut subscription = pair();
+        for (from, seq) in [(1, 0), (2, 1), (1, 2), (1, 4)] {
+            subscription.handle_chunk(at(0), LinkId(from), Epoch(1), ChunkSeq(seq));
+        }
+        let mut now = 0;
+        let mut is_asked = false;
+        while asks && !is_asked {
+            now += 1;
+            subscription.handle_timeout(at(now));
+            let mut requests = std::iter::from_fn(|| subscription.poll_action());
+            is_asked = requests.any(|action| matches!(action, Action::Request { parent: LinkId(2), .. }));
+        }
+        subscription.handle_chunk(at(now), LinkId(1), Epoch(1), ChunkSeq(3));
+        let counts = subscription.handle_duplicate(at(now), LinkId(2), Epoch(1), ChunkSeq(3));
+        assert_eq!(counts, !asks);
+    }
 }
 
 #[test]

@@ -161,7 +161,8 @@ impl World {
     pub(crate) fn arrive(&mut self, from: LinkId, seq: u64) {
         self.received += 1;
         if !self.got.insert(seq) {
-            return self.subscription.handle_duplicate(self.now, from, EPOCH, ChunkSeq(seq));
+            self.subscription.handle_duplicate(self.now, from, EPOCH, ChunkSeq(seq));
+            return;
         }
         self.subscription.handle_chunk(self.now, from, EPOCH, ChunkSeq(seq));
         let frame = self.frames.iter_mut().rev().find(|f| f.start <= seq).unwrap();

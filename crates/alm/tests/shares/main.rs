@@ -1,6 +1,8 @@
 //! Parents that are meant for some of the stripes, that refuse some, or that will send some no more.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod stand_in;
+
 use alm::{Action, Config, Subscription};
 use core_types::{ChunkSeq, Epoch, LinkId, MonoTime, StripeSet};
 use std::collections::BTreeMap;
@@ -137,13 +139,13 @@ fn a_parent_without_a_place_is_asked_for_nothing_until_it_is_asked_for_a_place_a
     }
     assert!(asked.len() >= 36 && !asked.contains(&2), "{asked:?}");
 
-    // It is asked for a place as a spare, ever less often.
-    assert_eq!(told_again(&mut subscription, 600, 2), (1_410, 0));
+    // It is asked for a place ever less often: for what others have in its stead, or as a spare if it was asked for that a moment ago.
+    assert_eq!(told_again(&mut subscription, 600, 2), (1_410, 4));
     assert_eq!(subscription.has_place(LinkId(2)), Some(true));
     let mut now = 2_010;
-    for wait in [4_000, 8_000, 16_000, 30_000, 30_000] {
+    for (wait, share) in [(4_000, 0), (8_000, 4), (16_000, 4), (30_000, 4), (30_000, 4)] {
         subscription.handle_full(at(now), LinkId(2));
-        assert_eq!(told_again(&mut subscription, now, 2), (wait, 0));
+        assert_eq!(told_again(&mut subscription, now, 2), (wait, share));
         now += wait;
     }
     // Until it has sent something.
@@ -275,4 +277,24 @@ fn who_is_there_for_one_stripe_only_is_told_no_other_whoever_goes() {
     subscription.handle_timeout(at(9_000));
     told.drain(&mut subscription);
     assert_eq!((told.of(2), told.of(1), subscription.uncarried(), told.rebuilds), (13, 2, set(0), 2));
+}
+
+#[test]
+fn what_was_seen_before_counts_once_and_while_its_stripe_moves() {
+    let (mut subscription, mut told) = four();
+    (0..8).for_each(|n| subscription.handle_chunk(at(0), LinkId(n % 4), EPOCH, ChunkSeq(n)));
+    let again = |subscription: &mut Subscription, from, seq| {
+        subscription.handle_duplicate(at(5), LinkId(from), EPOCH, ChunkSeq(seq))
+    };
+    assert!(!again(&mut subscription, 1, 5), "it is no newer than its last one");
+    assert!(!again(&mut subscription, 1, 1) && !again(&mut subscription, 1, 6), "nor another one's");
+    // Stripe 1 moves: both send it, and each chunk comes first from one of them.
+    subscription.add_parent_for(at(10), LinkId(9), set(2));
+    subscription.retire(at(10), LinkId(1), set(2));
+    told.drain(&mut subscription);
+    assert_eq!((told.of(1), told.of(9)), (2, 2));
+    subscription.handle_chunk(at(20), LinkId(9), EPOCH, ChunkSeq(9));
+    assert!(!again(&mut subscription, 1, 9), "that was the end of it");
+    subscription.handle_chunk(at(30), LinkId(0), EPOCH, ChunkSeq(13));
+    assert!(again(&mut subscription, 9, 13) && !again(&mut subscription, 9, 13));
 }
