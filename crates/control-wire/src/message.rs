@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 pub const REMOVED: &str = "the host removed this member from the session";
 
 /// Where a node can be dialled.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PeerAddress {
     /// Its transport key.
     pub endpoint: [u8; 32],
@@ -26,7 +26,7 @@ pub struct PeerAddress {
 }
 
 /// Where a node takes direct links: at its addresses, at this UDP port, under this identity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DirectPort {
     /// The port.
     pub port: u16,

@@ -251,12 +251,17 @@ impl Mesh {
         }
     }
 
+    /// Somebody is not asked again for a while.
+    pub(crate) fn leave_alone(&mut self, now: MonoTime, peer: KeyId) {
+        self.gossip.set_aside(now, peer, UNREACHABLE_FOR);
+    }
+
     /// Who could not be reached there is not asked again for a while.
-    pub(crate) fn set_aside(&mut self, now: MonoTime, endpoint: [u8; 32]) {
-        let there = |peer: &peer_gossip::Known<'_>| peer.card.address.endpoint == endpoint;
+    pub(crate) fn set_aside(&mut self, now: MonoTime, address: &PeerAddress) {
+        let there = |peer: &peer_gossip::Known<'_>| peer.card.address == *address;
         let peers: Vec<KeyId> = self.gossip.peers(wall_now()).filter(there).map(|peer| peer.key).collect();
         for peer in peers {
-            self.gossip.set_aside(now, peer, UNREACHABLE_FOR);
+            self.leave_alone(now, peer);
         }
     }
 
@@ -326,9 +331,10 @@ impl Mesh {
         known.map(|k| (k.key, k.card.kind, k.claim.uplink, k.claim.max_subscribers)).collect()
     }
 
-    /// The peer with that name and transport key, if it is known.
-    pub(crate) fn knows(&self, peer: KeyId, endpoint: [u8; 32]) -> bool {
-        self.gossip.peers(wall_now()).any(|k| k.key == peer && k.card.address.endpoint == endpoint)
+    /// Whether that peer is known to be there, with that transport key and as one of that kind.
+    pub(crate) fn knows_as(&self, peer: KeyId, endpoint: [u8; 32], kind: Kind) -> bool {
+        let known = self.gossip.peer(wall_now(), peer);
+        known.is_some_and(|known| known.card.address.endpoint == endpoint && known.card.kind == kind)
     }
 
     /// Whom to ask, best first. `known_of` says what was measured of a peer to which there is a link, and how far it is believed.

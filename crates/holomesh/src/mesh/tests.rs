@@ -285,7 +285,8 @@ fn what_a_node_says_of_itself_is_said_anew_before_it_is_over_and_no_more_often()
     let feeders = other.feeders(&wanted, |_| Measured::NOTHING);
     let feeder = Feeder { key: peer.key_id(), kind: Kind::Watcher, address: offer.address.clone() };
     assert_eq!(feeders, [feeder]);
-    assert!(other.knows(peer.key_id(), [1; 32]) && !other.knows(peer.key_id(), [2; 32]));
+    let knows = |endpoint, kind| other.knows_as(peer.key_id(), endpoint, kind);
+    assert!(knows([1; 32], Kind::Watcher) && !knows([2; 32], Kind::Watcher) && !knows([1; 32], Kind::Relay));
 
     // The same once more is nothing new, and a claim is renewed after 25 s.
     let last = offer.clone();

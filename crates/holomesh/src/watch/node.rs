@@ -6,6 +6,7 @@ mod host_link;
 mod membership;
 mod neighbours;
 mod parents;
+mod reach;
 mod refusal;
 mod serving;
 mod spread;
@@ -13,7 +14,7 @@ mod spread;
 use self::conduct::Conduct;
 use self::first_contact::FirstContact;
 use self::host_link::HostLink;
-use self::parents::Reached;
+use self::reach::Reached;
 use self::serving::{Serving, home_of};
 use super::config::{Config, Report, Snapshot, WatchState};
 use super::player::PlayerHandle;
@@ -140,7 +141,7 @@ struct Watcher {
     /// Relays that the host names.
     relays: Vec<PeerAddress>,
     /// Relays that we have a link to, or are dialling, or that asked us to move away.
-    reached: BTreeMap<[u8; 32], Reached>,
+    reached: BTreeMap<PeerAddress, Reached>,
     redial_at: Option<Instant>,
     /// Relays that are about to stop, and when their links are closed.
     leaving: Vec<(Instant, LinkId)>,
@@ -273,6 +274,7 @@ impl Watcher {
                 }
                 self.reach_relays();
                 self.serve_by_host_if_alone();
+                self.look_for_orphans();
             }
             Control::Gossip { entries } => {
                 self.hear(self.host, &entries);

@@ -3,6 +3,7 @@
 mod coming_back;
 mod joining;
 mod kit;
+mod lenders;
 mod memory;
 mod repair;
 mod serving;

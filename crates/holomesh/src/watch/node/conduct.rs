@@ -198,8 +198,8 @@ impl Watcher {
 
     /// Leaves a watcher for others, and does not look for it for a while.
     fn let_go(&mut self, now: MonoTime, parent: LinkId) {
-        if let Some(endpoint) = self.endpoint_of(parent) {
-            self.mesh.set_aside(now, endpoint);
+        if let Some(key) = self.feeder_of(parent) {
+            self.mesh.leave_alone(now, key);
         }
         self.move_away(parent, LEFT_ALONE);
     }

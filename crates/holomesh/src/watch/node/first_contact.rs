@@ -14,8 +14,10 @@ const LOOK_EACH: Duration = Duration::from_millis(200);
 const CROWDED: u64 = 200;
 /// Chunks that say something.
 const LEAST: u64 = 10;
-/// It goes on for so long at least beside those who take over: until they have sent something, it was not told to stop.
+/// The host, of which nothing is asked any more, is a parent for so long still: whoever has taken over may have no place for us.
 const BESIDE: Duration = Duration::from_secs(1);
+/// Nothing of any stream for so long: the relays may have lost the host.
+const NOTHING_COMES: Duration = Duration::from_millis(500);
 /// A host that had to help is let go when relays have been there as well for so long.
 const LET_GO: Duration = Duration::from_secs(5);
 
@@ -26,7 +28,7 @@ pub(super) struct FirstContact {
     until: Option<Instant>,
     /// Since when the host has been a parent.
     since: Option<Instant>,
-    /// Since when others are to take over what it carries.
+    /// Since when nothing is asked of it.
     leaving: Option<Instant>,
     crowd: Crowd,
 }
@@ -116,13 +118,31 @@ impl Watcher {
 
     fn serve_by_host(&mut self) {
         self.first_contact.is_over();
-        self.first_contact.since.get_or_insert_with(Instant::now);
+        self.first_contact.since = Some(Instant::now());
         self.first_contact.leaving = None;
         self.add_parent(self.host);
         // It may have been about to be let go.
         let (now, host) = (self.clock.now(), self.host);
         for stream in self.streams.values_mut() {
-            stream.subscription.add_parent_for(now, host, whole(stream.announce.parents));
+            stream.subscription.add_stand_in(now, host);
+        }
+        self.act();
+    }
+
+    /// The host names other relays than before. Who is not named any more may have lost it, and then has nothing to send: it answers us,
+    /// and where all are so there is nobody who could show that something is missing.
+    pub(super) fn look_for_orphans(&mut self) {
+        let now = self.clock.now();
+        let heard = self.streams.values().filter_map(|stream| stream.dues.heard()).max();
+        let is_silent = heard.is_none_or(|at| now.since(at) >= NOTHING_COMES);
+        let orphans = self.unnamed_relays();
+        if orphans.is_empty() || !is_silent || self.snapshot.epoch.is_none() || !self.host_answers() {
+            return;
+        }
+        // The last parent is suspected by nobody.
+        self.serve_by_host();
+        for link in orphans {
+            self.streams.values_mut().for_each(|stream| stream.subscription.suspect_parent(now, link));
         }
         self.act();
     }
@@ -140,18 +160,20 @@ impl Watcher {
             (self.first_contact.since, self.first_contact.leaving) = (None, None);
             return;
         }
-        let helped = self.first_contact.since.is_none_or(|since| now.duration_since(since) >= LET_GO);
-        if !helped || !self.has_steady_relay(now, LET_GO) {
-            return;
-        }
         let (time, host) = (self.clock.now(), self.host);
-        let leaving = *self.first_contact.leaving.get_or_insert(now);
-        for stream in self.streams.values_mut() {
-            stream.subscription.retire(time, host, whole(stream.announce.parents));
+        let helped = self.first_contact.since.is_none_or(|since| now.duration_since(since) >= LET_GO);
+        if helped && self.has_steady_relay(now, LET_GO) {
+            // Who comes back takes over little by little of itself.
+            for stream in self.streams.values_mut() {
+                stream.subscription.retire(time, host, whole(stream.announce.parents));
+            }
+            self.act();
         }
-        self.act();
-        let carries = self.streams.values().any(|s| s.subscription.carrying().any(|link| link == host));
-        if !carries && now.duration_since(leaving) >= BESIDE {
+        let is_needed =
+            self.streams.values().any(|stream| stream.subscription.sends(host)) || !self.is_carried();
+        if is_needed {
+            self.first_contact.leaving = None;
+        } else if now.duration_since(*self.first_contact.leaving.get_or_insert(now)) >= BESIDE {
             self.remove_parent(host);
         }
     }

@@ -1,7 +1,7 @@
 //! Who feeds whom among the watchers: what is heard of others, whom that makes us dial, and what others hear of us.
 
 use super::Watcher;
-use super::parents::SPARES;
+use super::reach::SPARES;
 use super::spread::Dealt;
 use crate::mesh::{Feeder, Offer, Wanted};
 use crate::net::{Link, PeerAddress, Role};
@@ -82,6 +82,7 @@ impl Watcher {
             self.look_at = now + LOOK;
             self.offer();
             if self.snapshot.epoch.is_some() {
+                self.close_useless();
                 self.reach_relays();
             }
         }
@@ -92,7 +93,11 @@ impl Watcher {
         let (feeders, mut candidates) = (self.feeders(), self.relays.clone());
         self.mesh.sort_relays(&mut candidates, &feeders);
         for feeder in feeders {
-            if !candidates.iter().any(|known| known.endpoint == feeder.address.endpoint) {
+            // A relay may say where it is in other words than the host. Of anybody else the endpoint says nothing: anybody may say that he
+            // is at another one's.
+            let is_named = |named: &PeerAddress| named.endpoint == feeder.address.endpoint;
+            let is_known = feeder.kind == Kind::Relay && self.relays.iter().any(is_named);
+            if !is_known && !candidates.contains(&feeder.address) {
                 candidates.push(feeder.address);
             }
         }
@@ -110,11 +115,15 @@ impl Watcher {
         feeders
     }
 
-    /// Whether the peer that was dialled is one that may feed us.
+    /// Whether the peer that was reached is one that may feed us, and is what it says: a watcher that said that it is a relay would have all
+    /// stripes to send, and nobody would accuse it. By which of its addresses it was reached says nothing.
     pub(super) fn may_feed_us(&self, address: &PeerAddress, link: &Link) -> bool {
+        let knows_as = |kind| self.mesh.knows_as(link.peer.key_id(), address.endpoint, kind);
         match link.peer.role {
-            Role::Relay => true,
-            Role::Watcher => self.mesh.knows(link.peer.key_id(), address.endpoint),
+            Role::Relay => {
+                self.relays.iter().any(|named| named.endpoint == address.endpoint) || knows_as(Kind::Relay)
+            }
+            Role::Watcher => knows_as(Kind::Watcher),
             Role::Host => false,
         }
     }

@@ -1,10 +1,10 @@
-//! Whom the watcher takes its streams from: which relays it dials, shows its permit, leaves and comes back to.
+//! Whom the watcher takes its streams from: to whom it shows its permit, whom it asks for what, and whom it leaves.
 
+use super::Watcher;
+use super::reach::{REDIAL, pause};
 use super::serving::{home_of, no_stripes};
 use super::spread::Dealt;
-use super::{Dialled, Watcher};
-use crate::Error;
-use crate::net::{Control, LaneChange, Link, PeerAddress, Role};
+use crate::net::{Control, LaneChange, Role};
 use crate::publish::StreamKind;
 use crate::watch::receive::InStream;
 use codec_mdc::Description;
@@ -13,164 +13,10 @@ use core_types::{KeyId, LinkId, MonoTime, StreamId};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-/// A relay that could not be reached, sent us away or went away is dialled again after this time at most at first, and after twice
-/// as long each further time, for as long as the host names it; and after half of that at least, so that those whom it left do
-/// not all come back at once.
-const REDIAL: Duration = Duration::from_millis(500);
-const REDIAL_MOST: Duration = Duration::from_secs(8);
-/// Who could not be reached so often in a row is not looked for among those who were heard of.
-const GIVEN_UP: u32 = 3;
-/// After so long on a link, what failed before is forgotten.
-const STEADY: Duration = Duration::from_secs(10);
 /// A relay that was left is listened to for so long.
 const LAST_CHUNKS: Duration = Duration::from_millis(500);
-/// Relays that are kept ready beyond those that carry stripes.
-pub(super) const SPARES: usize = 2;
-
-/// How it is with a relay that the host names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reached {
-    Dialling {
-        failures: u32,
-    },
-    Linked {
-        link: LinkId,
-        since: Instant,
-        failures: u32,
-    },
-    /// It is left alone until then.
-    Resting {
-        until: Instant,
-        failures: u32,
-    },
-}
 
 impl Watcher {
-    /// Dials the relays that the host names and we have no link to, a few more than there are stripes.
-    pub(super) fn reach_relays(&mut self) {
-        let now = Instant::now();
-        self.redial_at = None;
-        if self.snapshot.removed_in.is_some() {
-            // Nobody serves us any more.
-            return;
-        }
-        let candidates = self.candidates();
-        self.reached.retain(|endpoint, reached| {
-            // Who is left alone is so also when it comes and goes.
-            let stays = match reached {
-                Reached::Linked { .. } => true,
-                Reached::Resting { until, .. } => *until > now,
-                Reached::Dialling { .. } => false,
-            };
-            stays || candidates.iter().any(|r| r.endpoint == *endpoint)
-        });
-        let parts = self.streams.values().map(|stream| usize::from(Dealt::of(stream).parts()));
-        let wanted = parts.max().unwrap_or(4) + SPARES;
-        for relay in candidates {
-            let failures = match self.reached.get(&relay.endpoint) {
-                None => 0,
-                Some(Reached::Resting { until, failures }) if *until <= now => *failures,
-                Some(Reached::Resting { until, .. }) => {
-                    self.redial_at = Some(self.redial_at.map_or(*until, |at| at.min(*until)));
-                    continue;
-                }
-                Some(_) => continue,
-            };
-            // The host's relays do not wait for places that watchers have taken.
-            let named = |endpoint: &[u8; 32]| self.relays.iter().any(|relay| relay.endpoint == *endpoint);
-            let is_named = named(&relay.endpoint);
-            let active = self
-                .reached
-                .iter()
-                .filter(|(endpoint, reached)| self.is_of_use(reached) && (!is_named || named(endpoint)));
-            if active.count() >= wanted {
-                continue;
-            }
-            self.reached.insert(relay.endpoint, Reached::Dialling { failures });
-            let (net, dialled) = (self.net.clone(), self.dialled.clone());
-            tokio::spawn(async move {
-                let link = net.connect(&relay).await;
-                let _ = dialled.send(Dialled::Relay(relay, link)).await;
-            });
-        }
-    }
-
-    pub(super) fn handle_dialled(&mut self, dialled: Dialled) -> Result<(), Error> {
-        match dialled {
-            Dialled::Relay(address, link) => {
-                self.relay_dialled(&address, link);
-                Ok(())
-            }
-            Dialled::Host(link) => self.host_dialled(link),
-        }
-    }
-
-    fn relay_dialled(&mut self, address: &PeerAddress, link: Result<Link, Error>) {
-        match link {
-            Ok(mut link) if self.may_feed_us(address, &link) => {
-                let id = link.id;
-                let linked =
-                    Reached::Linked { link: id, since: Instant::now(), failures: self.failures(address) };
-                self.reached.insert(address.endpoint, linked);
-                link.begin();
-                self.links.insert(id, link);
-                self.mesh.add_link(self.clock.now(), id);
-                let is_relay = self.feeder_of(id).is_none();
-                self.take_parent(id);
-                if is_relay {
-                    // The host serves only where there are no relays. What it carried is the relay's before that is told anything
-                    // else: with its first word it is told where to start.
-                    self.remove_parent(self.host);
-                }
-                self.warm(id);
-            }
-            Ok(link) => link.close("not who was looked for"),
-            Err(error) => {
-                tracing::debug!(%error, "a relay could not be reached");
-                let failures = self.failures(address) + 1;
-                self.rest(address.endpoint, pause(failures), failures);
-                if failures >= GIVEN_UP {
-                    self.mesh.set_aside(self.clock.now(), address.endpoint);
-                }
-                if !self.reached.values().any(|r| !matches!(r, Reached::Resting { .. })) {
-                    self.first_contact.is_over();
-                    self.serve_by_host_if_alone();
-                }
-            }
-        }
-    }
-
-    /// How often a relay that is dialled has failed us in a row.
-    fn failures(&self, address: &PeerAddress) -> u32 {
-        match self.reached.get(&address.endpoint) {
-            Some(Reached::Dialling { failures }) => *failures,
-            _ => 0,
-        }
-    }
-
-    /// The relay at the other end of a link, and how often it has failed us if it does now.
-    fn failing(&self, link: LinkId) -> Option<([u8; 32], u32)> {
-        self.reached.iter().find_map(|(endpoint, reached)| match reached {
-            Reached::Linked { link: known, since, failures } if *known == link => {
-                let before = if since.elapsed() >= STEADY { 0 } else { *failures };
-                Some((*endpoint, before + 1))
-            }
-            _ => None,
-        })
-    }
-
-    /// The transport key of who is at the other end of a link that was dialled.
-    pub(super) fn endpoint_of(&self, link: LinkId) -> Option<[u8; 32]> {
-        self.failing(link).map(|(endpoint, _)| endpoint)
-    }
-
-    /// Leaves a relay alone for a while.
-    pub(super) fn rest(&mut self, endpoint: [u8; 32], pause: Duration, failures: u32) {
-        let until = Instant::now() + pause;
-        self.reached.insert(endpoint, Reached::Resting { until, failures });
-        self.redial_at = Some(self.redial_at.map_or(until, |at| at.min(until)));
-    }
-
     /// What a relay says.
     pub(super) fn handle_relay(&mut self, link: LinkId, message: Control) {
         match message {
@@ -203,8 +49,8 @@ impl Watcher {
     /// A relay is about to go: its stripes move to others while it still sends, and it is not dialled again meanwhile.
     pub(super) fn move_away(&mut self, link: LinkId, grace: Duration) {
         self.remove_parent(link);
-        if let Some((endpoint, _)) = self.failing(link) {
-            self.rest(endpoint, grace.max(REDIAL), 0);
+        if let Some((address, _)) = self.failing(link) {
+            self.rest(address, grace.max(REDIAL), 0);
         }
         // What it still has is asked for elsewhere by then.
         self.leaving.push((Instant::now() + LAST_CHUNKS, link));
@@ -241,10 +87,10 @@ impl Watcher {
                 parent.send(&offer);
             }
         }
-        let feeder = self.feeder_of(link);
+        let by = self.taken_by(link);
         let lends = self.lends_in();
         for stream in self.streams.values_mut() {
-            join(stream, now, link, feeder, lends);
+            join(stream, now, link, by, lends);
         }
         self.spread();
         self.act();
@@ -253,6 +99,15 @@ impl Watcher {
     /// The watcher at the other end of a link to a parent; `None` for relays and the host.
     pub(super) fn feeder_of(&self, link: LinkId) -> Option<KeyId> {
         self.links.get(&link).filter(|link| link.peer.role == Role::Watcher).map(|link| link.peer.key_id())
+    }
+
+    /// What a parent is to the streams that are taken from it.
+    fn taken_by(&self, link: LinkId) -> By {
+        match self.feeder_of(link) {
+            Some(feeder) => By::Feeder(feeder),
+            None if link == self.host => By::Host,
+            None => By::Relay,
+        }
     }
 
     /// This node's key, if it feeds others.
@@ -274,9 +129,9 @@ impl Watcher {
         let now = self.clock.now();
         let lends = self.lends_in();
         for link in self.parents.clone() {
-            let feeder = self.feeder_of(link);
+            let by = self.taken_by(link);
             for stream in self.streams.values_mut().filter(|stream| new.contains(&stream.id)) {
-                join(stream, now, link, feeder, lends);
+                join(stream, now, link, by, lends);
             }
         }
         self.spread();
@@ -320,21 +175,11 @@ impl Watcher {
 
     pub(super) fn drop_parent(&mut self, link: LinkId) {
         self.forget(link);
-        if let Some((endpoint, failures)) = self.failing(link) {
-            self.rest(endpoint, pause(failures), failures);
+        if let Some((address, failures)) = self.failing(link) {
+            self.rest(address, pause(failures), failures);
         }
         self.remove_parent(link);
         self.serve_by_host_if_alone();
-    }
-
-    /// Whether there is a relay whose link has been there for so long.
-    pub(super) fn has_steady_relay(&self, now: Instant, long: Duration) -> bool {
-        self.reached.values().any(|reached| match reached {
-            Reached::Linked { link, since, .. } => {
-                now.duration_since(*since) >= long && self.feeder_of(*link).is_none() && !self.is_full(*link)
-            }
-            _ => false,
-        })
     }
 
     /// A permit from the host: every relay sees it before it is asked for anything.
@@ -378,20 +223,33 @@ impl Watcher {
     }
 }
 
-/// Takes a stream from a parent: all that it is dealt, or of a watcher the one stripe in which that feeds others.
-fn join(stream: &mut InStream, now: MonoTime, link: LinkId, feeder: Option<KeyId>, own: Option<KeyId>) {
+/// What a parent is.
+#[derive(Debug, Clone, Copy)]
+enum By {
+    Host,
+    Relay,
+    /// Another watcher.
+    Feeder(KeyId),
+}
+
+/// Takes a stream from a parent: all that it is dealt, of a watcher the one stripe in which that feeds others, and of the host what
+/// nobody else has.
+fn join(stream: &mut InStream, now: MonoTime, link: LinkId, by: By, own: Option<KeyId>) {
     let dealt = Dealt::of(stream);
-    match feeder {
+    match by {
+        By::Host => stream.subscription.add_stand_in(now, link),
         // Which one of the descriptions it is to carry shows when all parents are known.
-        None if stream.description.is_some() => stream.subscription.add_parent_for(now, link, no_stripes()),
-        None => stream.subscription.add_parent(now, link),
-        Some(feeder) if may_feed(feeder, own, dealt.parts()) => {
+        By::Relay if stream.description.is_some() => {
+            stream.subscription.add_parent_for(now, link, no_stripes());
+        }
+        By::Relay => stream.subscription.add_parent(now, link),
+        By::Feeder(feeder) if may_feed(feeder, own, dealt.parts()) => {
             let home = dealt.home(home_of(feeder));
             if !home.is_empty() {
                 stream.subscription.add_parent_only(now, link, home);
             }
         }
-        Some(_) => {}
+        By::Feeder(_) => {}
     }
 }
 
@@ -400,24 +258,6 @@ fn join(stream: &mut InStream, now: MonoTime, link: LinkId, feeder: Option<KeyId
 pub(super) fn may_feed(feeder: KeyId, own: Option<KeyId>, parts: u8) -> bool {
     let part = |peer| home_of(peer) % u64::from(parts.max(1));
     own.is_none_or(|own| part(own) != part(feeder) || feeder < own)
-}
-
-/// How long a relay is left alone that has failed us so often.
-fn pause(failures: u32) -> Duration {
-    let mut random = [0; 2];
-    if let Err(error) = crate::keyfile::fill_random(&mut random) {
-        tracing::debug!(%error, "relays are dialled without jitter");
-    }
-    jittered(backoff(failures), u16::from_le_bytes(random))
-}
-
-fn backoff(failures: u32) -> Duration {
-    (REDIAL * 2u32.saturating_pow(failures.saturating_sub(1).min(8))).min(REDIAL_MOST)
-}
-
-/// Between half of a pause and all of it.
-fn jittered(pause: Duration, random: u16) -> Duration {
-    pause / 2 + pause / 2 * u32::from(random) / u32::from(u16::MAX)
 }
 
 #[cfg(test)]
@@ -445,7 +285,7 @@ mod tests {
         let mut each = [0, 0];
         for feeder in keys(64) {
             let taken = described().map(|mut stream| {
-                join(&mut stream, MonoTime(0), link, Some(feeder), None);
+                join(&mut stream, MonoTime(0), link, By::Feeder(feeder), None);
                 stream.subscription.ready().chain(stream.subscription.carrying()).any(|known| known == link)
             });
             let own = (home_of(feeder) % 2) as usize;
@@ -455,16 +295,9 @@ mod tests {
         assert!(each.iter().all(|count| *count > 10), "{each:?}");
         // A relay may carry either, and which one is settled when all parents are known.
         for mut stream in described() {
-            join(&mut stream, MonoTime(0), link, None, None);
+            join(&mut stream, MonoTime(0), link, By::Relay, None);
             assert!(stream.subscription.ready().any(|known| known == link));
         }
-    }
-
-    #[test]
-    fn relays_that_stay_away_are_dialled_ever_less_often() {
-        let pauses: Vec<u64> = (1..=7).map(|n| backoff(n).as_millis() as u64).collect();
-        assert_eq!(pauses, [500, 1_000, 2_000, 4_000, 8_000, 8_000, 8_000]);
-        assert_eq!(backoff(u32::MAX), REDIAL_MOST);
     }
 
     #[test]
@@ -505,13 +338,5 @@ mod tests {
     fn keys(count: u32) -> impl Iterator<Item = KeyId> {
         (0..count)
             .map(|n| KeyId(std::array::from_fn(|at| (n.wrapping_mul(2_654_435_761) >> (at % 4 * 8)) as u8)))
-    }
-
-    #[test]
-    fn not_everybody_comes_back_at_once() {
-        let pauses = [0, u16::MAX / 2, u16::MAX].map(|random| jittered(REDIAL_MOST, random).as_millis());
-        assert_eq!(pauses, [4_000, 5_999, 8_000]);
-        let drawn: BTreeSet<Duration> = (0..100).map(|_| pause(5)).collect();
-        assert!(drawn.len() > 50 && drawn.iter().all(|pause| (4_000..=8_000).contains(&pause.as_millis())));
     }
 }

@@ -110,13 +110,13 @@ impl Watcher {
         if described.len() < 2 {
             return;
         }
+        // The host is there for what nobody else carries, and not to be one more of them.
         let ways = |stream: &&mut InStream| {
             let mut ready: Vec<LinkId> = stream.subscription.ready().filter(|link| *link != host).collect();
             // Not everybody takes the same description from the same relay.
             let by = turn.checked_rem(ready.len()).unwrap_or(0);
             ready.rotate_left(by);
-            ready.extend(stream.subscription.ready().filter(|link| *link == host));
-            Ways { carrying: stream.subscription.carrying().next(), ready }
+            Ways { carrying: stream.subscription.carrying().next().filter(|link| *link != host), ready }
         };
         let ways: Vec<Ways> = described.iter().map(ways).collect();
         for ((stream, way), chosen) in described.into_iter().zip(&ways).zip(choose(&ways)) {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod descriptions;
+mod host;
 mod mesh;
 mod stage;
 

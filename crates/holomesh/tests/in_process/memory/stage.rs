@@ -99,6 +99,11 @@ impl Watcher {
         self.state.snapshot()
     }
 
+    /// Who carries some of the pictures to it.
+    pub(crate) fn feeders(&self) -> Vec<KeyId> {
+        self.state.feeders()
+    }
+
     /// Waits until it has shown so many more pictures than now.
     pub(crate) async fn shows(&self, more: u64) {
         let wanted = self.now().played.frames_shown + more;
