@@ -260,14 +260,14 @@ impl Watcher {
                 self.enter(&welcome, tree.as_deref(), SessionId(session), &announces)?
             }
             Control::Commit { commit } => {
-                self.host_link.is_back();
+                self.host_is_back();
                 self.handle_commit(&commit)?;
             }
             Control::GroupInfo { group_info } => self.handle_group_info(&group_info)?,
             Control::KeyPackagesWanted { count } => self.publish_key_packages(count.into())?,
             Control::Permit { permit } => self.take_permit(permit),
             Control::Relays { relays } => {
-                self.host_link.is_back();
+                self.host_is_back();
                 self.relays = relays;
                 if self.relays.is_empty() {
                     self.first_contact.is_over();

@@ -146,3 +146,26 @@ async fn a_peer_that_is_dialled_is_not_dialled_once_more_when_it_comes_and_goes(
     relay.hears(&child, subscribe).await;
     assert!(dialled(&mut relay, Instant::now() + Duration::from_secs(1)).await.is_none(), "a second link");
 }
+
+/// It knows of others, and they of it, by way of the host; on a new link as on the first one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_back_tells_the_host_of_peers_again() {
+    let mut host = Scripted::new().await;
+    let lender = Peer::new(Role::Watcher).await;
+    let link = let_in(&mut host, Vec::new()).await;
+    let entries = says(&host, &lender, &lender.net.address(), BitRate::from_kbit(5_000));
+    let card = entries[0].clone();
+    link.send(&Control::Gossip { entries });
+    host.peer.hears(&link, subscribe).await;
+    link.close("broken");
+
+    let link = host.link().await;
+    host.peer.hears(&link, |message| matches!(message, Control::Resume { .. }).then_some(())).await;
+    link.send(&Control::Relays { relays: Vec::new() });
+    let heard = |message: &Control| match message {
+        Control::Gossip { entries } => Some(entries.clone()),
+        _ => None,
+    };
+    let entries = timeout(PATIENCE, host.peer.hears(&link, heard)).await.expect("it says nothing of peers");
+    assert!(entries.contains(&card));
+}

@@ -54,6 +54,16 @@ impl HostLink {
 }
 
 impl Watcher {
+    /// The host has answered on the link that there is: it tells us of others from now on, and hears of them.
+    pub(super) fn host_is_back(&mut self) {
+        self.host_link.is_back();
+        // Before it has let us in it takes nothing else.
+        if self.snapshot.epoch.is_some() && self.host_answers() {
+            self.mesh.add_link(self.clock.now(), self.host);
+            self.tell();
+        }
+    }
+
     /// The host takes more than the wish to come in or back. Before its answer it refuses whoever says anything else.
     pub(super) fn host_answers(&self) -> bool {
         self.links.contains_key(&self.host) && self.joined_by.is_none() && self.host_link.is_whole()
