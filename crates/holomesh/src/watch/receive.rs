@@ -240,8 +240,10 @@ impl InStream {
                 return;
             }
             Err(av_wire::Error::Replayed { epoch, seq, .. }) => {
-                self.subscription.handle_duplicate(now, link, epoch, seq);
-                self.dues.chunk(now, link, (epoch, seq), chunk.len());
+                // What a parent repeats is no part of its share.
+                if self.subscription.handle_duplicate(now, link, epoch, seq) {
+                    self.dues.chunk(now, link, (epoch, seq), chunk.len());
+                }
                 return;
             }
             Err(av_wire::Error::NoKey { .. } | av_wire::Error::Authentication { .. }) => {

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::publish::{OutStream, RepairShare, announce};
-use core_types::{CodecId, KeyId, LeafIndex};
+use alm::delivery::Verdict;
+use core_types::{CodecId, KeyId, LeafIndex, StripeSet};
 use identity::{Identity, Seed};
 
 const UNCAPPED: LayerPolicy = LayerPolicy::UNCAPPED;
@@ -179,4 +180,36 @@ fn symbols_of_chunks_that_do_not_authenticate_are_not_used() {
     let received = feed(&mut incoming, &chunks);
     assert_eq!(received.len(), 1);
     assert_eq!(received[0].payload, content);
+}
+
+/// It leaves out two thirds of its share, and sends the rest three times.
+#[test]
+fn what_a_parent_repeats_is_no_part_of_its_share() {
+    let (mut out, mut incoming) = streams();
+    out.enter_epoch(Epoch(1), &[7; 32], LeafIndex(0)).unwrap();
+    incoming.install(MonoTime(0), Epoch(1), &[7; 32], LeafIndex(0)).unwrap();
+    for link in 0..4 {
+        let (share, key) = (StripeSet::new(4, 1 << link).unwrap(), KeyId([link; 32]));
+        let link = LinkId(link.into());
+        incoming.subscription.add_parent_for(MonoTime(0), link, share);
+        incoming.dues.shares.set_share(MonoTime(0), link, key, Duration::ZERO, share.mask());
+    }
+    let (mut now, mut its) = (MonoTime(0), 0);
+    for picture in 1..60 {
+        now = MonoTime::from_millis(picture * 40);
+        for chunk in frame(&mut out, &[picture as u8; 11_000]) {
+            let from = LinkId(ChunkHeader::parse(&chunk).unwrap().chunk_seq.0 % 4);
+            let times = if from == LinkId(1) {
+                its += 1;
+                if its % 3 == 0 { 3 } else { 0 }
+            } else {
+                1
+            };
+            (0..times).for_each(|_| incoming.handle_chunk(now, from, &chunk, chunk.len()));
+        }
+    }
+    let verdict =
+        |of| incoming.dues.shares.verdicts(now).find(|(parent, _)| *parent == LinkId(of)).unwrap().1;
+    assert_eq!(verdict(0), Verdict::Good);
+    assert!(matches!(verdict(1), Verdict::Short { .. }), "{:?}", verdict(1));
 }
