@@ -292,10 +292,12 @@ impl Watcher {
             of_each.filter_map(|stream| stream.dues.shares.delivered(now, link)).min()
         };
         let worst = shares.filter_map(|link| Some((delivered(*link)?, *link))).min();
-        let spare = relays.iter().find(|link| !carrying.contains(link));
+        let others = carrying.iter().filter(|link| worst.is_some_and(|(_, worst)| worst != **link));
+        let best = others.filter_map(|link| delivered(*link)).max();
+        let spare = relays.iter().find(|link| !carrying.contains(link) && self.may_carry(**link));
         let rival = spare.and_then(|link| {
             let key = self.links.get(link)?.peer.key_id();
-            Some((key, u32::from(self.conduct.court.standing(now, key).trust).min(WHOLE)))
+            Some((key, hoped_for(self.conduct.court.standing(now, key).trust, best)))
         });
         let (incumbent, worst) = worst.map_or((WHOLE, None), |(score, link)| (score.into(), Some(link)));
         let switch = self.conduct.damping.handle_scores(now, incumbent, rival.filter(|_| worst.is_some()));
@@ -346,6 +348,12 @@ impl Watcher {
     }
 }
 
+/// What may be hoped for of a spare of which nothing is known but how far it is believed: no more than the best of the others delivers, for
+/// what all of them lack is lost on the way to us.
+fn hoped_for(trust: u16, best_of_others: Option<u16>) -> u32 {
+    u32::from(trust.min(best_of_others.unwrap_or(u16::MAX))).min(WHOLE)
+}
+
 fn round_trip(now: MonoTime, link: &mut Link) -> Option<Duration> {
     Some(link.estimate(now).smoothed_rtt).filter(|rtt| !rtt.is_zero())
 }
@@ -354,4 +362,17 @@ fn round_trip(now: MonoTime, link: &mut Link) -> Option<Duration> {
 fn queues(now: MonoTime, link: &mut Link) -> Option<bool> {
     let estimate = link.estimate(now);
     (!estimate.min_rtt.is_zero()).then(|| estimate.smoothed_rtt.saturating_sub(estimate.min_rtt) > QUEUES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_hoped_for_of_a_spare_than_others_deliver() {
+        assert_eq!(hoped_for(1_000, None), 1_000, "nothing is known of the way");
+        assert_eq!(hoped_for(1_000, Some(830)), 830);
+        assert_eq!(hoped_for(700, Some(830)), 700);
+        assert_eq!(hoped_for(u16::MAX, Some(1_200)), WHOLE);
+    }
 }

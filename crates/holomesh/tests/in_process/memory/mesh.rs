@@ -1,10 +1,11 @@
 //! Watchers that feed one another.
 
-use super::stage::{Cast, HOST, Stage, network, watcher_at};
+use super::stage::{Cast, HOST, Stage, network, relay_at, watcher_at};
 use super::{ENDLESS, MILLISECOND, SECOND, path};
 use core_types::{BitRate, KeyId, SymbolSize};
 use holomesh::keyfile::random_seed;
 use holomesh::net::LossConfig;
+use holomesh::net::memory::PathModel;
 use holomesh::session::{Command, Shares};
 use identity::{Identity, Seed};
 
@@ -180,6 +181,27 @@ async fn a_spare_takes_the_place_of_a_relay_that_delivers_less() {
         let now = watcher.now();
         assert_eq!((now.parents, now.left, now.played.frames_lost), (4, 0, 0), "{now:?}");
     }
+}
+
+/// All relays deliver alike little of what they send. Another one would not deliver more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whose_own_line_loses_much_changes_no_relays_for_it() {
+    let network = network(28);
+    network.set_default(path()).unwrap();
+    for relay in 1..=5 {
+        let lossy = PathModel { loss: 0.25, ..path() };
+        network.set_path(relay_at(relay), watcher_at(1), lossy).unwrap();
+    }
+    let symbol_size = SymbolSize::new(128).unwrap();
+    let cast = Cast { uplink: None, symbol_size, ..lending(5, 0) };
+    let mut stage = Stage::of(network, ENDLESS, cast).await;
+    stage.add_watcher(1);
+    stage.tell(Command::Start).await;
+    let watcher = &stage.watchers[0];
+    watcher.is(|now| now.parents == 4).await;
+    watcher.shows(10 * SECOND).await;
+    let now = watcher.now();
+    assert!(now.switched == 0 && now.missing > 100, "{now:?}");
 }
 
 /// A watcher that was taken out gets nothing more from those who fed it.
