@@ -18,6 +18,9 @@ pub(crate) const CAME_KEPT: usize = 4_096;
 const SETTLED_KEPT: usize = 256;
 /// Chunks remembered that came after they were asked for.
 const ASKED_KEPT: usize = 64;
+/// So many chunks in a row from further behind the newest than the horizon show that the stream is there, and that the newest number was
+/// made up: whoever has the group's key can seal any.
+const ASTRAY: u8 = 16;
 /// A first chunk of an epoch with a number below this means that the ones before it were missed, not never asked for.
 const EPOCH_START: u64 = 64;
 
@@ -55,6 +58,8 @@ impl Gap {
 #[derive(Debug)]
 pub(crate) struct Gaps {
     newest: Option<(Epoch, ChunkSeq)>,
+    /// Chunks in a row that came from far behind it.
+    behind: u8,
     came: Came,
     missing: BTreeMap<(Epoch, ChunkSeq), Gap>,
     settled: VecDeque<(Epoch, Range<u64>)>,
@@ -66,6 +71,7 @@ impl Gaps {
     pub(crate) const fn new() -> Self {
         Self {
             newest: None,
+            behind: 0,
             came: Came::new(CAME_KEPT),
             missing: BTreeMap::new(),
             settled: VecDeque::new(),
@@ -96,14 +102,23 @@ impl Gaps {
         let first = match self.newest {
             Some((newest, _)) if epoch < newest => return 0..0,
             Some((newest, highest)) if epoch == newest => {
-                if seq <= highest {
+                if highest.0.saturating_sub(seq.0) > HORIZON {
+                    self.behind += 1;
+                    if self.behind < ASTRAY {
+                        return 0..0;
+                    }
+                    seq.0
+                } else if seq <= highest {
+                    self.behind = 0;
                     return 0..0;
+                } else {
+                    highest.0.saturating_add(1)
                 }
-                highest.0.saturating_add(1)
             }
             _ if seq.0 < EPOCH_START => 0,
             _ => seq.0,
         };
+        self.behind = 0;
         self.newest = Some((epoch, seq));
         first.max(seq.0.saturating_sub(HORIZON))..seq.0
     }

@@ -15,6 +15,7 @@ mod config;
 mod heal;
 mod objects;
 mod parents;
+mod plausible;
 #[cfg(test)]
 mod tests;
 

@@ -30,7 +30,12 @@ pub struct MdcReceiver {
     max_size: FrameSize,
     /// Opened by the first payload, which says what there is to come.
     inner: Option<Inner>,
+    /// Payloads in a row that were made in another way: enough of them, and it was the first that is wrong.
+    others: u8,
 }
+
+/// So many payloads in a row that were made in another way are believed: one alone may have been made up.
+const AGREEMENT: u8 = 3;
 
 #[derive(Debug)]
 enum Inner {
@@ -41,7 +46,7 @@ enum Inner {
 impl MdcReceiver {
     /// A receiver that refuses pictures with more pixels than `max_size` has, before it takes memory for them.
     pub const fn new(of: Descriptions, max_size: FrameSize) -> Self {
-        Self { of, max_size, inner: None }
+        Self { of, max_size, inner: None, others: 0 }
     }
 
     /// Takes what came of a frame in one description. Decodes nothing yet.
@@ -59,6 +64,22 @@ impl MdcReceiver {
             return Err(Error::NoSuchDescription { index: description.index(), of: self.of.count() });
         }
         let (head, body) = Head::read(payload, description, frame)?;
+        let is_other = matches!(
+            (&self.inner, head),
+            (Some(Inner::Alternating(_)), Head::Priority) | (Some(Inner::Priority(_)), Head::Alternating)
+        );
+        if is_other && self.others + 1 < AGREEMENT {
+            self.others += 1;
+            return Err(Error::Payload {
+                description,
+                frame,
+                why: "it was made in another way than those before",
+            });
+        }
+        self.others = 0;
+        if is_other {
+            self.inner = None;
+        }
         let inner = match &mut self.inner {
             Some(inner) => inner,
             None => self.inner.insert(match head {
@@ -66,10 +87,9 @@ impl MdcReceiver {
                 Head::Priority => Inner::Priority(Box::new(PriorityReceiver::new(self.of, self.max_size))),
             }),
         };
-        match (inner, head) {
-            (Inner::Alternating(inner), Head::Alternating) => inner.take(description, frame, body),
-            (Inner::Priority(inner), Head::Priority) => inner.take(description, frame, body),
-            _ => Err(Error::Payload { description, frame, why: "it was made in another way than the first" }),
+        match inner {
+            Inner::Alternating(inner) => inner.take(description, frame, body),
+            Inner::Priority(inner) => inner.take(description, frame, body),
         }
     }
 

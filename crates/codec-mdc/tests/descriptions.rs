@@ -154,6 +154,22 @@ fn payloads_begin_as_the_specification_says() {
 }
 
 #[test]
+fn a_first_payload_that_was_made_up_in_another_way_keeps_no_stream_out() {
+    let sent = payloads(Descriptions::Two, Scheme::Alternating, 3);
+    let other = payloads(Descriptions::Two, SCHEMES[1], 1);
+    let mut receiver = MdcReceiver::new(Descriptions::Two, size());
+    let first = Descriptions::Two.get(0).unwrap();
+    receiver.take(first, number(0), &other[0][0].data).unwrap();
+    let mut take = |n: usize, data: &[u8]| receiver.take(first, number(n), data).is_ok();
+    assert!(!take(0, &sent[0][0].data) && !take(1, &sent[1][0].data));
+    assert!(take(0, &other[0][0].data), "they were not three in a row");
+    assert!(!take(0, &sent[0][0].data) && !take(1, &sent[1][0].data) && take(0, &sent[0][0].data));
+    assert!(take(1, &sent[1][0].data) && take(2, &sent[2][0].data));
+    assert!(!take(2, &other[0][0].data));
+    assert!((0..3).all(|n| receiver.show(number(n)).picture.is_some()));
+}
+
+#[test]
 fn streams_do_not_mix() {
     let sent = payloads(Descriptions::Two, Scheme::Alternating, 1);
     let other = payloads(Descriptions::Two, SCHEMES[1], 1);

@@ -9,6 +9,8 @@ use std::collections::VecDeque;
 const KEPT: usize = 64;
 /// Chunks of one object at most: 1,024 source symbols and 2,048 for repair (60.6).
 pub(crate) const MAX_CHUNKS: u64 = 3_072;
+/// So many objects in a row from further behind the newest than the longest is long show that the newest was made up.
+const ASTRAY: u8 = 4;
 
 /// An object of which something came.
 #[derive(Debug, Clone)]
@@ -67,6 +69,8 @@ pub(crate) struct Objects {
     kept: VecDeque<Object>,
     /// The newest that was ever seen, and when.
     newest: Option<(Epoch, u64, MonoTime)>,
+    /// Objects in a row that came from far behind it.
+    behind: u8,
     interval: Duration,
     /// Chunks of an object on average, in eighths; 0 before the first.
     eighths: u64,
@@ -74,7 +78,7 @@ pub(crate) struct Objects {
 
 impl Objects {
     pub(crate) const fn new(interval: Duration) -> Self {
-        Self { kept: VecDeque::new(), newest: None, interval, eighths: 0 }
+        Self { kept: VecDeque::new(), newest: None, behind: 0, interval, eighths: 0 }
     }
 
     /// From one object to the next, as learned.
@@ -118,8 +122,14 @@ impl Objects {
     /// Looks at an object from now on. True if it is the newest: then parents owe their shares of it.
     pub(crate) fn add(&mut self, now: MonoTime, object: Object) -> bool {
         let place = (object.epoch, object.range.start);
-        let newest = self.newest.is_none_or(|(epoch, start, _)| place > (epoch, start));
+        let is_far_behind = self
+            .newest
+            .is_some_and(|(epoch, start, _)| epoch == place.0 && start.saturating_sub(place.1) > MAX_CHUNKS);
+        self.behind = if is_far_behind { self.behind + 1 } else { 0 };
+        let newest =
+            self.behind >= ASTRAY || self.newest.is_none_or(|(epoch, start, _)| place > (epoch, start));
         if newest {
+            self.behind = 0;
             if let Some((_, _, at)) = self.newest {
                 self.interval = learned(self.interval, now.since(at));
             }
@@ -189,4 +199,22 @@ impl Objects {
 pub(crate) fn learned(before: Duration, sample: Duration) -> Duration {
     let sample = sample.clamp(before / 2, before.saturating_mul(4).max(Duration::from_millis(1)));
     before.saturating_mul(7).saturating_add(sample) / 8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_that_was_made_up_far_ahead_does_not_free_parents_of_what_they_owe() {
+        let mut objects = Objects::new(Duration::from_millis(40));
+        let mut add = |start| {
+            objects.add(MonoTime(0), Object::new((Epoch(1), start..start + 8), 6, (1, start), MonoTime(0)))
+        };
+        assert!(add(0) && add(8));
+        assert!(add(1 << 40));
+        let newest = [16, 24, 32, 40, 48].map(&mut add);
+        assert_eq!(newest, [false, false, false, true, true]);
+        assert!(!add(16), "what is late is owed by nobody");
+    }
 }

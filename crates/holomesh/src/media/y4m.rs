@@ -74,8 +74,8 @@ impl Y4mReader {
             Depth::Eight => Frame::from_i420(size, picture),
             Depth::Ten => Frame::from_i010(size, &picture),
         };
-        let frame = frame
-            .map_err(|reason| MediaError::Decode { file: file.into(), frame: self.frames, reason })?;
+        let frame =
+            frame.map_err(|reason| MediaError::Decode { file: file.into(), frame: self.frames, reason })?;
         self.frames += 1;
         Ok(Some(frame))
     }

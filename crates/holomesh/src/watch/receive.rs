@@ -63,6 +63,8 @@ pub(super) struct ReceiveStats {
     pub(super) undecryptable: u64,
     /// Chunks of epochs before this watcher was a member.
     pub(super) foreign: u64,
+    /// Chunks whose number is far beyond all that other parents send.
+    pub(super) implausible: u64,
     /// Packets of sound that units gave back.
     pub(super) by_units: u64,
 }
@@ -218,6 +220,12 @@ impl InStream {
     }
 
     fn open(&mut self, now: MonoTime, link: LinkId, chunk: &Bytes, carried: usize) {
+        // Any member can seal any number. One that no other parent is near to would have the rest of the epoch looked for in vain.
+        let place = ChunkHeader::parse(chunk).map(|header| (header.epoch, header.chunk_seq));
+        if place.is_ok_and(|(epoch, seq)| !self.subscription.is_plausible(now, link, epoch, seq)) {
+            self.stats.implausible += 1;
+            return;
+        }
         self.scratch.clear();
         self.scratch.extend_from_slice(chunk);
         let opened = match self.keyring.open(now, &mut self.scratch) {

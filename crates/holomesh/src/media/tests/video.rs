@@ -231,7 +231,8 @@ fn a_refusal_names_the_file_the_cause_and_the_way_out() {
 
 #[test]
 fn samples_of_ten_bits_are_rounded_to_eight() {
-    let samples: Vec<u16> = (0..384).map(|n| [0, 1, 2, 5, 6, 512, 1_021, 1_022, 1_023, 65_535][n % 10]).collect();
+    let samples: Vec<u16> =
+        (0..384).map(|n| [0, 1, 2, 5, 6, 512, 1_021, 1_022, 1_023, 65_535][n % 10]).collect();
     let eight = [0, 0, 1, 1, 2, 128, 255, 255, 255, 255];
     let mut file = b"YUV4MPEG2 W16 H16 F25:1 C420p10 XYSCSS=420P10\n".to_vec();
     for _ in 0..2 {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::publish::{OutStream, RepairShare, announce};
 use alm::delivery::Verdict;
+use av_wire::{HighWater, Sealer, StreamKeys};
 use core_types::{CodecId, KeyId, LeafIndex, StripeSet};
 use identity::{Identity, Seed};
 
@@ -100,6 +101,53 @@ fn what_is_passed_on_is_what_was_opened_and_each_once() {
     feed(&mut incoming, others);
     assert_eq!(incoming.take_opened(), chunks);
     assert!(incoming.take_opened().is_empty());
+}
+
+/// A chunk under a number of its choice, by one that has the group's key.
+fn forged(stream: StreamId, seq: u64) -> Bytes {
+    let keys = StreamKeys::derive(&[7; 32], stream, LeafIndex(0)).unwrap();
+    let mut mark = HighWater::start(stream, Epoch(1)).to_bytes();
+    mark[40..].copy_from_slice(&seq.to_be_bytes());
+    let mut sealer: Sealer = Sealer::resume(keys, CodecId::Av1, HighWater::from_bytes(&mark).unwrap());
+    let granted = sealer.reserve(1).unwrap().persist(|_| Ok::<(), av_wire::Error>(())).unwrap();
+    sealer.grant(granted).unwrap();
+    sealer.seal(Layer::BASE, &Inner::Object { seq: ObjectSeq(1 << 40), bytes: &[0; 30] }).unwrap().into()
+}
+
+#[test]
+fn a_number_far_ahead_of_what_the_others_send_is_as_if_it_had_not_come() {
+    let (mut out, mut incoming) = streams_for(2);
+    out.enter_epoch(Epoch(1), &[7; 32], LeafIndex(0)).unwrap();
+    incoming.install(MonoTime(0), Epoch(1), &[7; 32], LeafIndex(0)).unwrap();
+    incoming.keep_opened();
+    (1..=2).for_each(|link| incoming.subscription.add_parent(MonoTime(0), LinkId(link)));
+    let mut published = Vec::new();
+    for round in 0..5 {
+        let chunks = frame(&mut out, &[5; 9_999]);
+        for chunk in &chunks {
+            let link = LinkId(1 + ChunkHeader::parse(chunk).unwrap().chunk_seq.0 % 2);
+            incoming.handle_chunk(MonoTime(1), link, chunk, chunk.len());
+        }
+        published.extend(chunks);
+        assert_eq!(played(&mut incoming).len(), 1, "after {round} that were made up");
+        let chunk = forged(out.id(), (1 << 47) + round);
+        incoming.handle_chunk(MonoTime(1), LinkId(2), &chunk, chunk.len());
+    }
+    assert_eq!(incoming.stats.implausible, 5);
+    assert_eq!(incoming.take_opened(), published, "nor is it passed on");
+}
+
+#[test]
+fn a_number_far_ahead_from_the_only_parent_keeps_nothing_out() {
+    let (mut out, mut incoming) = streams_for(1);
+    out.enter_epoch(Epoch(1), &[7; 32], LeafIndex(0)).unwrap();
+    incoming.install(MonoTime(0), Epoch(1), &[7; 32], LeafIndex(0)).unwrap();
+    feed(&mut incoming, &[forged(out.id(), 1 << 47)]);
+    for _ in 0..5 {
+        let chunks = frame(&mut out, &[5; 9_999]);
+        assert_eq!(feed(&mut incoming, &chunks).len(), 1);
+        assert!(feed(&mut incoming, &chunks).is_empty(), "each once");
+    }
 }
 
 #[test]
