@@ -363,8 +363,12 @@ impl Subscription {
         if !self.gaps.put_down(epoch, number, since, self.config.patience(late), passes_on) {
             return;
         }
+        if self.gaps.is_settled(epoch, number) {
+            // Its object is complete: it may well have been left out on the way since this hop loses little.
+            return;
+        }
         self.stats.missing += 1;
-        if alone && self.objects.find(epoch, number).is_none() && !self.gaps.is_settled(epoch, number) {
+        if alone && self.objects.find(epoch, number).is_none() {
             let bit = self.stripe_bit(seq);
             if let Some(owner) = self.parents.iter_mut().find(|p| p.mask & bit != 0) {
                 owner.owes(now, 0, 1);

@@ -42,7 +42,8 @@ pub enum Action {
 pub struct Stats {
     /// Chunks reported.
     pub chunks: u64,
-    /// Chunks that were missing when a later one came, or overdue at the end of an object.
+    /// Chunks that were missing when a later one came, or overdue at the end of an object, while their object was not complete: what is
+    /// left out of one that is, such as repair which a parent keeps back, is no loss.
     pub missing: u64,
     /// Chunks asked for, each time counted.
     pub requested: u64,

@@ -73,6 +73,7 @@ fn what_one_parent_leaves_out_of_a_whole_picture_is_not_asked_for() {
         // The hop loses nothing, so it is sent one of the four.
         assert_eq!(feed(&mut incoming, &chunks[..11]).len(), 1);
     }
+    assert_eq!(incoming.subscription.stats().missing, 0, "what is kept back is no loss");
     incoming.handle_timeout(MonoTime::from_millis(500));
     assert_eq!(incoming.subscription.poll_action(), None);
     // A source symbol that is missing from one that is not whole is asked for.
