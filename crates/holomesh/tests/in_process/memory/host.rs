@@ -137,11 +137,13 @@ async fn relays_that_send_nothing_keep_nobody_from_asking_others() {
     let cast =
         Cast { relays: 1, watchers: 0, parents: 2, uplink: None, shares, symbol_size, descriptions: None };
     let mut stage = Stage::of(network, ENDLESS, cast).await;
+    stage.add_watcher(1);
+    stage.tell(Command::Start).await;
+    // Where nothing comes from anybody nothing shows that something is missing.
+    stage.watchers[0].shows(SECOND).await;
     for number in 2..=4 {
         stage.add_relay(number, LossConfig { percent: 100.0, seed: number.into() }).await;
     }
-    stage.add_watcher(1);
-    stage.tell(Command::Start).await;
     let watcher = &stage.watchers[0];
     watcher.is(|now| now.suspected > 0).await;
     watcher.shows(SECOND).await;
