@@ -114,9 +114,10 @@ impl SoundPlayer {
                 continue;
             };
             self.zero = at.checked_sub(media.media().as_duration());
-            // After the last packet there is nothing to guess.
+            // After the last packet there is nothing to guess, and nothing to play until another one comes after all.
             if self.ended && self.playout.waiting() == 0 && piece.source == SoundSource::Concealment {
-                continue;
+                self.next_pull = None;
+                break;
             }
             // What is guessed is nobody's voice.
             let is_voice = piece.activity.is_voice && piece.source != SoundSource::Concealment;
@@ -330,6 +331,26 @@ mod tests {
         );
         // Ten packets, each of which is heard in one slot or in two.
         assert!((10..=20).contains(&lost.len()), "{}", lost.len());
+    }
+
+    #[test]
+    fn after_the_last_packet_nothing_is_guessed() {
+        let clock = Clock::start();
+        let origin = Instant::now() + Duration::from_secs(1);
+        let mut encoder = OpusEncoder::new(AudioConfig::through_bursts()).unwrap();
+        let mut player = SoundPlayer::new(1, Duration::from_millis(60)).unwrap();
+        let at = |n: u64| origin + Duration::from_millis(n * 20);
+        for n in 0..50 {
+            let payload = encoder.encode(&[0; 960]).unwrap();
+            player.push(&clock, object(n, payload, at(n)), &mut []).unwrap();
+            player.play(&clock, at(n), None, &mut []).unwrap();
+        }
+        let flags = ObjectFlags { end_of_stream: true, ..ObjectFlags::default() };
+        player.push(&clock, Received { flags, ..object(50, Vec::new(), at(50)) }, &mut []).unwrap();
+        (50..150).for_each(|n| player.play(&clock, at(n), None, &mut []).unwrap());
+        let stats = player.stats();
+        assert!(player.is_idle() && player.next_due().is_none());
+        assert!(stats.concealed <= PIECE && stats.from_packets >= Duration::from_millis(900), "{stats:?}");
     }
 
     #[test]
