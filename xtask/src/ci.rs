@@ -161,7 +161,7 @@ fn short_demo() -> Result<()> {
     command.current_dir(&root).args([
         "demo",
         "--seconds",
-        "6",
+        "8",
         "--watchers",
         "3",
         "--loss",
