@@ -7,7 +7,9 @@ use crate::publish::StreamKind;
 use crate::record::Piece;
 use crate::{Error, descriptions};
 use alm::Subscription;
-use av_wire::{ChunkHeader, Inner, Keyring, Media, Object, ObjectFlags, StreamAnnounce, StreamSecret};
+use av_wire::{
+    ChunkHeader, HEADER_LEN, Inner, Keyring, Media, Object, ObjectFlags, StreamAnnounce, StreamSecret,
+};
 use bytes::Bytes;
 use codec_fountain::{BlockShape, Reassembler, ReassemblyLimits};
 use codec_mdc::Description;
@@ -220,15 +222,17 @@ impl InStream {
     }
 
     fn open(&mut self, now: MonoTime, link: LinkId, chunk: &Bytes, carried: usize) {
+        let Ok(header) = ChunkHeader::parse(chunk) else {
+            return tracing::debug!("a chunk of no use");
+        };
         // Any member can seal any number. One that no other parent is near to would have the rest of the epoch looked for in vain.
-        let place = ChunkHeader::parse(chunk).map(|header| (header.epoch, header.chunk_seq));
-        if place.is_ok_and(|(epoch, seq)| !self.subscription.is_plausible(now, link, epoch, seq)) {
+        if !self.subscription.is_plausible(now, link, header.epoch, header.chunk_seq) {
             self.stats.implausible += 1;
-            return;
+            return tracing::debug!(%link, seq = %header.chunk_seq, "a number that no other parent is near to");
         }
         self.scratch.clear();
-        self.scratch.extend_from_slice(chunk);
-        let opened = match self.keyring.open(now, &mut self.scratch) {
+        self.scratch.extend_from_slice(chunk.get(HEADER_LEN..).unwrap_or_default());
+        let opened = match self.keyring.open_body(now, header, &mut self.scratch) {
             Ok(opened) => opened,
             Err(av_wire::Error::NoKey { epoch, newest, .. })
                 if newest.is_none_or(|newest| epoch > newest) =>
@@ -265,9 +269,8 @@ impl InStream {
                 return;
             }
         };
-        let header = opened.header;
         let (epoch, chunk_seq) = (header.epoch, header.chunk_seq);
-        let (layer, class) = (opened.header.layer, opened.header.marks.class);
+        let (layer, class) = (header.layer, header.marks.class);
         self.layers.handle_chunk(now, layer);
         self.subscription.handle_chunk(now, link, epoch, chunk_seq);
         self.meter.take(now, chunk.len());
